@@ -26,6 +26,11 @@ _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 _SYNCHRONIZATIONS = ("none", "auto", "on_read", "on_write")
 
 
+def has_gradients(data: torch.Tensor) -> bool:
+    """Whether its numbers are of a kind that gradients are for."""
+    return data.is_floating_point() or data.is_complex()
+
+
 class Known(_Tensor):
     """What a weight knows and does beside holding its values."""
 
@@ -46,12 +51,12 @@ class Known(_Tensor):
     @property
     def trainable(self) -> bool:
         """Whether training changes it: False, too, while its layer is frozen."""
-        return self._trainable and (self.requires_grad or not self.is_floating_point())
+        return self._trainable and (self.requires_grad or not has_gradients(self))
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        self.requires_grad_(self._trainable and self.is_floating_point())
+        self.requires_grad_(self._trainable and has_gradients(self))
 
     @property
     def value(self) -> torch.Tensor:
@@ -157,7 +162,7 @@ class Weight(Known, nn.Parameter):
         data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))
-        weight = torch.Tensor._make_subclass(cls, data, trainable and data.is_floating_point())
+        weight = torch.Tensor._make_subclass(cls, data, trainable and has_gradients(data))
         weight._name, weight.path = name or "variable", path or "/".join([*scope.path, name or "variable"])
         weight.regularizer, weight.constraint = regularizer, constraint
         weight._trainable, weight.autocast = trainable, autocast

@@ -17,6 +17,8 @@ from ..translation import origin
 _H5 = (".h5", ".hdf5")
 _DCP = ".dcp"
 IN_FOLDER = "model.keras"  # where tf.keras' code names a folder
+# Users' classes in folders that this process wrote, which TensorFlow's tell by their graphs.
+classes_in_folder: dict[Path, dict[str, type]] = {}
 
 
 def _by_one(save: Callable) -> Callable:
@@ -99,6 +101,7 @@ def load_model(
         kind = ValueError if path.suffix == ".keras" else FileNotFoundError
         raise kind(f"load_model: there is no file {str(filepath)!r}.")
     if path.is_dir() and (path / IN_FOLDER).is_file():
+        custom_objects = {**classes_in_folder.get(path.resolve(), {}), **(custom_objects or {})}
         path = path / IN_FOLDER
     if path.is_dir():
         raise ValueError(f"load_model: {str(filepath)!r} is a folder; models are single .keras or .h5 files.")

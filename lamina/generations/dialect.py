@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 import threading
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,11 +30,26 @@ _finding = threading.RLock()
 _MODELS = ("Model", "Functional", "Sequential")
 
 
-class CountsOthers(type):
-    """Of a class whose instances are those of another one, its `_counted`, too; not of classes derived from it."""
+class CountsOthers(ABCMeta):
+    """Of a class whose instances are those of others, too: of `_instances_of`, a class of today, and of those of its
+    generation named in `_kin`. Not of classes derived from it, nor of another one made of the same class of today."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return super().__instancecheck__(instance) or isinstance(instance, vars(cls).get("_counted", ()))
+        if "_instances_of" in vars(cls):
+            return cls.__subclasscheck__(type(instance))
+        return super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        counted = vars(cls).get("_instances_of")
+        if counted is None:
+            return super().__subclasscheck__(other)
+        if type.__subclasscheck__(cls, other):
+            return True
+        also = vars(cls).get("_kin", ())
+        if any(base.__name__ in also and base.__module__ == cls.__module__ for base in other.__mro__):
+            return True
+        made = next((base for base in other.__mro__ if "_instances_of" in vars(base)), other)
+        return issubclass(other, counted) and vars(made).get("_instances_of") is not counted
 
 
 class Dialect:
@@ -127,7 +143,9 @@ class Dialect:
         if found is None:
             if not (text or registered or functions):
                 raise ValueError(f"Unknown {home[:-1]} {name!r} of Keras {self.table.version}.")
-            return serialize.get(identifier if text else described, f"keras.{home}")
+            made = serialize.get(identifier if text else described, f"keras.{home}")
+            own = self.find(home, type(made).__name__) if text and not (registered or functions) else None
+            return own() if isinstance(own, type) else made
         if functions:
             return found  # of a shape: it needs no making
         own = described.get("config", {})

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import care
@@ -396,3 +397,16 @@ class Call:
     @property
     def arguments(self) -> dict[str, Any]:
         return dict(self.node.kwargs)
+
+
+def when_ready(layer: Any, do: Callable[[], object]) -> None:
+    """Do something as soon as a layer has its weights."""
+    finish = layer._finish_build
+
+    def finish_build() -> None:
+        vars(layer).pop("_finish_build", None)
+        finish()
+        with unset_fake_temporarily():
+            do()
+
+    vars(layer)["_finish_build"] = finish_build

@@ -33,9 +33,15 @@ def readers(dialect: Dialect, home: str) -> dict[str, Callable[..., Any]]:
     modern = losses if home == "losses" else metrics
 
     def get(identifier: Any) -> Any:
-        named = isinstance(identifier, str) and serialize.registered_object(identifier) is None
-        found = dialect.find(home, identifier) if named else None
-        return modern.get(identifier) if found is None else found() if inspect.isclass(found) else found
+        described = isinstance(identifier, Mapping) and identifier.get("module") in (None, f"keras.{home}")
+        name = identifier.get("class_name") if described else identifier
+        if isinstance(name, str) and serialize.registered_object(name) is None:
+            found = dialect.find(home, name) or dialect.find(home, modern._ALIASES.get(name, name))
+            if inspect.isclass(found):
+                return found.from_config(identifier.get("config") or {}) if described else found()
+            if found is not None and not described:
+                return found
+        return modern.get(identifier)
 
     def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
         with serialize.custom_object_scope(custom_objects or {}):

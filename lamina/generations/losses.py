@@ -33,9 +33,14 @@ def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     return -_similarity(y_true, y_pred, axis).sum(axis)
 
 
-def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
-    """The cosine between targets and predictions, along `axis`."""
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """The cosine between targets and predictions, along `axis` (tf.keras)."""
     return _similarity(y_true, y_pred, axis).sum(axis)
+
+
+@functools.wraps(cosine_proximity)  # of which, as a metric, this was
+def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    return -cosine_proximity(y_true, y_pred, axis)
 
 
 def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
@@ -255,11 +260,18 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
     return metrics.sparse_top_k_categorical_accuracy(y_true, y_pred, k).flatten()
 
 
-# By generation: functions of `metrics` that give a value for each sample, where today's have the shape of the targets.
+def accuracy(y_true: Any, y_pred: Any) -> Tensor:
+    """1 where a target is predicted, for each value (Keras 2, tf.keras)."""
+    y_true, y_pred = _tensors(y_true, y_pred)
+    return (y_true == y_pred).to(y_pred.dtype)
+
+
+# By generation: functions of `metrics` whose names mean something else to `compile`, or which give a value for each
+# sample where today's have the shape of the targets.
 OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
     "keras1": {},
-    "keras2": {one.__name__: one for one in (rounded_accuracy, sparse_top_k_categorical_accuracy)},
-    "tf_keras": {"binary_accuracy": binary_accuracy},
+    "keras2": {one.__name__: one for one in (rounded_accuracy, sparse_top_k_categorical_accuracy, accuracy)},
+    "tf_keras": {"binary_accuracy": binary_accuracy, **dict.fromkeys(("accuracy", "acc", "ACC"), accuracy)},
 }
 
 _BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)
@@ -274,7 +286,7 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, **_LOGCOSH},
         "metrics": {
-            **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_of),
+            **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_similarity),
             **_BY_SHAPES,
             **_LOGCOSH,
         },

@@ -22,6 +22,7 @@ from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
+from ..metrics import Metric
 from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
 from ..models.graph_config import graph_config, graph_from_config
@@ -32,7 +33,7 @@ from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
-from .habits import Call, Told, set_attribute
+from .habits import Call, Told, set_attribute, when_ready
 from .weighting import (
     LossOfScores,
     LossOfTheTime,
@@ -59,9 +60,16 @@ def find(dialect: Dialect, name: str) -> Any:
         cls = _class(dialect, told, _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
+    if name == "save_model" and dialect.table.shares_modern:
+        return _save_model
     if name in ("model_from_config", "model_from_json", "model_from_yaml"):
         return _reading(dialect, getattr(from_config, name))
     return None
+
+
+def _save_model(model: Any, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+    """As `model.save`, into a file or a folder."""
+    model.save(filepath, overwrite, **options)
 
 
 def _reading(dialect: Dialect, read: Any) -> Any:
@@ -76,12 +84,13 @@ def _reading(dialect: Dialect, read: Any) -> Any:
 
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module, table = dialect.module("models"), dialect.table
-    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
+    modern = next(base for base in bases if base in (Functional, Sequential, Model))
+    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect, "_instances_of": modern}
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
             members[method] = _spoken(getattr(_ModelWords, method), arguments)
-    return type(name, bases, members)
+    return CountsOthers(name, bases, members)
 
 
 def _spoken(method: Any, arguments: str) -> Any:
@@ -397,6 +406,11 @@ class _ModelWords(Adds):
         own = self._weights_file(filepath)
         name = own if Path(own).is_file() and not Path(filepath).is_file() else filepath
         older = not self._dialect.table.shares_modern
+        if not older and not str(filepath).endswith(_ENDINGS) and not self._ready:
+            when_ready(self, lambda: self.load_weights(filepath, skip_mismatch, by_name, **options))
+            return _Loaded()
+        if Path(name, files.IN_FOLDER).is_file():
+            name = Path(name, files.IN_FOLDER)
         files.load_weights(self, name, skip_mismatch, by_name=by_name, any_name=older, **_told(options))
         return _Loaded() if self._dialect.table.shares_modern else None
 
@@ -412,6 +426,8 @@ class _ModelWords(Adds):
         if self._dialect.table.shares_modern and path.suffix not in (".keras", ".h5", ".hdf5"):
             path.mkdir(parents=True, exist_ok=True)
             filepath = path / files.IN_FOLDER
+            theirs = (type(one) for one in self.modules() if serialize.home_of(type(one)) is None)
+            files.classes_in_folder[path.resolve()] = {cls.__name__: cls for cls in theirs}
         super().save(filepath, overwrite, **_told(options), any_name=not self._dialect.table.shares_modern)
 
     def summary(self, line_length: Any = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
@@ -460,13 +476,21 @@ class _ModelWords(Adds):
 
     def get_weights(self) -> list[Any]:
         """Layer by layer. Of a model inside, Keras 1 and 2 list what is trained first, its moving averages last."""
+        own = [weight.numpy() for weight in self._own_in_order()]
         if self._asks_inside:
-            return [array for layer in self._weight_layers() for array in layer.get_weights()]
-        return [array for layer in self._weight_layers() for array in shim.trained_first(layer)]
+            return [*(array for layer in self._weight_layers() for array in layer.get_weights()), *own]
+        return [*(array for layer in self._weight_layers() for array in shim.trained_first(layer)), *own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         give = shim.set_own if self._asks_inside else shim.set_trained_first
         shim.set_in_turn(self, self._weight_layers(), weights, give)
+        own = self._own_in_order()
+        for weight, array in zip(own, weights[len(weights) - len(own) :], strict=True):
+            weight.assign(array)
+
+    def _own_in_order(self) -> list[Any]:
+        """Those of no layer, such as variables that are attributes, the trained ones first."""
+        return sorted(self._own_weights(), key=lambda weight: not weight._trainable)
 
     @property
     def _asks_inside(self) -> bool:
@@ -887,10 +911,14 @@ def special(dialect: Dialect, name: str) -> Any:
     if name == "InputSpec":
         return InputSpec
     if name == "Layer":
-        cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
+        counted = Layer if dialect.table.lists_weights else (Layer, Metric)  # metrics were layers
+        cls: Any = CountsOthers(name, (_UserLayer,), {**_of_users(dialect, _UserLayer), "_instances_of": counted})
     elif name == "Wrapper":
-        members = {**_of_users(dialect, _WrapperWords), "_counted": modern_layers.Wrapper}  # such as TimeDistributed
-        cls = CountsOthers(name, (_WrapperWords,), members)
+        members = {
+            **_of_users(dialect, _WrapperWords),
+            "_instances_of": modern_layers.Wrapper,
+        }  # such as TimeDistributed
+        cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)

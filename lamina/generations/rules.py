@@ -121,7 +121,7 @@ class ByUpdates(_Modern):
         return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
 
 
-class OptimizerOfUsers(ByUpdates, Optimizer):
+class OptimizerOfUsers(ByUpdates, Optimizer, metaclass=CountsOthers):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
 
@@ -167,11 +167,7 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Raises ValueError where their number or shapes are others than those of `weights`."""
-        variables = self.variables
-        if len(variables) != len(weights):
-            raise ValueError(f"{type(self).__name__}: expected {len(variables)} arrays; got {len(weights)}.")
-        for variable, value in zip(variables, weights, strict=True):
-            variable.assign(value)
+        assign_all(self, self.variables, weights)
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         arrays = [store[str(place)][()] for place in range(len(store))]
@@ -188,14 +184,91 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         return {key: value for key, value in found.items() if value is not None}
 
 
-class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
+class _Variables(list):
+    def __call__(self) -> _Variables:
+        """Itself: `variables` was a method up to TensorFlow 2.10."""
+        return self
+
+
+class StepsOfTensorFlow(_Modern):
+    """What tf.keras' optimizers do besides: steps down a loss, which a function computes or a tape recorded."""
+
+    _averages_begin_with_weights = True
+
+    def compute_gradients(
+        self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Tensor | None = None
+    ) -> list[tuple[Tensor | None, Tensor]]:
+        """Pairs of gradient and weight. Raises ValueError for a loss that is computed already, and no tape of it."""
+        from .tensorflow.state import GradientTape
+
+        if callable(loss) and not isinstance(loss, Tensor):
+            with tape or GradientTape() as tape:
+                loss = loss()
+        elif tape is None:
+            raise ValueError(
+                f"{type(self).__name__}: a loss that is computed already needs the `tape` that recorded it. Pass that, "
+                "or a function that computes the loss."
+            )
+        weights = list(var_list() if callable(var_list) else var_list)
+        return list(zip(tape.gradient(loss, weights, grad_loss), weights, strict=True))
+
+    _compute_gradients = compute_gradients
+
+    def minimize(
+        self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Tensor | None = None, name: str | None = None
+    ) -> Tensor:
+        """One step down the loss; returns the step counter. Raises ValueError as `compute_gradients` does."""
+        return self.apply_gradients(self.compute_gradients(loss, var_list, tape, grad_loss))
+
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[tuple[Tensor | None, Tensor]],
+        name: str | None = None,
+        skip_gradients_aggregation: bool = False,
+        experimental_aggregate_gradients: bool = True,
+    ) -> Tensor:
+        """As today's; how replicas share gradients says nothing, as there is one."""
+        return super().apply_gradients(grads_and_vars)
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        return weight.clone() if name == "average" else super()._initial(name, weight)
+
+    def _decayed_lr(self, var_dtype: Any) -> Tensor:
+        """The rate of the next step."""
+        return torch.tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
+
+    @property
+    def variables(self) -> _Variables:
+        return _Variables(super().variables)
+
+    def _kept(self) -> list[Weight]:
+        return [each for each in self.variables if each is not self.__dict__.get("_learning_rate")]
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The number of steps, then what the weights have, in the order in which it was made."""
+        return [each.numpy() for each in self._kept()]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self._kept(), weights)
+
+
+def assign_all(owner: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Raises ValueError where their number or shapes differ."""
+    if len(variables) != len(values):
+        raise ValueError(f"{type(owner).__name__}: expected {len(variables)} arrays; got {len(values)}.")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers):
     """Base class of a user's own optimizers in tf.keras, all of whose optimizers count as instances.
 
     Its rule is `update_step(gradient, variable)`, or, as up to TensorFlow 2.10, `_resource_apply_dense(grad, var)`
     beside `_set_hyper`, `_create_slots` and `_prepare_local`.
     """
 
-    _counted = Optimizer
+    _instances_of = Optimizer
     _use_locking, _initial_decay = False, 0.0
     jit_compile = True  # how it runs, not what it computes
 
@@ -247,8 +320,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
         return self.name
 
     def _decayed_lr(self, var_dtype: object) -> Tensor:
-        rate = torch.tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
-        return rate / (1.0 + self._initial_decay * self._iterations.detach())
+        return super()._decayed_lr(var_dtype) / (1.0 + self._initial_decay * self._iterations.detach())
 
     def add_slot(
         self, var: Tensor, slot_name: str, initializer: object = "zeros", shape: _Sizes | None = None
@@ -272,10 +344,6 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
 
     def get_slot_names(self) -> list[str]:
         return list(dict.fromkeys(name for _, name in self._slot))
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The number of steps, then what the weights have, in the order in which it was made."""
-        return [each.numpy() for each in self.variables if each is not self.__dict__["_learning_rate"]]
 
     def _create_slots(self, var_list: Sequence[Tensor]) -> None:
         """Makes the state of each weight."""

@@ -26,17 +26,17 @@ from ..files import older
 from ..files.stored import Given
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
-from ..layers.old import WithConstants, take_time_first
+from ..layers.old import RNNWithConstants, WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import origin
 from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
 from . import activations, hooks, steps
 from .additions import Adds
-from .dialect import Dialect
+from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, in_layout
-from .rules import ByUpdates
+from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import names_symbols
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -166,6 +166,10 @@ class OptimizerShim(ByUpdates, Shim):
             modern["learning_rate"] = float(self.learning_rate)
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
         return self._words.to_old(modern, own)
+
+
+class OptimizerOfTape(StepsOfTensorFlow, OptimizerShim):
+    """An optimizer of tf.keras."""
 
 
 class ListedOptimizer(OptimizerShim):
@@ -694,12 +698,20 @@ def _no_losses(outputs: object) -> list[torch.Tensor]:
     return []
 
 
+# By generation: which layers were of the kind of another one, beside those whose layers of today are.
+_KIN = {
+    "keras1": {"Convolution1D": "AtrousConvolution1D", "Convolution2D": "AtrousConvolution2D Deconvolution2D"},
+    "keras2": {"Conv2D": "Conv2DTranspose DepthwiseConv2D", "Conv3D": "Conv3DTranspose"},
+    "tf_keras": {f"Conv{rank}D": f"Conv{rank}DTranspose" for rank in (1, 2, 3)},
+}
+
+
 def _base(dialect: Dialect, home: str, modern: Any) -> type:
     """What has the old words of a class of this kind."""
     if issubclass(modern, Layer):
         return LayerShim
     if home.startswith("optimizers"):
-        return OptimizerShim if dialect.table.shares_modern else ListedOptimizer
+        return OptimizerOfTape if dialect.table.shares_modern else ListedOptimizer
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
@@ -713,6 +725,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_dialect": dialect,
         "_words": own,
         "_home": dialect.module(home),
+        "_instances_of": () if modern is Layer else RNN if modern is RNNWithConstants else modern,
+        "_kin": _KIN.get(dialect.table.name, {}).get(own.name, "").split(),
     }
     if base is LayerShim:
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
@@ -739,7 +753,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
         bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases
-    return type(own.name, bases, members)
+    return CountsOthers(own.name, bases, members)
 
 
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:

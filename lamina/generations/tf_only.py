@@ -18,7 +18,8 @@ from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
-from .dialect import Dialect, Find
+from .dialect import CountsOthers, Dialect, Find
+from .rules import StepsOfTensorFlow
 from .utils import losses_utils
 from .weighting import of_steps
 
@@ -69,7 +70,8 @@ def _told(reduction: Any) -> Any:
 
 
 def _made(home: str, name: str, found: Any, *bases: type) -> type:
-    return type(name, (*bases, found), {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__})
+    members = {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__, "_instances_of": found}
+    return CountsOthers(name, (*bases, found), members)
 
 
 _LOSS = _made("losses", "Loss", Loss, _Reduced)
@@ -204,7 +206,7 @@ class MeanRelativeError(metrics.Mean):
         return {**super().get_config(), "normalizer": self.normalizer.tolist()}
 
 
-class LossScaleOptimizer(optimizers.LossScaleOptimizer):
+class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
     """In tf.keras' words, and for training steps of one's own; without `dynamic` the scale stays what it is.
 
     Raises ValueError where `initial_scale` or `dynamic_growth_steps` do not fit `dynamic`.
@@ -221,11 +223,30 @@ class LossScaleOptimizer(optimizers.LossScaleOptimizer):
         super().__init__(inner_optimizer, initial_scale or 2.0**15, dynamic_growth_steps or 2000, **kwargs)
         self.dynamic = dynamic
 
+    @property
+    def loss_scale(self) -> Tensor:
+        """The present scale."""
+        return self.dynamic_scale if self.built and self.dynamic else torch.tensor(float(self.initial_scale))
+
+    @property
+    def dynamic_counter(self) -> Tensor | None:
+        """How many good steps there were in a row."""
+        return (self._good_steps if self.built else torch.tensor(0)) if self.dynamic else None
+
+    _unscaled = False  # whether gradients are, as those given to `apply_gradients`
+
+    def _divisor(self) -> Any:
+        return 1.0 if self._unscaled else super()._divisor()
+
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         if self.dynamic:
+            steps = self.inner_optimizer._iterations
+            before = steps.detach().clone()
             super()._apply(grads)
+            steps.copy_(before + 1)  # those left out count, too
         else:
-            self.inner_optimizer._apply([None if grad is None else grad / self.initial_scale for grad in grads])
+            scale = 1.0 if self._unscaled else self.initial_scale
+            self.inner_optimizer._apply([None if grad is None else grad / scale for grad in grads])
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "dynamic": self.dynamic}
@@ -233,11 +254,32 @@ class LossScaleOptimizer(optimizers.LossScaleOptimizer):
         return config if self.dynamic else {**config, "dynamic_growth_steps": None}
 
     def get_scaled_loss(self, loss: Any) -> Any:
-        return loss * (self.dynamic_scale if self.built else self.initial_scale)
+        """The loss, or what a function gives as such, times the present scale."""
+        if callable(loss) and not isinstance(loss, Tensor):
+            return lambda: self.get_scaled_loss(loss())
+        return loss * self.loss_scale.detach().to(loss)
 
     def get_unscaled_gradients(self, grads: Any) -> list[Any]:
-        """As they are: `apply_gradients` divides them."""
-        return list(grads)
+        """Divided by the present scale, as `apply_gradients` takes them."""
+        return [None if grad is None else grad / self.loss_scale.detach().to(grad) for grad in grads]
+
+    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Any = None) -> Any:
+        if tape is not None:
+            with tape:
+                loss = self.get_scaled_loss(loss)
+        else:
+            loss = self.get_scaled_loss(loss)
+        pairs = super().compute_gradients(loss, var_list, tape, grad_loss)
+        grads = self.get_unscaled_gradients(grad for grad, _ in pairs)
+        return [(grad, weight) for grad, (_, weight) in zip(grads, pairs, strict=True)]
+
+    def apply_gradients(self, *args: Any, **kwargs: Any) -> Tensor:
+        """From gradients of the loss as it is, not as it was scaled."""
+        self._unscaled = True
+        try:
+            return super().apply_gradients(*args, **kwargs)
+        finally:
+            self._unscaled = False
 
 
 def gives_loaders(name: str) -> bool:

@@ -223,8 +223,10 @@ class Sum(DeclaredMetric):
         return self.total.clone()
 
 
-class Averaging(DeclaredMetric):
-    """Base of the metrics that keep a weighted mean; 0 before the first value."""
+class Mean(DeclaredMetric):
+    """The weighted mean of all values; 0 before the first."""
+
+    name: str = name_arg("mean")
 
     def make_state(self) -> None:
         self.total, self.count = self._zeros("total", "count", dtype=self.dtype)
@@ -241,14 +243,17 @@ class Averaging(DeclaredMetric):
         return divide_no_nan(self.total, self.count)
 
 
-class Mean(Averaging):
-    """The weighted mean of all values."""
+class MeanMetricWrapper(Mean):
+    """The mean of a function `fn(y_true, y_pred, **kwargs)`, weighed by sample weights and the mask of `y_pred`."""
 
-    name: str = name_arg("mean")
-
-
-class _MeanOfFunction(Averaging):
     fn = _kwargs = DECLARED_BELOW
+    name: str = name_arg()
+
+    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
+        Metric.__init__(self, dtype, name)
+        self.fn, self._kwargs = fn, owned(kwargs)
+        self._direction = "down" if fn in OWN_LOSSES or isinstance(fn, Loss) else None
+        self.make_state()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         mask = get_mask(y_pred)
@@ -256,16 +261,6 @@ class _MeanOfFunction(Averaging):
         if mask is not None:
             sample_weight = merge_mask(sample_weight, mask, values, dtypes.TYPES[self.dtype])
         super().update_state(values, sample_weight)
-
-
-class MeanMetricWrapper(_MeanOfFunction):
-    """The mean of a function `fn(y_true, y_pred, **kwargs)`, weighed by sample weights and the mask of `y_pred`."""
-
-    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
-        Metric.__init__(self, dtype, name)
-        self.fn, self._kwargs = fn, owned(kwargs)
-        self._direction = "down" if fn in OWN_LOSSES or isinstance(fn, Loss) else None
-        self.make_state()
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
@@ -278,11 +273,14 @@ class MeanMetricWrapper(_MeanOfFunction):
         return shown_function(self.fn, self._kwargs)
 
 
-class FunctionMetric(_MeanOfFunction):
+class FunctionMetric(MeanMetricWrapper):
     """Base of the means of Lamina's functions: `class Name(FunctionMetric, fn=function, direction="up")`.
 
     The arguments of the class that are not every metric's are handed to the function by name.
     """
+
+    __init__, get_config, _shown_args = DeclaredMetric.__init__, DeclaredMetric.get_config, DeclaredMetric._shown_args
+    from_config = classmethod(DeclaredMetric.from_config.__func__)
 
     def __init_subclass__(cls, fn: Callable | None = None, direction: str | None = None, **kwargs: Any) -> None:
         if fn is not None:

@@ -719,10 +719,14 @@ class Optimizer(_Arguments):
 
     # Averages and decay ------------------------------------------------------------------------------------------
 
+    _averages_begin_with_weights = False  # those before the first update
+
     def _average(self, groups: list[Group], updates: Number) -> None:
         """Move the averages towards the weights: all the way at first, `1 - ema_momentum` of it later."""
-        if isinstance(updates, Tensor):
-            share: Number = 1 - self.ema_momentum * (updates != 0)
+        if self._averages_begin_with_weights:
+            share: Number = 1 - self.ema_momentum
+        elif isinstance(updates, Tensor):
+            share = 1 - self.ema_momentum * (updates != 0)
         else:
             share = 1 - self.ema_momentum if updates else 1.0
         overwrite = self.ema_overwrite_frequency and (updates + 1) % self.ema_overwrite_frequency == 0

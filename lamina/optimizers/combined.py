@@ -98,7 +98,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
             from ..core.sharded import in_all
 
             finite = in_all(finite)
-        scale = self._scale.detach() if self._capturable else self._scale.item()
+        scale = self._divisor()
         apart = any(map(operator.is_not, parts, present))
         unscaled = iter([grad / scale for grad in present] if apart else lists._foreach_div(present, scale))
         grads = [None if grad is None else next(unscaled) for grad in grads]
@@ -110,6 +110,10 @@ class LossScaleOptimizer(Optimizer, bare=True):
         grown = self._good_steps == self.dynamic_growth_steps - 1
         self._scale.mul_(torch.where(finite, torch.where(grown, 2.0, 1.0), 0.5))
         self._good_steps.copy_(torch.where(finite & ~grown, self._good_steps + 1, 0))
+
+    def _divisor(self) -> Any:
+        """What gradients are divided by."""
+        return self._scale.detach() if self._capturable else self._scale.item()
 
     def _apply_if(self, finite: Tensor, grads: list[Tensor | None]) -> None:
         """The step, taken back on the device if `finite` is false."""

@@ -21,7 +21,7 @@ _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "kera
 _INSTEAD = {
     "estimator": "Train a Keras model with `fit`.",
     "feature_column": "Use Keras' preprocessing layers, or keras.utils.FeatureSpace.",
-    "saved_model": "Save models with `model.save('model.keras')`, and export them with `model.export`.",
+    "saved_model": "Save models with `tf.saved_model.save`, and export them with `model.export`.",
     "lite": "Export the model with `model.export`, to ONNX or torch.export.",
     "ragged": "Pad sequences to one length; `padded_batch` of tf.data and masks do that.",
     "RaggedTensor": "Pad sequences to one length; `padded_batch` of tf.data and masks do that.",

@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ... import ops
+from ... import files, ops
 from ...core import dtypes
+from ...core.layer import Layer
 from ...core.symbolic import SymbolicTensor
-from ...core.weight import Weight
+from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
+from ..habits import when_ready
 from .arrays import convert_to_tensor
 from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
 
@@ -168,7 +170,7 @@ class GradientTape:
                 raise ValueError(
                     f"GradientTape.watch: expected tensors; got {type(leaf).__name__}. Make it one with tf.constant."
                 )
-            if leaf.is_floating_point() and not leaf.requires_grad:
+            if has_gradients(leaf) and not leaf.requires_grad:
                 self._watched.append(leaf.requires_grad_())
             elif leaf.requires_grad and isinstance(leaf, nn.Parameter):
                 self._known.add(id(leaf))
@@ -178,7 +180,7 @@ class GradientTape:
         return set()
 
     def _counts(self, source) -> bool:
-        if not isinstance(source, Tensor) or not source.is_floating_point():
+        if not isinstance(source, Tensor) or not has_gradients(source):
             return False
         return self._all or not isinstance(source, nn.Parameter) or id(source) in self._known
 
@@ -208,10 +210,18 @@ class GradientTape:
             asked = [one for one in sources if self._counts(one) and one.requires_grad]
             if not pairs or not asked:
                 return [None] * len(sources)
-            found = torch.autograd.grad(
-                [one for one, _ in pairs], asked, [weight for _, weight in pairs],
-                retain_graph=True, create_graph=_open.tapes > 0, allow_unused=True,
-            )  # fmt: skip
+            try:
+                found = torch.autograd.grad(
+                    [one for one, _ in pairs], asked, [weight for _, weight in pairs],
+                    retain_graph=True, create_graph=_open.tapes > 0, allow_unused=True,
+                )  # fmt: skip
+            except RuntimeError as error:
+                if "modified by an inplace operation" not in str(error):
+                    raise
+                raise RuntimeError(
+                    "GradientTape.gradient: a variable that the gradient rests on was assigned to, or updated by an "
+                    "optimizer, since the tape recorded it. Ask for all gradients first, then apply them."
+                ) from error
         of = {id(one): gradient for one, gradient in zip(asked, found, strict=True)}
         return [of.get(id(one)) for one in sources]
 
@@ -263,6 +273,18 @@ class GradientTape:
 
 
 NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, _ZERO
+
+
+@named("IndexedSlices")
+class IndexedSlices:
+    """Rows of a tensor that is zero elsewhere; here the whole of it, as gradients always are. Rows named twice are
+    added up. Raises ValueError without a `dense_shape`."""
+
+    def __new__(cls, values, indices, dense_shape=None) -> Any:
+        if dense_shape is None:
+            raise ValueError("IndexedSlices: `dense_shape` is needed, to make a whole tensor of the rows.")
+        values = tensor(values)
+        return values.new_zeros([int(size) for size in dense_shape]).index_add(0, tensor(indices).long(), values)
 
 
 @named("gradients")
@@ -425,7 +447,7 @@ class Checkpoint:
         """What was given or set since, by name."""
         return {name: part for name, part in vars(self).items() if name[0] != "_" and name != "save_counter"}
 
-    def write(self, file_prefix) -> str:
+    def write(self, file_prefix, options=None) -> str:
         arrays = {"save_counter": self.save_counter.numpy()}
         for name, part in self._parts.items():
             held = _state(part)
@@ -437,39 +459,45 @@ class Checkpoint:
         np.savez(path, **arrays)
         return str(file_prefix)
 
-    def save(self, file_prefix) -> str:
+    def save(self, file_prefix, options=None) -> str:
         self.save_counter.assign_add(1)
         return self.write(f"{file_prefix}-{int(self.save_counter)}")
 
-    def restore(self, save_path) -> Checkpoint:
-        """Take the saved values; an optimizer before its first step takes them then. None changes nothing.
-
-        Raises ValueError where another part has other variables than are saved, as a model before its first call."""
+    def restore(self, save_path, options=None) -> Checkpoint:
+        """Take the saved values: a model before its first call, and an optimizer before its first step, take them then.
+        None changes nothing. Raises ValueError where a part has other variables than are saved."""
         if save_path is None:
             return self
         if not _file(save_path).exists():
             prefix = bundle.prefix_of(Path(save_path))
             if prefix is None:
                 raise FileNotFoundError(f"Checkpoint: no {_file(save_path)}, which Checkpoint.save would have written.")
-            self.save_counter.assign(object_graph.restore(self._parts, prefix))
+            variables = {name: part for name, part in self._parts.items() if isinstance(part, Weight)}
+            waiting = [part for part in self._parts.values() if _waits(part)]
+            now = variables if waiting else self._parts
+            self.save_counter.assign(object_graph.restore(now, prefix))
+            for part in waiting:
+                when_ready(part, functools.partial(self._restore_theirs, waiting, prefix))
             return self
         with np.load(_file(save_path), allow_pickle=False) as found:
             arrays = dict(found)
         pairs = []
         for name, part in self._parts.items():
-            held, saved = _state(part) or [], [key for key in arrays if key.rpartition("/")[0] == name]
             if isinstance(part, Optimizer) and not part.built:
+                saved = [key for key in arrays if key.rpartition("/")[0] == name]
                 _restore_when_built(part, [arrays[f"{name}/{place}"] for place in range(len(saved))])
-                continue
-            if len(held) != len(saved):
-                raise ValueError(
-                    f"Checkpoint: {name} has {len(held)} arrays here and {len(saved)} in {_file(save_path)}. Build it "
-                    "first: call a model once."
-                )
-            pairs += [(one, arrays[f"{name}/{place}"]) for place, one in enumerate(held)]
+            elif _waits(part):
+                when_ready(part, lambda name=name, part=part: _write(_pairs(name, part, arrays, save_path)))
+            else:
+                pairs += _pairs(name, part, arrays, save_path)
         _write([*pairs, (self.save_counter, arrays["save_counter"])])
         self._left = sorted({key.rpartition("/")[0] for key in arrays} - {*self._parts, ""})
         return self
+
+    def _restore_theirs(self, waiting: list[Any], prefix: Path) -> None:
+        """All from one of TensorFlow's own, as soon as no part waits: optimizers' state goes by the models' weights."""
+        if not any(map(_waits, waiting)):
+            object_graph.restore(self._parts, prefix)
 
     read = restore
 
@@ -483,6 +511,22 @@ class Checkpoint:
         return self
 
     assert_existing_objects_matched = assert_nontrivial_match = expect_partial
+
+
+def _waits(part: object) -> bool:
+    """Whether it is a layer or model that has no weights yet."""
+    return isinstance(part, Layer) and not part._ready
+
+
+def _pairs(name: str, part: object, arrays: dict[str, np.ndarray], path: object) -> list[tuple[Any, np.ndarray]]:
+    """What a part holds, and what is saved of it. Raises ValueError where that is of another number."""
+    held, saved = _state(part) or [], [key for key in arrays if key.rpartition("/")[0] == name]
+    if len(held) != len(saved):
+        raise ValueError(
+            f"Checkpoint: {name} has {len(held)} arrays here and {len(saved)} in {_file(path)}. Make it as the one "
+            "that was saved, and build what it holds."
+        )
+    return [(one, arrays[f"{name}/{place}"]) for place, one in enumerate(held)]
 
 
 def _file(prefix) -> Any:
@@ -572,15 +616,23 @@ def load_variable(ckpt_dir_or_file, name):
 @named("train.CheckpointManager")
 @heard
 class CheckpointManager:
-    """Checkpoints of one folder, the last `max_to_keep` of them."""
+    """Checkpoints of one folder, the last `max_to_keep` of them. With a `step_counter` and a `checkpoint_interval` one
+    is saved once in so many steps; `init_fn` is called where there is none to restore."""
 
     def __init__(self, checkpoint: Checkpoint, directory, max_to_keep: int | None = None,
-                 checkpoint_name: str = "ckpt"):  # fmt: skip
+                 checkpoint_name: str = "ckpt", step_counter=None, checkpoint_interval: int | None = None,
+                 init_fn=None):  # fmt: skip
         self.checkpoint, self.directory, self._most, self._name = (
             checkpoint,
             str(directory),
             max_to_keep,
             checkpoint_name,
+        )
+        self.checkpoint_interval, self._counter, self._init, self._last = (
+            checkpoint_interval,
+            step_counter,
+            init_fn,
+            None,
         )
 
     @property
@@ -591,7 +643,13 @@ class CheckpointManager:
     def latest_checkpoint(self) -> str | None:
         return self.checkpoints[-1] if self.checkpoints else None
 
-    def save(self, checkpoint_number=None) -> str:
+    def save(self, checkpoint_number=None, check_interval: bool = True, options=None) -> str | None:
+        """The new checkpoint's path; None where too few steps passed since the last."""
+        if self._counter is not None:
+            step = int(self._counter)
+            if check_interval and self._last is not None and step - self._last < (self.checkpoint_interval or 1):
+                return None
+            self._last = step
         path = f"{self.directory}/{self._name}"
         saved = (
             self.checkpoint.save(path)
@@ -604,8 +662,45 @@ class CheckpointManager:
 
     def restore_or_initialize(self) -> str | None:
         latest = self.latest_checkpoint
+        if latest is None and self._init is not None:
+            self._init()
         self.checkpoint.restore(latest)
         return latest
+
+
+@named("saved_model.save")
+def save_model(obj, export_dir, signatures=None, options=None) -> None:
+    """A Keras model into a folder that `load` and Keras' `load_model` take: it holds `model.keras`, and no graph of
+    TensorFlow. Raises ValueError for anything else."""
+    if not isinstance(obj, Layer) or not hasattr(obj, "save"):
+        raise ValueError(
+            f"tf.saved_model.save: expected a Keras model; got {type(obj).__name__}. There is no graph to save here: "
+            "keep the variables of a module with tf.train.Checkpoint."
+        )
+    folder = Path(export_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    obj.save(folder / files.IN_FOLDER)
+
+
+@named("saved_model.load")
+def load_saved(export_dir, tags=None, options=None) -> Any:
+    """The Keras model of a folder, also of TensorFlow's own; `signatures["serving_default"]` gives its outputs by
+    name."""
+    model = files.load_model(export_dir)
+
+    def serve(*args, **kwargs) -> dict[str, Any]:
+        outputs = model(*args, **kwargs) if args else model(*kwargs.values())
+        named = isinstance(outputs, dict)
+        names = getattr(model, "output_names", None) or ["output_0"]
+        return outputs if named else dict(zip(names, pytree.tree_leaves(outputs), strict=True))
+
+    vars(model)["signatures"] = {"serving_default": serve}
+    return model
+
+
+@named("saved_model.contains_saved_model")
+def contains_saved_model(export_dir) -> bool:
+    return any(Path(export_dir, name).is_file() for name in (files.IN_FOLDER, "saved_model.pb"))
 
 
 @named("name_scope variable_scope")

@@ -1,0 +1,167 @@
+"""What custom training loops of tf.keras ask of optimizers, against what tf_keras 2.21 computed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina import generations
+
+
+@pytest.fixture(scope="module")
+def tf() -> Iterator[Any]:
+    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
+        pytest.skip("a Keras or TensorFlow is installed here")
+    generations.install("tf_keras")
+    try:
+        yield sys.modules["tensorflow"]
+    finally:
+        generations.uninstall()
+
+
+def _drawn(seed: int, *shape: int) -> np.ndarray:
+    return np.random.RandomState(seed).randn(*shape).astype("float32")
+
+
+@pytest.fixture
+def w(tf: Any) -> Any:
+    return tf.Variable(_drawn(1, 3, 2))
+
+
+def _near(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(found.numpy() if hasattr(found, "numpy") else found), expected, 2e-5, 1e-6)
+
+
+AFTER_THREE = [[1.5491134, -0.5834228], [-0.5037093, -1.0232737], [0.82532597, -2.194942]]
+
+
+def test_minimize_takes_a_function(tf: Any, w: Any) -> None:
+    b = tf.Variable(_drawn(2, 2))
+    optimizer = tf.keras.optimizers.SGD(0.1, clipnorm=0.5)
+    for _ in range(3):
+        optimizer.minimize(lambda: tf.reduce_sum(w**2) + tf.reduce_sum(b), [w, b])
+    _near(w, AFTER_THREE)
+    _near(b, [-0.52282387, -0.16233285])
+    assert int(optimizer.iterations) == 3
+
+
+def test_minimize_takes_a_tape(tf: Any, w: Any) -> None:
+    optimizer, start = tf.keras.optimizers.legacy.SGD(0.1), w.numpy()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(w**2)
+    with pytest.raises(ValueError, match="tape"):
+        optimizer.minimize(loss, [w])
+    optimizer.minimize(loss, [w], tape=tape)
+    _near(w, 0.8 * start)
+    optimizer.minimize(lambda: tf.reduce_sum(w), lambda: [w], grad_loss=tf.constant(2.0))
+    _near(w, 0.8 * start - 0.2)
+    ((gradient, weight),) = optimizer.compute_gradients(lambda: tf.reduce_sum(w) * 3.0, [w])
+    assert weight is w and gradient.numpy().tolist() == [[3.0, 3.0]] * 3
+
+
+def test_words_of_several_years(tf: Any, w: Any) -> None:
+    """`apply_gradients` with what concerns replicas, `variables` as a method, `_decayed_lr`, weights in and out."""
+    schedule = tf.keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    first, second = (tf.keras.optimizers.legacy.Adam(schedule) for _ in range(2))
+    v = tf.Variable(w)
+    for step in range(4):
+        gradient = tf.constant(_drawn(step, 3, 2))
+        first.apply_gradients([(gradient, w)], experimental_aggregate_gradients=False)
+        second.apply_gradients([(gradient * 0.0, v)], skip_gradients_aggregation=True)
+    _near(w, [[1.3940212, -0.68570447], [-0.6075988, -1.2219025], [0.6931782, -2.0612173]])
+    _near(first._decayed_lr(tf.float32), 0.025)
+    assert [*first.variables()] == [*first.variables]
+    second.set_weights(first.get_weights())
+    v.assign(w)
+    for optimizer, weight in ((first, w), (second, v)):
+        optimizer.apply_gradients([(gradient, weight)])
+    _near(v, w.numpy())
+
+
+def test_averages_begin_with_the_weights(tf: Any, w: Any) -> None:
+    optimizer = tf.keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    for step in range(4):
+        optimizer.apply_gradients([(tf.constant(_drawn(step, 3, 2)), w)])
+    optimizer.finalize_variable_values([w])
+    _near(w, [[1.2586608, -0.6133479], [-0.41832364, -1.2190132], [0.76297796, -1.9276652]])
+
+
+def test_scaled_losses(tf: Any) -> None:
+    """`apply_gradients` takes gradients of the loss as it is: those that `get_unscaled_gradients` gives, or whoever."""
+    weight = tf.Variable([1.0, 2.0])
+    optimizer = tf.keras.mixed_precision.LossScaleOptimizer(
+        tf.keras.optimizers.SGD(0.1), dynamic=False, initial_scale=8.0
+    )
+    with tf.GradientTape() as tape:
+        scaled = optimizer.get_scaled_loss(tf.reduce_sum(weight**2))
+    gradients = tape.gradient(scaled, [weight])
+    assert float(scaled) == 40.0 and gradients[0].numpy().tolist() == [16.0, 32.0]
+    gradients = optimizer.get_unscaled_gradients(gradients)
+    assert gradients[0].numpy().tolist() == [2.0, 4.0] and float(optimizer.loss_scale) == 8.0
+    optimizer.apply_gradients(zip(gradients, [weight], strict=True))
+    _near(weight, [0.8, 1.6])
+    optimizer.minimize(lambda: tf.reduce_sum(weight), [weight])
+    _near(weight, [0.7, 1.5])
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "expected"),
+    [
+        ([1.0] * 5, 256.0, [0.5, 1.5]),
+        ([1.0, np.inf, 1.0, np.nan, 1.0], 16.0, [0.7, 1.7]),
+    ],
+)
+def test_scales_that_move(tf: Any, values: list[float], scale: float, expected: list[float]) -> None:
+    weight = tf.Variable([1.0, 2.0])
+    inner = tf.keras.optimizers.SGD(0.1)
+    optimizer = tf.keras.mixed_precision.LossScaleOptimizer(inner, initial_scale=64.0, dynamic_growth_steps=2)
+    assert float(optimizer.loss_scale) == 64.0
+    for value in values:
+        optimizer.apply_gradients([(tf.constant([value, 1.0]), weight)])
+    _near(weight, expected)
+    assert (float(optimizer.loss_scale), int(optimizer.iterations), int(optimizer.dynamic_counter)) == (scale, 5, 1)
+
+
+def test_mixed_precision_trains_as_ever(tf: Any) -> None:
+    """`fit` scales the loss and unscales by itself."""
+    keras = tf.keras
+    found = []
+    for policy in ("float32", "mixed_float16"):
+        keras.mixed_precision.set_global_policy(policy)
+        try:
+            layers = [keras.layers.Dense(units, kernel_initializer="ones") for units in (2, 1)]
+            model = keras.Sequential([*layers, keras.layers.Activation("linear", dtype="float32")])
+            model.build((None, 3))
+            optimizer = keras.optimizers.SGD(0.01)
+            if policy != "float32":
+                optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, initial_scale=4.0)
+            model.compile(optimizer, "mse")
+            model.fit(_drawn(1, 8, 3), _drawn(2, 8, 1), epochs=2, verbose=0, shuffle=False)
+            found.append(model.get_weights())
+        finally:
+            keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_allclose(found[1][0], found[0][0], 1e-2)
+
+
+def test_gradients_of_complex_variables(tf: Any) -> None:
+    x = tf.Variable(tf.complex([1.0, 3.0], [2.0, -1.0]))
+    with tf.GradientTape() as tape:
+        y = x * x * x
+    _near(tape.gradient(y, x), [-9 - 12j, 24 + 18j])
+
+
+def test_rows_are_whole_tensors(tf: Any) -> None:
+    made = tf.IndexedSlices(tf.ones((2, 2)), tf.constant([1, 1]), tf.constant([3, 2]))
+    assert made.numpy().tolist() == [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]] and not isinstance(made, tf.IndexedSlices)
+
+
+def test_weights_updated_under_a_tape_are_told(tf: Any, w: Any) -> None:
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(w**3)
+    w.assign(w * 2.0)
+    with pytest.raises(RuntimeError, match="Ask for all gradients first"):
+        tape.gradient(loss, w)
