@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.examples import EXAMPLES, Example
@@ -224,3 +225,21 @@ def test_what_torch_keeps_elsewhere_compiles(make: Any, on: tuple, name: str) ->
     parametrize.register_parametrization(layer.get_submodule(inner), last, Double())
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x), layer(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.min, np.sum, np.mean, np.std, np.any, np.argmax, np.cumsum, np.nonzero, np.size, np.median, np.squeeze],
+)
+def test_functions_of_numpy_take_weights_as_arrays(function: Any) -> None:
+    values = np.arange(6, dtype="float32").reshape(2, 3) - 2
+    expected, found = function(values), function(keras.Variable(values))
+    assert type(found) is type(expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_weight_is_never_overwritten_with_its_gradient() -> None:
+    weight = keras.Variable([1.0])
+    weight.overwrite_with_gradient = False
+    with pytest.raises(ValueError, match="`overwrite_with_gradient` is not available"):
+        weight.overwrite_with_gradient = True

@@ -46,6 +46,7 @@ UNUSED = {
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._flatten_layers": "others' code calls it: Keras' name",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
+    "core.weights.Weights.torch_params": "users of Keras on torch read it",
     "core.weights._Tracker.*": "users' own layers call them: Keras' names",
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.StatelessScope.get_current_value": "users call it",

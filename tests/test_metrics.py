@@ -7,6 +7,7 @@ import inspect
 import json
 import pickle
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from support.golden import GOLDEN, Case, cases, problems
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+import lamina
 from lamina import losses, metrics
 from lamina.core import config, masking, serialize
 from lamina.core.random import set_random_seed
@@ -482,3 +484,25 @@ def test_auc_by_thresholds_alone_and_of_negative_weights() -> None:
         metrics.AUC(num_thresholds=None)
     counts = metrics.AUC(num_thresholds=3, curve="PR")([0, 1, 0, 1], [0, 0.5, 0.3, 0.9], sample_weight=[-1, -2, -3, -4])
     assert float(counts) == 0  # as Keras has it: no positives are left
+
+
+@pytest.mark.parametrize("hold", [lambda one: one, lambda one: [one], lambda one: {"a": (one,)}])
+def test_variables_count_as_state_whatever_holds_them(hold: Any) -> None:
+    class Own(metrics.Metric):
+        def __init__(self) -> None:
+            super().__init__(name="own")
+            self.total = self.add_variable((), name="total")
+            self.held = hold(lamina.Variable(0.0))
+
+        def update_state(self, *args: Any, **kwargs: Any) -> None:
+            for variable in self.variables:
+                variable.assign_add(1.0)
+
+        def result(self) -> Any:
+            return self.total
+
+    metric = Own()
+    metric.update_state()
+    assert [float(variable.detach()) for variable in metric.variables] == [1, 1] and metric._dtype == "float32"
+    metric.reset_state()
+    assert [float(variable.detach()) for variable in metric.variables] == [0, 0]

@@ -570,3 +570,20 @@ def test_own_layers_open_their_tracker_to_add_weights_when_built() -> None:
     layer(np.ones((2, 4), "float32"))
     layer.grow()
     assert [weight.name for weight in layer.trainable_weights] == ["kernel", "bias", "more"]
+
+
+def test_a_functional_subclass_comes_back_with_arguments_of_its_own(tmp_path: Any) -> None:
+    class Own(keras.Model):
+        def __init__(self, *args: Any, param: int = 1, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.param = param
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "param": self.param}
+
+    inputs = keras.Input((3,))
+    model = Own(inputs=inputs, outputs=L.Dense(5)(inputs), param=3)
+    assert Own.from_config(model.get_config()).param == 3
+    model.save(tmp_path / "own.keras")
+    assert keras.models.load_model(tmp_path / "own.keras", custom_objects={"Own": Own}).param == 3
+    assert keras.models.clone_model(model).get_config()["layers"]

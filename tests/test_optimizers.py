@@ -563,7 +563,7 @@ def test_missing_gradients():
     assert torch.equal(kept, weights[1])
     optimizer.apply_gradients([(grads[1], weights[1])])
     assert not torch.equal(kept, weights[1]) and optimizer.iterations == 2
-    with pytest.raises(ValueError, match="no gradient for any weight"):
+    with pytest.raises(ValueError, match="No gradients provided for any variable"):
         optimizer.apply([None] * 4)
     optimizer.apply([])
     assert optimizer.iterations == 2

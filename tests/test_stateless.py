@@ -173,11 +173,44 @@ def test_a_stateless_call_is_the_call() -> None:
     expected = one(x)
     found, after = other.stateless_call(other.trainable_variables, other.non_trainable_variables, x)
     torch.testing.assert_close(found, expected)
-    assert after == [one.state] and other.state == 0 and len(other.losses) == 1
-    found, after, losses = third.stateless_call([torch.tensor(-2.0)], [torch.tensor(7.0)], x, return_losses=True)
+    assert after[0] == one.state and other.state == 0 and len(other.losses) == 1
+    assert after[1].tolist() == [1337, 1] and other.stream.state.tolist() == [1337, 0]
+    start = [torch.tensor(7.0), torch.tensor([1337, 0])]
+    found, after, losses = third.stateless_call([torch.tensor(-2.0)], start, x, return_losses=True)
     torch.testing.assert_close(found, expected - 2)
     torch.testing.assert_close(losses, [one.losses[0], torch.tensor(0.02)])
-    assert third.own == 0 and after == [one.state]
+    assert third.own == 0 and after[0] == one.state
+
+
+def test_streams_are_variables_from_which_draws_repeat() -> None:
+    x = np.ones((3, 4), "float32")
+    layer, other = Stateful(), Stateful()
+    assert layer.non_trainable_variables[-1] is layer.stream.state and len(layer.weights) == 2
+    assert {*layer.torch_params.values()} == {*layer.variables} and not layer.stream.state.trainable
+    first, second = layer(x), layer(x)
+    _, middle = other.stateless_call(other.trainable_variables, other.non_trainable_variables, x)
+    again = [other.stateless_call(other.trainable_variables, middle, x)[0] for _ in range(2)]
+    assert torch.equal(*again) and not torch.equal(again[0], first)
+    torch.testing.assert_close((other(x), other(x)), (first, second), rtol=0, atol=0)
+    other.stream.state.assign([1337, 0])
+    torch.testing.assert_close(other(x), first, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("hold", [lambda one: [one], lambda one: {"a": (one,)}])
+def test_streams_in_lists_are_variables(hold: Any) -> None:
+    layer = L.Dense(2)
+    layer.streams = hold(keras.random.SeedGenerator(3))
+    model = keras.Sequential([keras.Input((4,)), layer, L.Dropout(0.5, seed=1)])
+    assert [variable.tolist() for variable in model.non_trainable_variables] == [[3, 0], [1, 0]]
+    tree = model.get_state_tree()
+    model(np.ones((2, 4)), training=True)
+    model.set_state_tree(tree)
+    assert [variable.tolist() for variable in model.non_trainable_variables] == [[3, 0], [1, 0]]
+    assert (
+        model.non_trainable_weights
+        == []
+        == keras.tf_keras.Sequential([keras.tf_keras.layers.Dropout(0.5, seed=1)]).variables
+    )
 
 
 INPUTS = {

@@ -579,21 +579,22 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return_losses: bool = False,
         **kwargs: Any,
     ) -> tuple[Any, ...]:
-        """The call with other weights: returns its outputs and the non-trainable weights after it.
+        """The call with other variables: returns its outputs and the non-trainable variables after it.
 
         return_losses: return also what the call and the regularizers add to the loss. Raises ValueError for a layer
         that is not built, and for other numbers of weights than it has.
         """
         if not self.built:
             raise ValueError(f"{named(self)}: `stateless_call` needs a layer with weights; call or build it first.")
+        own = self.non_trainable_variables
         pairs = [
             *paired(self, "trainable_variables", self.trainable_weights, trainable_variables),
-            *paired(self, "non_trainable_variables", self.non_trainable_weights, non_trainable_variables),
+            *paired(self, "non_trainable_variables", own, non_trainable_variables),
         ]
         with StatelessScope(pairs, return_losses) as stateless:
             outputs = self(*args, **kwargs)
             losses = self.losses if return_losses else None
-        after = [stateless.value_of(weight) for weight in self.non_trainable_weights]
+        after = [stateless.value_of(variable) for variable in own]
         return (outputs, after, losses) if return_losses else (outputs, after)
 
 

@@ -6,7 +6,7 @@ import itertools
 import random as python_random
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import get_worker_info
+
+from .weight import Weight
 
 
 def set_random_seed(seed: int) -> None:
@@ -23,6 +25,30 @@ def set_random_seed(seed: int) -> None:
     python_random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+class Place(NamedTuple):
+    """Where a stream is: its seed, that of its generators, how often it was drawn from, and their states."""
+
+    seed: int
+    start: int
+    draws: int
+    states: dict[torch.device, Tensor]
+
+
+class SeedState(Weight):
+    """Where a stream of random numbers is, as a variable."""
+
+    stream: SeedGenerator
+
+    def __new__(cls, values: Tensor, trainable: bool = False, path: str = "") -> Any:
+        return super().__new__(cls, values, trainable=trainable, name="seed_generator_state", path=path)
+
+    def assign(self, value: Any) -> Any:
+        """Begin the stream at that place: the same state gives the same draws."""
+        super().assign(value)
+        self.stream.begin(*self.tolist())
+        return self
 
 
 class SeedGenerator:
@@ -41,23 +67,37 @@ class SeedGenerator:
         self.name = name
         self._generators: dict[torch.device, torch.Generator] = {}
         self._draws = 0
+        self._start = self._seed  # of its generators
         self._worker: int | None = None  # the seed of the DataLoader's worker that draws
         self._enter()
 
     def _enter(self) -> None:
+        self._state: SeedState | None = None
         self._number = next(_numbers)
         _streams[self._number] = self
 
     @property
-    def state(self) -> Tensor:
-        """The seed, and how often the stream was drawn from, as they are now."""
-        return torch.tensor([self._seed, self._draws])
+    def state(self) -> SeedState:
+        """A variable of two integers: the seed, and how often the stream was drawn from when this is asked for."""
+        if self._state is None:
+            self._state = SeedState(torch.zeros(2, dtype=torch.int64), path=self.name or "seed_generator")
+            self._state.stream = self
+        self._state.data.copy_(torch.tensor([self._seed, self._draws]))
+        return self._state
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state, which is another one after each call; `ordered` or not."""
-        state = self.state
         self._draws += 1
-        return state
+        return torch.tensor([self._seed, self._draws - 1])
+
+    def begin(self, seed: int, draws: int) -> None:
+        """Go to the place that a state tells: the same one gives the same draws, that of now changes nothing."""
+        if (seed, draws) == (self._seed, self._draws):
+            return
+        self._seed, self._draws = seed, draws
+        self._start = zlib.crc32(f"{seed} {draws}".encode()) if draws else seed
+        for generator in self._generators.values():
+            generator.manual_seed(self._start)
 
     def on(self, device: torch.device) -> torch.Generator:
         """The torch generator of this stream on `device`, for a draw."""
@@ -68,7 +108,7 @@ class SeedGenerator:
         generator = self._generators.get(device)
         if generator is None:
             generator = torch.Generator(device)
-            generator.manual_seed(self._seed if worker is None else (self._seed + worker.seed) % 2**63)
+            generator.manual_seed(self._start if worker is None else (self._start + worker.seed) % 2**63)
             self._generators[device] = generator
         return generator
 
@@ -85,15 +125,16 @@ class SeedGenerator:
         """Count draws that its generators made by themselves."""
         self._draws += draws
 
-    def place(self) -> tuple[int, dict[torch.device, Tensor]]:
-        """Where the stream is: how often it was drawn from, and its state on each device."""
-        return self._draws, {device: generator.get_state() for device, generator in self._generators.items()}
+    def place(self) -> Place:
+        """Where the stream is."""
+        states = {device: generator.get_state() for device, generator in self._generators.items()}
+        return Place(self._seed, self._start, self._draws, states)
 
-    def go_to(self, place: tuple[int, dict[torch.device, Tensor]]) -> None:
+    def go_to(self, place: Place) -> None:
         """Go on from where the stream was."""
-        self._draws, states = place
+        self._seed, self._start, self._draws, states = place
         for device, generator in self._generators.items():
-            generator.set_state(states[device]) if device in states else generator.manual_seed(self._seed)
+            generator.set_state(states[device]) if device in states else generator.manual_seed(self._start)
 
     def depart(self, number: int) -> None:
         """Draw other numbers from now on, on the devices where it drew: told by where it is and by `number`."""
@@ -111,10 +152,12 @@ class SeedGenerator:
 
     def __getstate__(self) -> dict[str, Any]:
         states = {str(device): generator.get_state() for device, generator in self._generators.items()}
-        return {"_seed": self._seed, "name": self.name, "_generators": states, "_draws": self._draws}
+        own = {"_seed": self._seed, "_start": self._start, "name": self.name}
+        return {**own, "_generators": states, "_draws": self._draws}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._seed, self.name, self._generators, self._draws = state["_seed"], state["name"], {}, 0
+        self._start = state.get("_start", self._seed)
         self._worker = None
         self._enter()
         for device, generator_state in state["_generators"].items():
@@ -137,10 +180,23 @@ def drawn() -> dict[SeedGenerator, int]:
 
 
 def streams_of(module: nn.Module) -> list[SeedGenerator]:
-    """The seeded streams that the layers in a module hold, alone or in lists and dictionaries, each once."""
-    held = (value for each in module.modules() for value in vars(each).values() if isinstance(value, _HOLDERS))
-    found = [leaf for value in held for leaf in pytree.tree_leaves(value) if isinstance(leaf, SeedGenerator)]
+    """The seeded streams of the layers in a module, each once."""
+    found = [stream for each in module.modules() for stream in own_streams(each)]
     return [*{id(stream): stream for stream in found}.values()]
+
+
+def own_streams(module: nn.Module) -> list[SeedGenerator]:
+    """Those that a module itself holds, alone or in lists and dictionaries."""
+    held = (value for value in vars(module).values() if isinstance(value, _HOLDERS))
+    return [leaf for value in held for leaf in pytree.tree_leaves(value) if isinstance(leaf, SeedGenerator)]
+
+
+def states_of(layer: nn.Module) -> list[SeedState]:
+    """The states of its own streams; their paths tell the layer."""
+    states = [stream.state for stream in own_streams(layer)]
+    for number, state in enumerate(states):
+        state.path = f"{layer.name}/{state.stream.name or 'seed_generator'}{f'_{number}' * bool(number)}"
+    return states
 
 
 @torch.library.custom_op(

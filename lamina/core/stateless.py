@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from .errors import named, short, show_shape
+from .random import Place, SeedState
 from .scope import scope
 from .weight import BLIND, Weight
 
@@ -25,9 +26,9 @@ class _Held(NamedTuple):
 class StatelessScope(TorchFunctionMode):
     """Inside, weights have other values, and what is written to weights stays inside. For this thread alone.
 
-    state_mapping: pairs of a weight and its value. collect_losses: `losses` are what calls inside have added. Outside,
-    only seeded streams of random numbers have gone on. Raises ValueError for keys that are no weights, and for values
-    of another shape.
+    state_mapping: pairs of a weight, or a stream's state, and its value. collect_losses: `losses` are what calls inside
+    have added. Outside, only streams of random numbers that the mapping does not name have gone on. Raises ValueError
+    for keys that are no weights, and for values of another shape.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class StatelessScope(TorchFunctionMode):
         self.collect_losses = collect_losses
         self._held: dict[int, _Held] = {}
         self._added: list[Tensor] = []
+        self._streams: list[tuple[SeedState, Place]] = []
         self._losses: WeakKeyDictionary[object, list[Tensor]] = WeakKeyDictionary()
         self._outer: list[WeakKeyDictionary[object, list[Tensor]]] = []
         for variable, value in state_mapping or ():
@@ -57,9 +59,17 @@ class StatelessScope(TorchFunctionMode):
         super().__enter__()
         self._outer.append(scope.losses)
         scope.losses = self._losses
+        for state, value, _ in self._held.values():
+            if isinstance(state, SeedState):
+                self._streams.append((state, state.stream.place()))
+                state.stream.begin(*value.tolist())
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for state, place in self._streams:
+            self._held[id(state)] = _Held(state, state.stream.state.detach().clone(), -1)
+            state.stream.go_to(place)
+        self._streams.clear()
         scope.losses = self._outer.pop()
         super().__exit__(*exception)
 

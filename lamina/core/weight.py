@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from . import arrays, config, dtypes, serialize
 from .errors import show_shape
@@ -99,6 +100,20 @@ class Known(_Tensor):
 
     __array_ufunc__ = arrays.of_numpy
 
+    def __array_function__(self, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
+        """`np.mean(weight)` and the like: of the values as an array."""
+        args, kwargs = pytree.tree_map_only(Tensor, _values, (args, kwargs))
+        return function(*args, **kwargs)
+
+    @property
+    def overwrite_with_gradient(self) -> bool:
+        return False
+
+    @overwrite_with_gradient.setter
+    def overwrite_with_gradient(self, value: bool) -> None:
+        if value:
+            raise ValueError(f"Weight {self.path!r}: `overwrite_with_gradient` is not available; use False.")
+
     def like(self, data: torch.Tensor) -> Any:
         """The same weight holding other data, after a move or a change of type."""
         kind: Any = type(self)
@@ -173,6 +188,10 @@ class Weight(Known, nn.Parameter):
 
 
 Variable = Weight  # as Keras calls it
+
+
+def _values(x: Tensor) -> np.ndarray:
+    return x.numpy() if isinstance(x, Known) else x.detach().cpu().numpy()
 
 
 def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:

@@ -15,6 +15,7 @@ from .care import tend
 from .children import Children, inside
 from .declare import inherited
 from .errors import compare, named, short, show_shape
+from .random import states_of
 from .scope import scope
 from .weight import Known, Weight, allocate, context, stand_in, weight
 
@@ -257,10 +258,15 @@ class Weights(nn.Module):
     @property
     def weights(self) -> list[Any]:
         """All weights, own ones first, in the order of `get_weights`."""
+        return self._all_weights()
+
+    def _all_weights(self, streams: bool = False) -> list[Any]:
+        """All weights; with `streams` the states of random numbers, too, each behind the weights of its layer."""
         found: dict[int, Any] = {}
         for module in self.modules():
             if isinstance(module, Weights):
                 found |= {id(weight): weight for weight in module._listed_weights()}
+                found |= {id(state): state for state in states_of(module)} if streams else {}
             elif not isinstance(module, Children):
                 found |= {id(weight): weight for weight in (*module.parameters(), *module.buffers())}
         return list(found.values())
@@ -269,7 +275,18 @@ class Weights(nn.Module):
         """What comes in `weights` before those of the layers inside."""
         return self._own_weights()
 
-    variables = property(lambda self: self.weights)
+    @property
+    def variables(self) -> list[Any]:
+        """The weights and the states of streams of random numbers."""
+        return self._all_weights(streams=True)
+
+    @property
+    def torch_params(self) -> dict[str, Any]:
+        """The variables by their paths; one of a path that was there before has a number behind it."""
+        found: dict[str, Any] = {}
+        for variable in self.variables:
+            found[f"{variable.path}_{len(found)}" if variable.path in found else variable.path] = variable
+        return found
 
     @property
     def trainable_weights(self) -> list[Any]:
@@ -282,7 +299,10 @@ class Weights(nn.Module):
         trained = {id(weight) for weight in self.trainable_weights}
         return [weight for weight in self.weights if id(weight) not in trained]
 
-    non_trainable_variables = property(lambda self: self.non_trainable_weights)
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [variable for variable in self.variables if id(variable) not in trained]
 
     def get_weights(self) -> list[np.ndarray]:
         """The weights' values as NumPy arrays, copied."""

@@ -71,6 +71,9 @@ class Habits(_Modern):
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
+    variables = property(lambda self: self.weights)
+    non_trainable_variables = property(lambda self: self.non_trainable_weights)
+
     @property
     def initial_weights(self) -> Any:
         """What `weights=` gave, until it is set; `del layer.initial_weights` forgets it."""

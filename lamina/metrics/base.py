@@ -63,6 +63,7 @@ class Metric(Counts, Declared):
     """
 
     _default_dtype = property(lambda self: config.floatx())
+    _dtype = property(lambda self: self.dtype)  # Keras' name, which metrics of users' own read
     _direction: Any = None
     _device: Any = None
 
@@ -114,14 +115,13 @@ class Metric(Counts, Declared):
 
     @property
     def variables(self) -> list[Weight]:
-        """The state of this metric and of the metrics it holds."""
-        own = self._variables
-        may = [
-            each for each in vars(self).values() if isinstance(each, (Metric, list, tuple, dict)) and each is not own
-        ]
-        held = pytree.tree_leaves(may) if may else ()
-        inner = [variable for metric in held if isinstance(metric, Metric) for variable in metric.variables]
-        return [*own, *inner]
+        """The state of this metric: variables of its own and in its lists and dictionaries, and of metrics there."""
+        found = {id(variable): variable for variable in self._variables}
+        may = [each for each in vars(self).values() if isinstance(each, (Metric, Weight, list, tuple, dict))]
+        for held in pytree.tree_leaves(may):
+            if isinstance(held, (Metric, Weight)):
+                found |= {id(each): each for each in (held.variables if isinstance(held, Metric) else [held])}
+        return [*found.values()]
 
     def to(self, device: Any) -> Metric:
         """Move the state to a device."""
@@ -132,8 +132,9 @@ class Metric(Counts, Declared):
         return self
 
     def reset_state(self) -> None:
-        for variable in self.variables:
-            variable.zero_()
+        with torch.no_grad():
+            for variable in self.variables:
+                variable.zero_()
 
     def reset_states(self) -> None:
         """The name of Keras 2 and tf.keras for `reset_state`."""

@@ -432,12 +432,16 @@ class Functional(GraphModel):
             return cls(**config)
         with serialize.custom_object_scope(custom_objects or {}):
             inputs, outputs = graph_from_config(config)
-        made = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+        own = {} if serialize.home_of(cls) is not None else {k: v for k, v in config.items() if k not in _WORDS}
+        made = cls(inputs=inputs, outputs=outputs, name=config.get("name"), **own)
         vars(made)["_trainable"] = config.get("trainable", True)  # its layers have flags of their own
         return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         torch.nn.Module.__setstate__(self, state)
+
+
+_WORDS = {"name", "trainable", "layers", "input_layers", "output_layers"}  # of every config; others are a subclass' own
 
 
 def _alone(tensors: Any) -> Any:

@@ -48,7 +48,7 @@ def set_state_tree(model: Any, tree: Mapping[str, Any]) -> None:
             found.append((variable, array))
     with torch.no_grad():
         for variable, array in found:
-            variable.copy_(array)
+            variable.assign(array)
 
 
 def _variables(model: Any) -> dict[str, dict[str, Tensor]]:

@@ -286,7 +286,8 @@ class Optimizer(_Arguments):
         clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
         if sum(value is not None for value in clips.values()) > 1:
             given = ", ".join(f"{name}={value}" for name, value in clips.items())
-            raise ValueError(f"{type(self).__name__}: only one of the clip arguments can be set; got {given}.")
+            rule = "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set"
+            raise ValueError(f"{type(self).__name__}: {rule}; got {given}.")
 
     # Learning rate and step counter ------------------------------------------------------------------------------
 
@@ -569,8 +570,8 @@ class Optimizer(_Arguments):
         missing = [path_of(weight) for grad, weight in zip(grads, weights, strict=True) if grad is None]
         if missing and len(missing) == len(weights):
             raise ValueError(
-                f"{type(self).__name__}: no gradient for any weight. Was `loss.backward()` called, and does the loss "
-                "depend on the weights?"
+                f"{type(self).__name__}: No gradients provided for any variable. Was `loss.backward()` called, and "
+                "does the loss depend on the weights?"
             )
         if missing:
             warnings.warn(f"The loss does not depend on these weights: {', '.join(missing)}.", stacklevel=4)

@@ -24,7 +24,7 @@ from .step import OfModel
 
 
 def _place(stream: SeedGenerator) -> Any:
-    draws, states = stream.place()
+    *_, draws, states = stream.place()
     return [draws, {str(device): state for device, state in states.items()}]
 
 
@@ -32,7 +32,7 @@ def _go_to(stream: SeedGenerator, place: Any) -> None:
     draws, states = int(place[0]), {torch.device(name): _bytes(state) for name, state in place[1].items()}
     for device in states:
         stream.on(device)
-    stream.go_to((draws, states))
+    stream.go_to(stream.place()._replace(draws=draws, states=states))
 
 
 def _bytes(state: Any) -> Tensor:

@@ -206,7 +206,7 @@ class Trainer(_Module):
     ) -> tuple[Tensor, tuple[Sequence[Tensor], list[Tensor], list[Tensor]]]:
         """`compute_loss` with other values of weights and of `metrics_variables`, and all of these after it."""
         model: Any = self
-        non_trainable, metrics = model.non_trainable_weights, model.metrics_variables
+        non_trainable, metrics = model.non_trainable_variables, model.metrics_variables
         pairs = [
             *paired(self, "trainable_variables", model.trainable_weights, trainable_variables),
             *paired(self, "non_trainable_variables", non_trainable, non_trainable_variables),
