@@ -165,3 +165,45 @@ def test_weights_updated_under_a_tape_are_told(tf: Any, w: Any) -> None:
     w.assign(w * 2.0)
     with pytest.raises(RuntimeError, match="Ask for all gradients first"):
         tape.gradient(loss, w)
+
+
+# Of a model whose layers are p and q: outputs, losses and metrics; names of results, as tf_keras 2.21 has them.
+OUTPUTS = {
+    "by layers": (
+        lambda p, q: {"y": p, "x": q},
+        {"x": "mse", "y": "mae"},
+        {"x": ["mae"], "y": ["mse"]},
+        ["loss", "q_loss", "p_loss", "q_mae", "p_mse"],
+    ),
+    "keys of others": (
+        lambda p, q: {"q": p, "p": q},
+        "mse",
+        ["mae"],
+        ["loss", "q_loss", "p_loss", "q_mae", "p_mae"],
+    ),
+    "nested": (lambda p, q: [p, [q]], "mse", None, ["loss", "p_loss", "q_loss"]),
+    "one nested": (lambda p, q: {"x": p, "y": [q]}, "mse", None, ["loss", "p_loss", "q_loss"]),
+}
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_results_are_named_after_layers(tf: Any, case: str) -> None:
+    """Whatever keys a dictionary has for the outputs, in whose order results come."""
+    keras, (arrange, loss, metrics, names) = tf.keras, OUTPUTS[case]
+    x = keras.Input((3,))
+    p = keras.layers.Dense(1, kernel_initializer="ones", name="p")(x)
+    outputs = arrange(p, keras.layers.Dense(1, kernel_initializer="zeros", name="q")(x))
+    model = keras.Model(x, outputs)
+    model.compile("sgd", loss, metrics=metrics)
+    data = _drawn(1, 8, 3)
+    zeros = tf.nest.map_structure(lambda each: np.zeros((8, 1), "float32"), arrange(0, 0))
+    results = model.evaluate(data, zeros, verbose=0, return_dict=True)
+    assert list(results) == model.metrics_names == names
+    assert results["q_loss"] == 0 < results["p_loss"] == results["loss"]
+    assert model.evaluate(data, zeros, verbose=0) == list(results.values())
+
+
+def test_a_column_of_weights_weighs_samples(tf: Any) -> None:
+    loss = tf.keras.losses.MeanSquaredError(reduction="none")
+    found = loss(tf.zeros((2, 1)), tf.constant([[1.0], [2.0]]), sample_weight=tf.constant([[1.0], [3.0]]))
+    assert found.numpy().tolist() == [1.0, 12.0]

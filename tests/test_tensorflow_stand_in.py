@@ -606,3 +606,23 @@ def test_the_first_keras_within_tensorflow(tf: Any) -> None:
     assert tf.contrib.keras is tf.keras and layers is tf.keras.layers
     with pytest.raises(AttributeError, match="dropped it in 2019"):
         tf.contrib.slim()
+
+
+# As TensorFlow 2.21 gave it.
+SINCE = {
+    "tf.linalg.trace(tf.reshape(tf.range(8), (2, 2, 2)))": [3, 11],
+    "tf.constant('x', shape=(2,))": [b"x", b"x"],
+    "tf.image.resize_with_pad(tf.ones((6, 5, 1)), 8, 8)[0, :, 0]": [1, 1, 1, 1, 1, 1, 0, 0],
+    "tf.io.decode_png(tf.io.encode_png(tf.constant([[[0], [37], [255]]], tf.uint8)), dtype=tf.uint16)[0, :, 0]": [
+        0, 9509, 65535
+    ],
+    "tf.stack(list(tf.data.Dataset.range(4).interleave(lambda x: tf.data.Dataset.range(10 * x, 11 * x + 1), 3)))": [
+        0, 10, 20, 11, 21, 30, 22, 31, 32, 33
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("call", SINCE)
+def test_values_as_recorded(tf: Any, call: str) -> None:
+    found = eval(call, {"tf": tf})
+    assert found.numpy().tolist() == SINCE[call]

@@ -19,7 +19,7 @@ from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
 from ..training.data import PyDataset, class_weights
-from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match
+from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match, paths_of
 from . import losses as losses_of
 
 
@@ -213,7 +213,23 @@ def _copied(measure: Any, last: Any = None) -> Any:
     return made
 
 
-class LossOfScores(NamedLoss):
+class _ByLayers:
+    """Results of several outputs are named after the layers that give these, whatever keys a dictionary has for them,
+    and come in the order of the keys (tf.keras)."""
+
+    output_names: Any
+
+    def _name_parts(self, parts: Sequence[Any], outputs: Any) -> list[Any]:
+        """The parts in that order."""
+        paths = list(paths_of(outputs))
+        if self.output_names and len(self.output_names) == len(parts) > 1:
+            for part, name in zip(parts, self.output_names, strict=True):
+                if part is not None:
+                    part.name = name
+        return [parts[place] for place in sorted(range(len(parts)), key=paths.__getitem__)]
+
+
+class LossOfScores(_ByLayers, NamedLoss):
     """In tf.keras crossentropies, as losses and as metrics, find the scores behind a softmax or sigmoid, whichever of
     the two it is and whatever `from_logits` says: binary crossentropy of a softmax is that of the scores one by one."""
 
@@ -224,6 +240,10 @@ class LossOfScores(NamedLoss):
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
+        measured = [part for part in self._name_parts(self.parts, outputs) if part is not None and part.tracker]
+        self.metrics = [part.tracker for part in measured]
+        for part in measured:
+            part.tracker.name = f"{part.name}_loss"
         if self.beside is not None and not self.beside.built:
             self.beside.build(y, outputs)
         for part in self.parts:
@@ -256,7 +276,10 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
     def names(self) -> list[str]:
         """What results are called, output by output, as the metrics were given."""
         names = {id(metric): name for name, metric in self._named()}
-        return [names[id(metric)] for part in self._parts for metric in (*part.metrics, *part.weighted)]
+        return [names[id(metric)] for part in self._ordered() for metric in (*part.metrics, *part.weighted)]
+
+    def _ordered(self) -> Sequence[Any]:
+        return self._parts
 
 
 def names_to_come(loss: CompiledLoss, measured: MetricsOfAll | None, outputs: Any, output_names: Any) -> list[str]:
@@ -271,10 +294,18 @@ def names_to_come(loss: CompiledLoss, measured: MetricsOfAll | None, outputs: An
     return names
 
 
-class MetricsOfScores(MetricsOfAll):
+class MetricsOfScores(_ByLayers, MetricsOfAll):
     """Those of tf.keras (see `LossOfScores`)."""
 
+    _in_order: Sequence[Any] = ()
     scores: Sequence[tuple[Any, Tensor, Any]] = ()  # outputs, the scores before them, and what made one of the other
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        self._in_order = self._name_parts(self._parts, outputs)
+
+    def _ordered(self) -> Sequence[Any]:
+        return self._in_order
 
     def outputs_of_scores(self, outputs: Any) -> list[Any]:
         """The outputs with a metric that can do with scores."""
@@ -304,9 +335,12 @@ class MetricsOfScores(MetricsOfAll):
 
 
 def of_steps(sample_weight: object, y_pred: Tensor) -> object:
-    """Weights that, where losses have one axis more than they, hold for all along it, as in tf.keras."""
+    """Weights that, where losses have one axis more than they, hold for all along it, as in tf.keras; a column of them
+    is one for each sample."""
     if isinstance(sample_weight, Tensor) and 0 < sample_weight.ndim == y_pred.ndim - 2:
         return sample_weight.unsqueeze(-1)
+    if isinstance(sample_weight, Tensor) and sample_weight.ndim == y_pred.ndim == 2 and sample_weight.shape[1] == 1:
+        return sample_weight[:, 0]
     return sample_weight
 
 

@@ -130,7 +130,7 @@ def leaves_of(outputs: Any) -> list[Any]:
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
     """A name for each output: its keys and places, the last place by what the model calls it there."""
-    paths = list(_paths(outputs))
+    paths = list(paths_of(outputs))
     called = list(names) if names and len(names) == len(paths) else [None] * len(paths)
     found: list[str | None] = []
     for path, name in zip(paths, called, strict=True):
@@ -139,14 +139,14 @@ def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
     return found
 
 
-def _paths(outputs: Any) -> Iterator[list[Any]]:
+def paths_of(outputs: Any) -> Iterator[list[Any]]:
     """Of each tensor in nested outputs: keys as texts, places as numbers."""
     if not _is_nest(outputs):
         yield []
         return
     parts = ((str(key), part) for key, part in outputs.items()) if isinstance(outputs, Mapping) else enumerate(outputs)
     for key, part in parts:
-        yield from ([key, *path] for path in _paths(part))
+        yield from ([key, *path] for path in paths_of(part))
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -65,7 +65,6 @@ linalg.cholesky cholesky input
 linalg.solve solve matrix rhs
 linalg.logdet logdet matrix
 linalg.slogdet slogdet input
-linalg.trace trace x
 linalg.cross cross a b
 linalg.eigh eigh tensor
 nn.relu relu features
@@ -197,7 +196,7 @@ def convert_to_tensor(value, dtype=None, shape=None, dtype_hint=None):
         dtype = "complex128" if isinstance(first, complex) and not isinstance(first, np.generic) else dtype
     value = list(value) if isinstance(value, range) else value
     if not isinstance(value, Tensor) and (dtype == "string" or np.asarray(_plain(value)).dtype.kind in "USO"):
-        return texts(value)
+        return texts(value if shape is None else np.resize(np.asarray(value, object), whole(shape)))
     value = value.copy() if isinstance(value, np.ndarray) else value  # which may change
     found = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype))
     if shape is None:
@@ -210,6 +209,13 @@ def _plain(value):
     if isinstance(value, (list, tuple)):
         return _plain(value[0]) if len(value) else 0
     return 0 if isinstance(value, Tensor) else value
+
+
+@op("linalg.trace")
+def trace(x):
+    """Of each of many matrices."""
+    diagonal = torch.diagonal(tensor(x), dim1=-2, dim2=-1)
+    return diagonal.sum(-1, dtype=diagonal.dtype)
 
 
 @op("fill", "dims value")

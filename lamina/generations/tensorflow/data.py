@@ -291,19 +291,19 @@ class Dataset:
         function, width = _arguments(map_func), int(cycle_length or 0)
 
         def start() -> Iterator[Any]:
-            waiting, running = iter(self), []
+            waiting, slots = iter(self), [None] * (width if width > 0 else 4)
+            place, ended = 0, object()
             while True:
-                running += [
-                    iter(function(each))
-                    for each in itertools.islice(waiting, (width if width > 0 else 4) - len(running))
-                ]
-                if not running:
+                if slots[place] is None and (each := next(waiting, ended)) is not ended:
+                    slots[place] = iter(function(each))
+                if all(slot is None for slot in slots):
                     return
-                for one in list(running):
-                    block = list(itertools.islice(one, block_length))
+                if slots[place] is not None:
+                    block = list(itertools.islice(slots[place], block_length))
                     yield from block
-                    if len(block) < block_length:
-                        running.remove(one)
+                    if len(block) < block_length:  # the next one comes when it is this place's turn again
+                        slots[place] = None
+                place = (place + 1) % len(slots)
 
         return Dataset(start)
 

@@ -106,10 +106,13 @@ def _covering(length: int, target: int) -> Tensor:
 
 @op("image.resize_with_pad")
 def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
-    height, width = tensor(image).shape[-3:-1]
-    scale = max(height / target_height, width / target_width)
-    found = resize(image, (int(height / scale), int(width / scale)), method, False, antialias)
-    return resize_with_crop_or_pad(found, target_height, target_width)
+    targets = int(target_height), int(target_width)
+    sizes = tensor(image).shape[-3:-1]
+    scale = max(size / target for size, target in zip(sizes, targets, strict=True))
+    found = resize(image, [int(size / scale) for size in sizes], method, False, antialias)
+    for axis, size, target in zip((-3, -2), sizes, targets, strict=True):
+        found = _padded(found, axis, max(0, int((target - size / scale) / 2)), target)
+    return found
 
 
 @op("image.resize_with_crop_or_pad image.resize_image_with_crop_or_pad")
@@ -390,6 +393,10 @@ def decode_image(contents, channels=0, dtype="uint8"):
     own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
     count = int(channels or own)
     array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
+    if dtypes.dtype_name(dtype) == "uint16":
+        return torch.from_numpy(
+            array.reshape(*array.shape[:2], count) * np.uint16(257)
+        )  # the same share of the largest
     return convert_image_dtype(torch.from_numpy(array.reshape(*array.shape[:2], count)), dtype)
 
 
