@@ -217,6 +217,8 @@ class _ModelWords(Adds):
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
+        if isinstance(self.optimizer, shim.ListedOptimizer):
+            self.optimizer.begin_afresh(self.trainable_weights)
         self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)

@@ -18,13 +18,15 @@ from torch.utils import _pytree as pytree
 from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
+from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
-from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
+from ..initializers import Identity
+from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, Softmax, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -35,7 +37,7 @@ from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import Dialect
 from .habits import set_attribute
-from .initializations import InLayout, constrain_in_layout, in_layout
+from .initializations import InLayout, constrain_in_layout, in_layout, of_each_gate
 from .rules import ByUpdates
 from .tensors import names_symbols
 
@@ -169,7 +171,18 @@ class OptimizerShim(ByUpdates, Shim):
 
 
 class ListedOptimizer(OptimizerShim):
-    """An optimizer of Keras 1 and 2, which lists its state."""
+    """An optimizer of Keras 1 and 2, which lists its state, and may clip gradients by their norm, then by value."""
+
+    _clips_one_way = False
+
+    def begin_afresh(self, weights: Iterable[Any]) -> None:
+        """Give what goes with these weights its first values, as each `compile` did; steps go on being counted."""
+        self.__dict__.pop("_made", None)
+        places = [self._places[id(weight)] for weight in weights if id(weight) in self._places]
+        for name, slots in self._slots.items():
+            for place in places:
+                if slots[place] is not None:
+                    slots[place].assign(self._initial(name, self._weights[place].detach()))
 
     def _state(self) -> list[tuple[str, Any]]:
         """Names and variables as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step.
@@ -306,6 +319,7 @@ def _function(key: str, value: Any) -> Any:
     return value
 
 
+_SIDE_BY_SIDE = ("LSTM", "GRU", "LSTMCell", "GRUCell")  # not the layers for cuDNN
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
@@ -367,6 +381,9 @@ class LayerShim(Adds, Shim):
         modern = super()._modern(given)
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
+        gates = modern.get("recurrent_initializer") if self._dialect.table.sums_activity else None
+        if isinstance(gates, Identity) and self._words.name in _SIDE_BY_SIDE:
+            modern["recurrent_initializer"] = of_each_gate(gates)
         return modern
 
     def _finish_build(self) -> None:
@@ -574,6 +591,11 @@ class _LambdaWords(_Modern):
         return super()._call_with_care(args, kwargs)
 
 
+@grants(says="elementwise")
+def _without_mask(self: Any, inputs: Any) -> Any:
+    return Softmax.call(self, inputs)
+
+
 class _OutputsInList(_Modern):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Several outputs were a list."""
@@ -729,6 +751,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
+    if issubclass(modern, Softmax) and not dialect.table.shares_modern:
+        members["call"] = _without_mask
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
         bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):
