@@ -942,3 +942,141 @@ def test_expressions_among_outputs_of_functions_are_found_anew() -> None:
         assert K.eval(twice).tolist() == [12, 12]
     finally:
         generations.alias.uninstall()
+
+
+EVERY = pytest.mark.parametrize("space", [keras1, keras2, tf_keras, lamina], ids=lambda space: space.__name__)
+STEPS = drawn(2, 3, 4, seed=0)
+STEPS[0, 2] = STEPS[1, 0] = 0
+
+
+def ones(space: Any, name: str, size: int) -> Any:
+    words = ("init", "inner_init") if space is keras1 else ("kernel_initializer", "recurrent_initializer")
+    return getattr(space.layers, name)(
+        size, **dict.fromkeys(words[: 1 + (name != "Dense")], "one" + "s" * (space is not keras1))
+    )
+
+
+@EVERY
+@pytest.mark.parametrize("kind", ["Sequential", "Model", "in a Sequential", "twice"])
+def test_masks_made_inside_a_model_go_on_behind_it(space: Any, kind: str) -> None:
+    layers, models = space.layers, space.models
+    masking = layers.Masking(input_shape=(3, 4)) if space is not lamina else layers.Masking()
+    sequential = models.Sequential([masking] if space is not lamina else [lamina.Input((3, 4)), masking])
+    given = layers.Input((3, 4))
+    inner = models.Model(given, masking(given)) if kind == "Model" else sequential
+    inner = models.Sequential([inner]) if kind == "twice" else inner
+    last = ones(space, "SimpleRNN", 2)
+    flat = models.Model(given, last(layers.Masking()(given)))
+    model = models.Sequential([inner, last]) if kind == "in a Sequential" else models.Model(given, last(inner(given)))
+    wanted = flat.predict(STEPS, verbose=0)
+    assert np.abs(wanted - models.Model(given, last(given)).predict(STEPS, verbose=0)).max() > 0.01
+    np.testing.assert_allclose(model.predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    again = type(model).from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again.predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    assert not any("mask_of" in layer.name for layer in model.layers)
+
+
+@EVERY
+def test_losses_leave_out_what_is_masked_inside_a_model(space: Any) -> None:
+    """Keras 2 counts masked steps in the mean."""
+    steps = np.random.RandomState(0).uniform(-1, 1, (2, 3, 4)).astype("float32")
+    steps[0, 2] = steps[1, 0] = 0
+    layers, models = space.layers, space.models
+    inner = models.Sequential(
+        [layers.Input((3, 4)), layers.Masking()] if space is lamina else [layers.Masking(input_shape=(3, 4))]
+    )
+    given = layers.Input((3, 4))
+    model = models.Model(given, layers.TimeDistributed(ones(space, "Dense", 1))(inner(given)))
+    model.compile("sgd", "mse")
+    wanted = 0.192135 if space is keras2 else 0.288203
+    assert model.evaluate(steps, np.ones((2, 3, 1)), verbose=0) == pytest.approx(wanted, abs=1e-5)
+
+
+OTHER = drawn(2, 3, 4, seed=1)
+OTHER[0, 1:] = 0
+
+
+@pytest.mark.parametrize("output_mask", [None, lambda masks: masks[0]])
+def test_a_merge_by_a_function_of_keras_1_makes_no_mask(output_mask: Any) -> None:
+    layers, models = keras1.layers, keras1.models
+    first, second = layers.Input((3, 4)), layers.Input((3, 4))
+    options = {"mode": lambda pair: pair[0] - pair[1], "output_shape": (3, 4), "output_mask": output_mask}
+    last = ones(keras1, "SimpleRNN", 2)
+    merged = layers.merge([layers.Masking()(first), layers.Masking()(second)], **options)
+    plain = layers.merge([first, second], **{**options, "output_mask": None})
+    masked = models.Model([first, second], last(merged)).predict([STEPS, OTHER])
+    unmasked = models.Model([first, second], last(plain)).predict([STEPS, OTHER])
+    assert np.allclose(masked, unmasked) is (output_mask is None)
+    assert models.Model([first, second], last(plain)).predict([STEPS, OTHER]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("mode", ["sum", "concat"])
+def test_a_first_merge_of_keras_1_knows_no_masks_of_sequential_models(mode: str) -> None:
+    layers, models = keras1.layers, keras1.models
+    branches = [models.Sequential([layers.Masking(input_shape=(3, 4))]) for _ in range(2)]
+    last = ones(keras1, "SimpleRNN", 2)
+    found = models.Sequential([layers.Merge(branches, mode=mode), last]).predict([STEPS, OTHER])
+    given = [layers.Input((3, 4)), layers.Input((3, 4))]
+    wanted = models.Model(given, last(layers.merge(given, mode=mode))).predict([STEPS, OTHER])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@OLDER
+def test_keras_1_s_time_distributed_passes_no_mask_of_the_layer_inside(space: ModuleType) -> None:
+    layers, models = space.layers, space.models
+    given = layers.Input((3, 5))
+    words = layers.TimeDistributed(layers.Embedding(6, 3, mask_zero=True, weights=[np.arange(18.0).reshape(6, 3) / 10]))
+    words = words(given)
+    model = models.Model(given, layers.TimeDistributed(ones(space, "SimpleRNN", 2))(words))
+    numbers = [[[1, 2, 0, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], [[5, 4, 3, 2, 0], [0, 1, 0, 1, 0], [2, 0, 0, 0, 0]]]
+    found = model.predict(np.array(numbers))[:, :, 0]
+    if space is keras1:
+        wanted = [[0.978325, 0.996638, 0.977982], [0.980053, 0.979806, 0.978312]]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    else:
+        assert found[0, 2] == 0  # nothing but masked steps
+
+
+@EACH
+@pytest.mark.parametrize("kind", ["wrapper", "layer"])
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_tensor_never_put_back_ends_with_the_call(space: Any, kind: str, steps: bool) -> None:
+    """As DropConnect of the time did it: in a static graph `call` ran once."""
+    name = "W" if space is keras1 else "kernel"
+
+    class HalfDense(space.layers.Dense):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            setattr(self, name, getattr(self, name) * 0.5)
+            return super().call(x)
+
+    class Half(space.layers.Wrapper):
+        supports_masking = True
+
+        def build(self, input_shape: Any) -> None:
+            self.layer.build(input_shape)
+            super().build()
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            setattr(self.layer, name, getattr(self.layer, name) * 0.5)
+            return self.layer.call(x)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return self.layer.compute_output_shape(input_shape)
+
+        get_output_shape_for = compute_output_shape
+
+    one = {"init" if space is keras1 else "kernel_initializer": "one" if space is keras1 else "ones"}
+    layer = HalfDense(2, **one) if kind == "layer" else Half(space.layers.Dense(2, **one))
+    given = space.layers.Input((4, 3) if steps else (3,))
+    model = space.models.Model(given, space.layers.TimeDistributed(layer)(given) if steps else layer(given))
+    model.compile("sgd", "mse")
+    x = np.arange(24.0).reshape(2, 4, 3).astype("float32") / 10 if steps else np.arange(12.0).reshape(4, 3) / 10
+    for _ in range(2):
+        np.testing.assert_allclose(model.predict(x), np.repeat(x.sum(-1, keepdims=True) / 2, 2, -1), rtol=1e-5)
+    y = np.array([[1.0, 1], [0, 0], [2, 1], [1, 3]])
+    if not steps:
+        assert [model.train_on_batch(x, y) for _ in range(2)] == pytest.approx([0.69625, 0.69334], abs=1e-5)
+        wanted = [[0.999846, 1.002836], [1.00002, 1.003258], [1.000194, 1.00368]]
+        np.testing.assert_allclose(model.get_weights()[0], wanted, atol=1e-5)

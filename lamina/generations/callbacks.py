@@ -188,7 +188,7 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
         "metrics": metrics,
         "nb_epoch" if old else "epochs": given.get("epochs"),
     }
-    if samples is not None:
+    if samples is not None or old:
         params |= {"batch_size": size, "nb_sample" if old else "samples": samples}
     facts = {"params": params, "samples": samples, "batch_size": size, "held": None, "all_by_batch": old}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):

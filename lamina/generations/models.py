@@ -592,7 +592,12 @@ class _Sequential(AddsBeside, _ModelWords):
             super().build(input_shape)
             return
         first = self._stack[0]
-        x = first.output if first._nodes else first([branch.output for branch in first.branches])
+        outputs = [branch.output for branch in first.branches]
+        masks = [
+            None if isinstance(branch, Sequential) else masking.get_mask(output)  # of these it knew none
+            for branch, output in zip(first.branches, outputs, strict=True)
+        ]
+        x = first.output if first._nodes else first(outputs, mask=masks)
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
         inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
