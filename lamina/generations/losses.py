@@ -45,10 +45,11 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     return F.huber_loss(y_pred, y_true, reduction="none", delta=delta)
 
 
-class Huber(losses.Huber, fn=huber_loss):
+class Huber(losses.Huber):
     """Of each value, where today's is the mean over those of a sample."""
 
     _home = "keras.losses"
+    fn = staticmethod(huber_loss)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         if sample_weight is not None:

@@ -18,7 +18,6 @@ from torch.utils import _pytree as pytree
 from ..core import config as settings
 from ..core import functions, serialize
 from ..core.errors import named
-from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
@@ -26,7 +25,7 @@ from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
 from ..initializers import Identity
-from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, Softmax, TimeDistributed
+from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -591,11 +590,6 @@ class _LambdaWords(_Modern):
         return super()._call_with_care(args, kwargs)
 
 
-@grants(says="elementwise")
-def _without_mask(self: Any, inputs: Any) -> Any:
-    return Softmax.call(self, inputs)
-
-
 class _OutputsInList(_Modern):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Several outputs were a list."""
@@ -747,12 +741,11 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
+    members |= hooks.calls_of(dialect, modern)
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
-    if issubclass(modern, Softmax) and not dialect.table.shares_modern:
-        members["call"] = _without_mask
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
         bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):

@@ -90,16 +90,15 @@ _WEIGHTS = "kernel", "recurrent_kernel", "bias"
 
 
 def _first_bias(cell: Any) -> Any:
-    """What makes the first values of a bias; with `unit_forget_bias` in parts, around ones for the forget gate."""
-    make = cell.bias_initializer
-    if not getattr(cell, "unit_forget_bias", False):
-        return make
+    """What makes the first values of a bias; with `unit_forget_bias` in parts, around ones for the forget gate. It
+    holds no cell: one that is dropped while loading goes at once, with its weights."""
+    make, units = cell.bias_initializer, cell.units
 
     def first(shape: tuple[int, ...], **options: Any) -> Tensor:
-        parts = make((cell.units,), **options), torch.ones(cell.units), make((2 * cell.units,), **options)
+        parts = make((units,), **options), torch.ones(units), make((2 * units,), **options)
         return torch.cat([torch.as_tensor(part).flatten() for part in parts])
 
-    return first
+    return first if getattr(cell, "unit_forget_bias", False) else make
 
 
 # How a cell goes along time: a mask, whether backwards, whether masked steps give zeros, whether all outputs are asked
