@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import lamina
-from lamina import keras1, keras2, tf_keras
+from lamina import generations, keras1, keras2, tf_keras
 
 EACH = pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__[7:])
 OLDER = pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__[7:])
@@ -736,3 +737,346 @@ def test_the_dropout_mask_of_cells(count: int, training: bool | None) -> None:
             drops = bool(phase) if training is None else training
             found = [set(np.unique(keras2.backend.eval(mask)).tolist()) for mask in masks]
             assert found == [{0.0, 2.0} if drops else {1.0}] * count
+
+
+GATED = pytest.mark.parametrize("name", ["LSTM", "GRU"])
+
+
+@GATED
+@pytest.mark.parametrize("kind", ["layer", "cell", "both directions"])
+@pytest.mark.parametrize("initializer", ["identity", keras2.initializers.Identity(2.0)], ids=["name", "gain"])
+def test_an_identity_is_that_of_each_gate_in_keras_2(name: str, kind: str, initializer: Any) -> None:
+    layers = keras2.layers
+    made = getattr(layers, f"{name}Cell" if kind == "cell" else name)(3, recurrent_initializer=initializer)
+    whole = layers.RNN(made) if kind == "cell" else layers.Bidirectional(made) if kind != "layer" else made
+    whole.build((None, 5, 2))
+    gates = 4 if name == "LSTM" else 3
+    assert whole.get_weights()[1].tolist() == np.tile(np.eye(3), gates).tolist()
+    gain = getattr(initializer, "gain", 1.0)
+    assert made.get_config()["recurrent_initializer"] == {"class_name": "Identity", "config": {"gain": gain}}
+    again = pickle.loads(pickle.dumps(made)).from_config(made.get_config())
+    again = layers.RNN(again) if kind == "cell" else again
+    again.build((None, 5, 2))
+    assert again.get_weights()[1].tolist() == np.tile(np.eye(3), gates).tolist()
+
+
+@GATED
+@pytest.mark.parametrize("space", [tf_keras, lamina], ids=["tf_keras", "lamina"])
+def test_an_identity_is_that_of_the_first_gate_since(name: str, space: Any) -> None:
+    layer = getattr(space.layers, name)(3, recurrent_initializer="identity")
+    layer.build((None, 5, 2))
+    assert layer.get_weights()[1].tolist() == np.eye(3, 12 if name == "LSTM" else 9).tolist()
+    layer = getattr(keras2.layers, f"CuDNN{name}")(3, recurrent_initializer="identity")
+    layer.build((None, 5, 2))
+    assert layer.get_weights()[1].tolist() == np.eye(3, 12 if name == "LSTM" else 9).tolist()
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras, lamina], ids=["keras2", "tf_keras", "lamina"])
+@pytest.mark.parametrize("convolves", [False, True])
+def test_the_bias_around_that_of_the_forget_gate_is_drawn_in_two_parts(space: Any, convolves: bool) -> None:
+    asked = []
+
+    def initializer(shape: Any, dtype: Any = None, **options: Any) -> np.ndarray:
+        asked.append(tuple(shape))
+        return np.arange(np.prod(shape)) + 2.0
+
+    layers = space.layers
+    given = {"bias_initializer": initializer}
+    layer = layers.ConvLSTM2D(3, 2, **given) if convolves else layers.LSTM(3, **given)
+    layer.build((None, 2, 5, 5, 2) if convolves else (None, 5, 2))
+    assert asked == [(3,), (6,)]
+    assert layer.get_weights()[-1].tolist() == [2, 3, 4, 1, 1, 1, 2, 3, 4, 5, 6, 7]
+
+
+# After three steps, another `compile` and two steps more.
+RECOMPILED = {
+    "SGD": [0.91376, 0.904127, 0.894495, -0.096328],
+    "RMSprop": [0.987198, 0.9872, 0.987201, -0.012786],
+    "Adagrad": [0.960421, 0.960439, 0.960454, -0.039406],
+}
+
+
+@OLDER
+@pytest.mark.parametrize("name", RECOMPILED)
+def test_each_compile_starts_moments_afresh(space: ModuleType, name: str) -> None:
+    optimizer = getattr(space.optimizers, name)(**({"momentum": 0.9} if name == "SGD" else {}))
+    one = {"init" if space is keras1 else "kernel_initializer": "one" if space is keras1 else "ones"}
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(3,), **one)])
+    x, y = np.arange(12.0).reshape(4, 3) / 10, np.array([[1.0], [0], [2], [1]])
+    for steps in (3, 2):
+        model.compile(optimizer, "mse")
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+    found = np.concatenate([array.ravel() for array in model.get_weights()])
+    np.testing.assert_allclose(found, RECOMPILED[name], atol=2e-6)
+
+
+def test_a_compile_leaves_the_moments_of_other_models(tmp_path: Any) -> None:
+    optimizer = keras2.optimizers.SGD(momentum=0.9)
+    models = [keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(3,))]) for _ in range(2)]
+    models[0].compile(optimizer, "mse")
+    models[0].train_on_batch(drawn(4, 3), drawn(4, 1))
+    before = optimizer.get_weights()
+    models[1].compile(optimizer, "mse")
+    for first, second in zip(before, optimizer.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert np.abs(before[1]).sum() > 0
+    models[0].save(tmp_path / "a.h5")
+    loaded = keras2.models.load_model(tmp_path / "a.h5").optimizer.get_weights()
+    np.testing.assert_array_equal(loaded[1], before[1])
+
+
+NO_PROBABILITIES = np.array([[-1, 2, 0.5], [0.3, -2, 1], [0, 0, 3]], "float32")
+ONE_HOT = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], "float32")
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("home", ["losses", "backend"])
+def test_crossentropies_as_functions_cut_probabilities_off(space: Any, home: str) -> None:
+    functions, K = getattr(space, home), space.backend
+    given, one_hot = K.constant(NO_PROBABILITIES), K.constant(ONE_HOT)
+    found = K.eval(functions.sparse_categorical_crossentropy(K.constant([[1.0], [0], [2]]), given))
+    np.testing.assert_allclose(found, [0.405465, 1.466337, 0], atol=1e-5)
+    found = K.eval(functions.binary_crossentropy(one_hot, given))
+    wanted = [0, 0, 0.693147], [1.203972, 0, 15.249238], [0, 0, 0]
+    wanted = wanted if home == "backend" else np.mean(wanted, -1)
+    np.testing.assert_allclose(found, wanted, atol=0.1)  # TensorFlow sums 1 - p + epsilon in another order
+
+
+FAR = np.array([[-30, 60, 15], [9, -60, 30], [0, 0, 90]], "float32")
+# Keras 2: there a softmax is found by categorical crossentropies, a sigmoid by binary ones.
+BEHIND = {
+    ("softmax", "categorical_crossentropy"): 7.0,
+    ("softmax", "sparse_categorical_crossentropy"): 7.0,
+    ("softmax", "binary_crossentropy"): 3.408243,
+    ("sigmoid", "binary_crossentropy"): 5.154047,
+}
+
+
+@pytest.mark.parametrize(("last", "name"), BEHIND)
+@pytest.mark.parametrize("home", ["losses", "backend"])
+def test_crossentropies_in_a_users_loss_find_the_scores(last: str, name: str, home: str) -> None:
+    function = getattr(getattr(keras2, home), name)
+
+    def own(y: Any, y_pred: Any) -> Any:
+        return function(y, y_pred)
+
+    y = np.array([[1.0], [0], [2]]) if name.startswith("sparse") else ONE_HOT
+    for loss in (own, getattr(keras2.losses, name), name):
+        model = keras2.models.Sequential([keras2.layers.Activation(last, input_shape=(3,))])
+        model.compile("sgd", loss)
+        assert model.evaluate(FAR, y, verbose=0) == pytest.approx(BEHIND[last, name], abs=0.1), loss
+    model.compile("sgd", lambda y, y_pred: function(y, y_pred * 1.0))
+    assert model.evaluate(FAR, y, verbose=0) <= 16.2
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "sum_over_batch_size"])
+def test_huber_is_of_each_value_in_keras_2(reduction: str) -> None:
+    loss, weights = keras2.losses.Huber(reduction=reduction), np.array([1.0, 0, 2], "float32")
+    each = np.array([[0.5, 0.5, 0.125], [0.245, 1.5, 0.5], [0, 0, 1.5]])
+    weighted = [[0.5, 0.5, 0.125], [0, 0, 0], [0, 0, 3]]
+    wanted = [each, weighted] if reduction == "none" else [4.87, 4.125] if reduction == "sum" else [0.541111, 0.458333]
+    found = [loss(ONE_HOT, NO_PROBABILITIES), loss(ONE_HOT, NO_PROBABILITIES, sample_weight=weights)]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    if reduction != "none":
+        model = keras2.models.Sequential([keras2.layers.Activation("linear", input_shape=(3,))])
+        model.compile("sgd", loss)
+        given = [model.evaluate(NO_PROBABILITIES, ONE_HOT, sample_weight=w, verbose=0) for w in (None, weights)]
+        assert given == pytest.approx(wanted, abs=1e-6)
+
+
+@OLDER
+def test_gradients_are_clipped_by_norm_and_by_value(space: ModuleType) -> None:
+    one = {"init" if space is keras1 else "kernel_initializer": "one" if space is keras1 else "ones"}
+    model = space.models.Sequential([space.layers.Dense(1, input_shape=(2,), **one)])
+    model.compile(space.optimizers.SGD(lr=1.0, clipnorm=0.1, clipvalue=0.02), "mse")
+    model.train_on_batch(np.array([[3.0, 0.5]]), np.zeros((1, 1)))
+    norm = np.sqrt(3**2 + 0.5**2 + 1)
+    wanted = 1 - np.minimum(np.array([3, 0.5]) * 0.1 / norm, 0.02)
+    np.testing.assert_allclose(model.get_weights()[0].ravel(), wanted, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The model has no trainable weights")
+def test_what_callbacks_of_keras_2_are_told_outside_of_fit() -> None:
+    told = []
+
+    class Telling(keras2.callbacks.Callback):
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append((batch, logs["size"], logs["loss"]))
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append((batch, logs["size"], [array.shape for array in logs["outputs"]]))
+
+    model = keras2.models.Sequential([keras2.layers.Activation("linear", input_shape=(1,))])
+    model.compile("sgd", "mse")
+    x = np.array([[1.0], [2], [3], [4], [5]])
+    model.evaluate(x, x * 0, batch_size=2, verbose=0, callbacks=[Telling()])
+    assert told == [(0, 2, 2.5), (1, 2, 12.5), (2, 1, pytest.approx(25))]
+    told.clear()
+    model.predict(x, batch_size=4, callbacks=[Telling()])
+    assert told == [(0, 4, [(4, 1)]), (1, 1, [(1, 1)])]
+    told.clear()
+    model.fit(x, x * 0, batch_size=4, validation_data=(x[:3], x[:3] * 0), verbose=0, callbacks=[Telling()])
+    assert [size for _, size, _ in told] == [3]
+
+
+def test_keras_2_s_softmax_sees_no_mask() -> None:
+    layers = keras2.layers
+    model = keras2.models.Sequential([layers.Masking(input_shape=(2, 3)), layers.Softmax()])
+    x = drawn(2, 2, 3)
+    x[0, 1] = 0
+    wanted = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    np.testing.assert_allclose(model.predict(x), wanted, rtol=1e-5)
+
+
+def test_expressions_among_outputs_of_functions_are_found_anew() -> None:
+    generations.install("keras2")
+    try:
+        K = keras2.backend
+        given, kept = K.placeholder((2,)), K.variable(np.zeros(2))
+        twice = kept * 2
+        run = K.function([given], [K.sum(given), kept + 1.0], updates=[(kept, kept + given)])
+        found = [run([np.full(2, number)])[1].tolist() for number in (1.0, 2.0, 3.0)]
+        assert found == [[1, 1], [2, 2], [4, 4]]
+        assert K.eval(twice).tolist() == [12, 12]
+    finally:
+        generations.alias.uninstall()
+
+
+EVERY = pytest.mark.parametrize("space", [keras1, keras2, tf_keras, lamina], ids=lambda space: space.__name__)
+STEPS = drawn(2, 3, 4, seed=0)
+STEPS[0, 2] = STEPS[1, 0] = 0
+
+
+def ones(space: Any, name: str, size: int) -> Any:
+    words = ("init", "inner_init") if space is keras1 else ("kernel_initializer", "recurrent_initializer")
+    return getattr(space.layers, name)(
+        size, **dict.fromkeys(words[: 1 + (name != "Dense")], "one" + "s" * (space is not keras1))
+    )
+
+
+@EVERY
+@pytest.mark.parametrize("kind", ["Sequential", "Model", "in a Sequential", "twice"])
+def test_masks_made_inside_a_model_go_on_behind_it(space: Any, kind: str) -> None:
+    layers, models = space.layers, space.models
+    masking = layers.Masking(input_shape=(3, 4)) if space is not lamina else layers.Masking()
+    sequential = models.Sequential([masking] if space is not lamina else [lamina.Input((3, 4)), masking])
+    given = layers.Input((3, 4))
+    inner = models.Model(given, masking(given)) if kind == "Model" else sequential
+    inner = models.Sequential([inner]) if kind == "twice" else inner
+    last = ones(space, "SimpleRNN", 2)
+    flat = models.Model(given, last(layers.Masking()(given)))
+    model = models.Sequential([inner, last]) if kind == "in a Sequential" else models.Model(given, last(inner(given)))
+    wanted = flat.predict(STEPS, verbose=0)
+    assert np.abs(wanted - models.Model(given, last(given)).predict(STEPS, verbose=0)).max() > 0.01
+    np.testing.assert_allclose(model.predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    again = type(model).from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    np.testing.assert_allclose(again.predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(model)).predict(STEPS, verbose=0), wanted, rtol=1e-5)
+    assert not any("mask_of" in layer.name for layer in model.layers)
+
+
+@EVERY
+def test_losses_leave_out_what_is_masked_inside_a_model(space: Any) -> None:
+    """Keras 2 counts masked steps in the mean."""
+    steps = np.random.RandomState(0).uniform(-1, 1, (2, 3, 4)).astype("float32")
+    steps[0, 2] = steps[1, 0] = 0
+    layers, models = space.layers, space.models
+    inner = models.Sequential(
+        [layers.Input((3, 4)), layers.Masking()] if space is lamina else [layers.Masking(input_shape=(3, 4))]
+    )
+    given = layers.Input((3, 4))
+    model = models.Model(given, layers.TimeDistributed(ones(space, "Dense", 1))(inner(given)))
+    model.compile("sgd", "mse")
+    wanted = 0.192135 if space is keras2 else 0.288203
+    assert model.evaluate(steps, np.ones((2, 3, 1)), verbose=0) == pytest.approx(wanted, abs=1e-5)
+
+
+OTHER = drawn(2, 3, 4, seed=1)
+OTHER[0, 1:] = 0
+
+
+@pytest.mark.parametrize("output_mask", [None, lambda masks: masks[0]])
+def test_a_merge_by_a_function_of_keras_1_makes_no_mask(output_mask: Any) -> None:
+    layers, models = keras1.layers, keras1.models
+    first, second = layers.Input((3, 4)), layers.Input((3, 4))
+    options = {"mode": lambda pair: pair[0] - pair[1], "output_shape": (3, 4), "output_mask": output_mask}
+    last = ones(keras1, "SimpleRNN", 2)
+    merged = layers.merge([layers.Masking()(first), layers.Masking()(second)], **options)
+    plain = layers.merge([first, second], **{**options, "output_mask": None})
+    masked = models.Model([first, second], last(merged)).predict([STEPS, OTHER])
+    unmasked = models.Model([first, second], last(plain)).predict([STEPS, OTHER])
+    assert np.allclose(masked, unmasked) is (output_mask is None)
+    assert models.Model([first, second], last(plain)).predict([STEPS, OTHER]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("mode", ["sum", "concat"])
+def test_a_first_merge_of_keras_1_knows_no_masks_of_sequential_models(mode: str) -> None:
+    layers, models = keras1.layers, keras1.models
+    branches = [models.Sequential([layers.Masking(input_shape=(3, 4))]) for _ in range(2)]
+    last = ones(keras1, "SimpleRNN", 2)
+    found = models.Sequential([layers.Merge(branches, mode=mode), last]).predict([STEPS, OTHER])
+    given = [layers.Input((3, 4)), layers.Input((3, 4))]
+    wanted = models.Model(given, last(layers.merge(given, mode=mode))).predict([STEPS, OTHER])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@OLDER
+def test_keras_1_s_time_distributed_passes_no_mask_of_the_layer_inside(space: ModuleType) -> None:
+    layers, models = space.layers, space.models
+    given = layers.Input((3, 5))
+    words = layers.TimeDistributed(layers.Embedding(6, 3, mask_zero=True, weights=[np.arange(18.0).reshape(6, 3) / 10]))
+    words = words(given)
+    model = models.Model(given, layers.TimeDistributed(ones(space, "SimpleRNN", 2))(words))
+    numbers = [[[1, 2, 0, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], [[5, 4, 3, 2, 0], [0, 1, 0, 1, 0], [2, 0, 0, 0, 0]]]
+    found = model.predict(np.array(numbers))[:, :, 0]
+    if space is keras1:
+        wanted = [[0.978325, 0.996638, 0.977982], [0.980053, 0.979806, 0.978312]]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    else:
+        assert found[0, 2] == 0  # nothing but masked steps
+
+
+@EACH
+@pytest.mark.parametrize("kind", ["wrapper", "layer"])
+@pytest.mark.parametrize("steps", [False, True])
+def test_a_tensor_never_put_back_ends_with_the_call(space: Any, kind: str, steps: bool) -> None:
+    """As DropConnect of the time did it: in a static graph `call` ran once."""
+    name = "W" if space is keras1 else "kernel"
+
+    class HalfDense(space.layers.Dense):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            setattr(self, name, getattr(self, name) * 0.5)
+            return super().call(x)
+
+    class Half(space.layers.Wrapper):
+        supports_masking = True
+
+        def build(self, input_shape: Any) -> None:
+            self.layer.build(input_shape)
+            super().build()
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            setattr(self.layer, name, getattr(self.layer, name) * 0.5)
+            return self.layer.call(x)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return self.layer.compute_output_shape(input_shape)
+
+        get_output_shape_for = compute_output_shape
+
+    one = {"init" if space is keras1 else "kernel_initializer": "one" if space is keras1 else "ones"}
+    layer = HalfDense(2, **one) if kind == "layer" else Half(space.layers.Dense(2, **one))
+    given = space.layers.Input((4, 3) if steps else (3,))
+    model = space.models.Model(given, space.layers.TimeDistributed(layer)(given) if steps else layer(given))
+    model.compile("sgd", "mse")
+    x = np.arange(24.0).reshape(2, 4, 3).astype("float32") / 10 if steps else np.arange(12.0).reshape(4, 3) / 10
+    for _ in range(2):
+        np.testing.assert_allclose(model.predict(x), np.repeat(x.sum(-1, keepdims=True) / 2, 2, -1), rtol=1e-5)
+    y = np.array([[1.0, 1], [0, 0], [2, 1], [1, 3]])
+    if not steps:
+        assert [model.train_on_batch(x, y) for _ in range(2)] == pytest.approx([0.69625, 0.69334], abs=1e-5)
+        wanted = [[0.999846, 1.002836], [1.00002, 1.003258], [1.000194, 1.00368]]
+        np.testing.assert_allclose(model.get_weights()[0], wanted, atol=1e-5)

@@ -386,12 +386,16 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             return False
         if isinstance(value, Tensor) and computes():
             self._let_stand_in()
-            self._parameters.put(name, value)  # type: ignore[union-attr]
+            self._parameters.put(name, value, self._last_frame())  # type: ignore[union-attr]
         elif getattr(value, "requires_grad", False):
             return False
         else:
             weight.assign(value)
         return True
+
+    def _last_frame(self) -> Any:
+        """The frame with which what is assigned now no longer stands in for a weight; None: it stays."""
+        return None
 
     def __getattr__(self, name: str) -> Any:
         state = self.__dict__

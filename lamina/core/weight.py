@@ -277,7 +277,6 @@ def allocate(values: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tenso
 class _Awaited(NamedTuple):
     make: Callable[[], Tensor]
     order: tuple[int, ...] | None
-    then: tuple[list[weakref.WeakMethod], ...]  # what remains to be done, once, when there are initial values
 
 
 class _Context(threading.local):
@@ -317,7 +316,7 @@ class Waiting(TorchFunctionMode):
 
     def add(self, weight: Weight, make: Callable[[], Tensor], order: tuple[int, ...] | None) -> None:
         """Let a weight wait; without values from elsewhere it gets those of `make`, laid out as `allocate` does."""
-        weight._awaited = _Awaited(make, order, ())
+        weight._awaited = _Awaited(make, order)
         self._weights.append(weakref.ref(weight))
 
     def settle(self, limit: int) -> None:
@@ -358,25 +357,11 @@ def stand_in(shape: tuple[int, ...], dtype: torch.dtype, what: str) -> Tensor:
         raise ValueError(f"{what} cannot have the shape {show_shape(shape)}.") from None
 
 
-def after_first_values(weights: Iterable[Any], method: Callable[[], None]) -> None:
-    """Call a layer's method once its weights have initial values: now, or if they wait, when one of them gets them."""
-    waiting = [weight for weight in weights if weight._awaited is not None]
-    once = [weakref.WeakMethod(method)]  # a layer that is dropped while loading goes at once, with its weights
-    for weight in waiting:
-        weight._awaited = weight._awaited._replace(then=(*weight._awaited.then, once))
-    if not waiting:
-        method()
-
-
 def _settle(weight: Weight) -> None:
     awaited, weight._awaited = weight._awaited, None
     if awaited is not None:
         with weight.device, torch.inference_mode(False):
             weight.data = allocate(awaited.make(), awaited.order)
-        for once in awaited.then:
-            method = once.pop()() if once else None
-            if method is not None:
-                method()
 
 
 def memory_of(weight: Any) -> Tensor:
@@ -384,8 +369,6 @@ def memory_of(weight: Any) -> Tensor:
     awaited = getattr(weight, "_awaited", None)
     if awaited is not None:
         weight._awaited = None
-        for once in awaited.then:
-            once.clear()
         with torch.inference_mode(False):
             order = awaited.order or tuple(range(weight.dim()))
             weight.data = torch.empty_permuted(weight.shape, order, dtype=weight.dtype, device=weight.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,11 +29,15 @@ class Register(dict):
     def __init__(self, *content: Any):
         super().__init__(*content)
         self.standing: dict[int, dict[str, Any] | None] = {}
+        self.until: dict[tuple[int, str], Any] = {}  # the frame with which a stand-in ends
 
     def __getitem__(self, name: str) -> Any:
         standing = self.standing.get(scope.thread)
         if standing is not None and name in standing:
-            return standing[name]
+            if not self.until or self._lasts(name):
+                return standing[name]
+            self.put(name, None)
+            standing = self.standing[scope.thread]
         weight = dict.__getitem__(self, name)
         if not getattr(weight, "sharded", False) or weight.hooked:
             return weight
@@ -47,8 +52,17 @@ class Register(dict):
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self else default
 
-    def put(self, name: str, value: Any) -> None:
-        """Let a tensor stand in for a weight; None: no longer."""
+    def _lasts(self, name: str) -> bool:
+        last, frame = self.until.get((scope.thread, name)), sys._getframe(2)
+        while last is not None and frame is not None and frame is not last:
+            frame = frame.f_back  # type: ignore[assignment]
+        return last is frame or last is None
+
+    def put(self, name: str, value: Any, last: Any = None) -> None:
+        """Let a tensor stand in for a weight, until the frame `last` ends if there is one; None: no longer."""
+        self.until.pop((scope.thread, name), None)
+        if last is not None:
+            self.until[scope.thread, name] = last
         others = {key: item for key, item in (self.standing.get(scope.thread) or {}).items() if key != name}
         self.standing[scope.thread] = others if value is None else {**others, name: value}
 

@@ -30,6 +30,7 @@ from ..kernels import convolution, local, normalization, pooling, products, resi
 from ..losses import functions as losses
 from ..ops import base, nn
 from . import activations
+from . import losses as of_the_time
 from .tensors import names_symbols
 
 X = Any
@@ -740,7 +741,7 @@ def normalize_by_batch(
 
 @public
 def categorical_crossentropy(target: X, output: X, from_logits: bool = False, axis: int = -1) -> Tensor:
-    return losses.categorical_crossentropy(target, output, from_logits, axis=axis)
+    return of_the_time.categorical_crossentropy(target, output, from_logits, axis=axis)
 
 
 @public
@@ -749,12 +750,21 @@ def sparse_categorical_crossentropy(
 ) -> Tensor:
     """The targets may be in another shape than one of the output without its `axis`."""
     kept = [count for place, count in enumerate(output.shape) if place != axis % output.ndim]
-    return losses.sparse_categorical_crossentropy(target.reshape(kept), output, from_logits, ignore_class, axis=axis)
+    measure = of_the_time.sparse_categorical_crossentropy
+    return measure(target.reshape(kept), output, from_logits, ignore_class, axis=axis)
 
 
 @public
 def binary_crossentropy(target: X, output: X, from_logits: bool = False) -> Tensor:
+    return of_the_time.binary_of_each(target, output, from_logits)
+
+
+@taking_all
+def binary_crossentropy_of_keras1(target: X, output: X, from_logits: bool = False) -> Tensor:
     return losses.binary_crossentropy(target.unsqueeze(-1), output.unsqueeze(-1), from_logits)
+
+
+binary_crossentropy_of_keras1.__name__ = binary_crossentropy.__name__
 
 
 @public

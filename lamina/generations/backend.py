@@ -236,11 +236,12 @@ def to_dense(tensor: Any) -> Any:
     return tensor.to_dense() if is_sparse(tensor) else tensor
 
 
-def eval(x: Any) -> np.ndarray:
-    """Its values. Raises ValueError for a symbolic tensor that rests on inputs."""
+def eval(x: Any) -> Any:
+    """Its values of now. Raises ValueError for a symbolic tensor that rests on inputs."""
     if isinstance(x, SymbolicTensor):
         raise ValueError(f"K.eval: {x!r} has no values; make a K.function from the inputs that it rests on.")
-    return to_dense(arithmetic._tensor(x)).detach().cpu().numpy().copy()
+    found = x.anew() if isinstance(x, Expression) else arithmetic._tensor(x)
+    return to_dense(found).detach().cpu().numpy().copy()[()]
 
 
 get_value = eval
@@ -521,6 +522,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
         found |= {each.__name__: each for each in _convolutions_of_keras1(dialect)}
         found["batch_dot"] = arithmetic.batch_matmul
         found["normalize_batch_in_training"] = arithmetic.normalize_by_batch
+        found["binary_crossentropy"] = arithmetic.binary_crossentropy_of_keras1
         found = {key: _in_keras1(value) for key, value in found.items()}
     else:
         found["function"] = _structured

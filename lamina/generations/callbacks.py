@@ -146,20 +146,22 @@ class ToldMore(OfTheTime):
 
     def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
         hooks = super().batch_hooks(phase, moment)
-        own = moment == "end" and phase != "predict"
-        return [functools.partial(self._tell, hooks, phase if own else None)] if hooks else []
+        return [functools.partial(self._tell, hooks, phase, moment)] if hooks else []
 
     def _tell(
-        self, hooks: list[Callable[..., None]], phase: str | None, batch: int, logs: Mapping[str, float] | None
+        self, hooks: list[Callable[..., None]], phase: str, moment: str, batch: int, logs: Mapping[str, Any] | None
     ) -> None:
         """Calls hooks with logs that also hold the batch's number and size."""
         told, logs = Results(batch=batch), dict(logs or {})
-        if phase is not None and "loss" in logs:
+        if moment == "end" and "loss" in logs:
             told["size"] = self._make_own(logs, phase, batch)
         samples, size = self.facts.get("samples"), self.facts.get("batch_size")
-        if samples and size:
+        if samples and size and phase == "train":
             told["size"] = min(size, samples - batch * size)
-        told = told if phase is None else self._in_order(logs, told)
+        if "outputs" in logs:
+            told["outputs"] = pytree.tree_leaves(logs.pop("outputs"))
+            told["size"] = len(told["outputs"][0])
+        told = self._in_order(logs, told) if moment == "end" else told
         for hook in hooks:
             hook(batch, told)
 
@@ -169,7 +171,7 @@ class ToldMore(OfTheTime):
         seen, before = self._before.get(phase, (0.0, {})) if batch else (0.0, {})
         self._before[phase] = count, now
         if count > seen > 0:
-            names = set(before) & (set(now) if self.facts["all_by_batch"] else {"loss"})
+            names = set(before) & (set(now) if self.facts.get("all_by_batch") else {"loss"})
             logs.update({name: (now[name] * count - before[name] * seen) / (count - seen) for name in names})
         return int(count - seen)
 
@@ -181,8 +183,13 @@ def facts_of(table: Generation, given: Mapping[str, Any], names: Sequence[str]) 
     size = None if leaf is None else given.get("batch_size") or 32
     metrics = [*names, *(f"val_{name}" for name in names)] if held is not None else list(names)
     old = table.lists_weights
-    params = {"batch_size": size, "do_validation": held is not None, "metrics": metrics}
-    params |= {"nb_epoch" if old else "epochs": given.get("epochs"), "nb_sample" if old else "samples": samples}
+    params = {
+        "do_validation": held is not None,
+        "metrics": metrics,
+        "nb_epoch" if old else "epochs": given.get("epochs"),
+    }
+    if samples is not None or old:
+        params |= {"batch_size": size, "nb_sample" if old else "samples": samples}
     facts = {"params": params, "samples": samples, "batch_size": size, "held": None, "all_by_batch": old}
     if isinstance(held, (list, tuple)) and len(held) in (2, 3):
         x, y, *weights = (each if isinstance(each, list) else [each] for each in held)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -64,6 +65,11 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     super(Habits, self).__setattr__(name, value)
 
 
+def _is_ours(frame: Any) -> bool:
+    outside = frame is None or frame.f_code.co_filename == "<plan>"
+    return outside or str(frame.f_globals.get("__name__")).startswith("lamina.")
+
+
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
@@ -93,6 +99,15 @@ class Habits(_Modern):
         if shape is None:
             raise AttributeError(f"{named(self)} was not told the shape of its input.")
         return shape
+
+    def _last_frame(self) -> Any:
+        """That of the user's `call` which runs: in a static graph it ran once, and each run begins with the weights."""
+        frame: Any = sys._getframe(1)
+        while str(frame.f_globals.get("__name__")).startswith("lamina."):
+            frame = frame.f_back
+        while not _is_ours(frame.f_back):
+            frame = frame.f_back
+        return frame
 
     def _own_weights(self) -> list[Any]:
         unlisted = self.__dict__.get("_unlisted")

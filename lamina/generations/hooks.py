@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.fusion import grants
+from ..layers import Softmax
 from ..layers.dropout import _Masked
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
@@ -82,6 +84,17 @@ class PoolingFunction(_Hooked):
             **how,
         )
         return found.squeeze(2 + first) if beside else found
+
+
+@grants(says="elementwise")
+def _without_mask(self: Any, inputs: Any) -> Any:
+    return Softmax.call(self, inputs)
+
+
+def calls_of(dialect: Dialect, modern: type) -> dict[str, Any]:
+    """The `call` of a class that sees no masks in Keras 2."""
+    of_softmax = issubclass(modern, Softmax) and not dialect.table.shares_modern
+    return {"call": _without_mask} if of_softmax else {}
 
 
 _HOOKS: dict[type, tuple[type, ...]] = {

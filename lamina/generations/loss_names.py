@@ -24,7 +24,8 @@ def find(dialect: Dialect, home: str, name: str) -> Callable[..., Any] | None:
     generation = dialect.table.name
     of_samples = losses_of.OF_SAMPLES[generation] if home == "metrics" else {}
     of_batch = home == "metrics" and dialect.table.draws_by_layout
-    kinds = losses_of.OWN[generation][home], of_samples, losses_of.MEANS if of_batch else losses_of.COMPARED
+    of_scores = {} if dialect.table.lists_weights else losses_of.CROSSENTROPIES
+    kinds = losses_of.OWN[generation][home], of_samples, losses_of.MEANS if of_batch else losses_of.COMPARED, of_scores
     return next((kind[name] for kind in kinds if name in kind), None)
 
 
@@ -54,6 +55,7 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
     """What `compile` is to be told for a name: the function it means, where today's `compile` knows none of it."""
     of_batch = home == "metrics" and dialect.table.short_accuracy
     if not isinstance(name, str):
+        name = losses_of.TODAY.get(name, name) if inspect.isfunction(name) else name
         return losses_of.counting(name) if of_batch and inspect.isfunction(name) else name
     function = losses_of.OWN[dialect.table.name][home].get(name)
     _check_name(dialect, home, name, function)
@@ -62,7 +64,7 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
     if function is None and second and (of_batch or (not hasattr(losses, name) and name not in known)):
         function = getattr(losses, second)
     if function is None or home == "losses":
-        return function or name
+        return function() if inspect.isclass(function) else function or name
     if not of_batch:
         return metrics.MeanMetricWrapper(function, name=name)
     long = _LONG.get(function.__name__, function.__name__)

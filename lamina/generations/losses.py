@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,6 +50,19 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     return F.huber_loss(y_pred, y_true, reduction="none", delta=delta)
 
 
+class Huber(losses.Huber):
+    """Of each value, where today's is the mean over those of a sample."""
+
+    _home = "keras.losses"
+    fn = staticmethod(huber_loss)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        if sample_weight is not None:
+            weights = _base.as_tensor(sample_weight)
+            sample_weight = weights.reshape(*weights.shape, *(1,) * (np.ndim(y_pred) - weights.ndim))
+        return super().__call__(y_true, y_pred, sample_weight)
+
+
 # tf.keras -------------------------------------------------------------------------------------------------------------
 
 
@@ -63,15 +77,28 @@ def _binary(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
     return -(y_true * (y_pred + epsilon).log() + (1 - y_true) * (1 - y_pred + epsilon).log())
 
 
+def _or_scores(y_pred: Any, from_logits: bool, last: str) -> tuple[Any, bool]:
+    """Predictions, or the scores that the loss of a model knows that this softmax or sigmoid was given."""
+    scores = None if from_logits else getattr(y_pred, "_keras_logits", {}).get(last)
+    return (y_pred, from_logits) if scores is None else (scores, True)
+
+
 def _labels(y_true: Any, y_pred: Any, smoothing: float, name: str) -> tuple[Tensor, Tensor]:
     y_true, y_pred = _base.pair(y_true, y_pred, name, exact=True)
     return y_true * (1 - smoothing) + smoothing / 2, y_pred
 
 
+def binary_of_each(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tensor:
+    """`binary_crossentropy` of each value."""
+    y_pred, from_logits = _or_scores(y_pred, from_logits, "sigmoid")
+    return _binary(*_labels(y_true, y_pred, 0.0, "binary_crossentropy"), from_logits)
+
+
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
-    """With epsilon in the logarithms, too (tf.keras)."""
+    """With epsilon in the logarithms, too (Keras 2, tf.keras)."""
+    y_pred, from_logits = _or_scores(y_pred, from_logits, "sigmoid")
     return _binary(*_labels(y_true, y_pred, label_smoothing, "binary_crossentropy"), from_logits).mean(axis)
 
 
@@ -94,10 +121,19 @@ def binary_focal_crossentropy(
     return values.mean(options.get("axis", -1))
 
 
+def categorical_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+) -> Tensor:
+    """Of the scores behind probabilities, where they are known (Keras 2, tf.keras)."""
+    y_pred, from_logits = _or_scores(y_pred, from_logits, "softmax")
+    return losses.categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)
+
+
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
-    """Probabilities are cut off one by one, before they are made to sum to 1 (tf.keras)."""
+    """Probabilities are cut off one by one, before they are made to sum to 1 (Keras 2, tf.keras)."""
+    y_pred, from_logits = _or_scores(y_pred, from_logits, "softmax")
     if not from_logits:
         y_pred = _inside(_base.as_float(_base.as_tensor(y_pred))).log()
     return losses.sparse_categorical_crossentropy(y_true, y_pred, True, ignore_class, axis)
@@ -109,18 +145,20 @@ def crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tensor:
         return binary_crossentropy(y_true, y_pred, from_logits)
     if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
         return sparse_categorical_crossentropy(y_true, y_pred, from_logits)
-    return losses.categorical_crossentropy(y_true, y_pred, from_logits)
+    return categorical_crossentropy(y_true, y_pred, from_logits)
 
 
-# The crossentropies of tf.keras, which find the scores behind probabilities, by today's function.
+# The crossentropies of Keras 2 and tf.keras, which find the scores behind probabilities, by today's function.
 OF_SCORES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
     losses.binary_crossentropy: binary_crossentropy,
-    losses.categorical_crossentropy: losses.categorical_crossentropy,
+    losses.categorical_crossentropy: categorical_crossentropy,
     losses.sparse_categorical_crossentropy: sparse_categorical_crossentropy,
     losses.binary_focal_crossentropy: binary_focal_crossentropy,
     losses.categorical_focal_crossentropy: losses.categorical_focal_crossentropy,
     crossentropy: crossentropy,
 }
+TODAY = {own: today for today, own in OF_SCORES.items()}
+CROSSENTROPIES = {one.__name__: one for one in TODAY if one.__module__ == __name__ and one is not crossentropy}
 
 
 # Keras 1 --------------------------------------------------------------------------------------------------------------
@@ -280,7 +318,7 @@ _BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "keras1": {"losses": _KERAS1, "metrics": {**_KERAS1, **_COUNTS}},
     "keras2": {
-        "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, **_LOGCOSH},
+        "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH},
         "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES},
     },
     "tf_keras": {

@@ -226,6 +226,8 @@ class _ModelWords(Adds):
         if self._dialect.table.short_accuracy:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
+        if isinstance(self.optimizer, shim.ListedOptimizer):
+            self.optimizer.begin_afresh(self.trainable_weights)
         self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
@@ -614,7 +616,12 @@ class _Sequential(AddsBeside, _ModelWords):
             super().build(input_shape)
             return
         first = self._stack[0]
-        x = first.output if first._nodes else first([branch.output for branch in first.branches])
+        outputs = [branch.output for branch in first.branches]
+        masks = [
+            None if isinstance(branch, Sequential) else masking.get_mask(output)  # of these it knew none
+            for branch, output in zip(first.branches, outputs, strict=True)
+        ]
+        x = first.output if first._nodes else first(outputs, mask=masks)
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
         inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]

@@ -24,6 +24,7 @@ from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
+from ..initializers import Identity
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
 from ..layers.merge import Merge
 from ..layers.old import RNNWithConstants, WithConstants, take_time_first
@@ -35,7 +36,7 @@ from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
-from .initializations import InLayout, constrain_in_layout, in_layout
+from .initializations import InLayout, constrain_in_layout, in_layout, of_each_gate
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import names_symbols
 
@@ -173,7 +174,18 @@ class OptimizerOfTape(StepsOfTensorFlow, OptimizerShim):
 
 
 class ListedOptimizer(OptimizerShim):
-    """An optimizer of Keras 1 and 2, which lists its state."""
+    """An optimizer of Keras 1 and 2, which lists its state, and may clip gradients by their norm, then by value."""
+
+    _clips_one_way = False
+
+    def begin_afresh(self, weights: Iterable[Any]) -> None:
+        """Give what goes with these weights its first values, as each `compile` did; steps go on being counted."""
+        self.__dict__.pop("_made", None)
+        places = [self._places[id(weight)] for weight in weights if id(weight) in self._places]
+        for name, slots in self._slots.items():
+            for place in places:
+                if slots[place] is not None:
+                    slots[place].assign(self._initial(name, self._weights[place].detach()))
 
     def _state(self) -> list[tuple[str, Any]]:
         """Names and variables as Keras 1 and 2 list them: counts of steps, then each kind of state; none before a step.
@@ -310,6 +322,7 @@ def _function(key: str, value: Any) -> Any:
     return value
 
 
+_SIDE_BY_SIDE = ("LSTM", "GRU", "LSTMCell", "GRUCell")  # not the layers for cuDNN
 _OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
@@ -371,6 +384,9 @@ class LayerShim(Adds, Shim):
         modern = super()._modern(given)
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
+        gates = modern.get("recurrent_initializer") if self._dialect.table.sums_activity else None
+        if isinstance(gates, Identity) and self._words.name in _SIDE_BY_SIDE:
+            modern["recurrent_initializer"] = of_each_gate(gates)
         return modern
 
     def _finish_build(self) -> None:
@@ -739,6 +755,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
+    members |= hooks.calls_of(dialect, modern)
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):

@@ -186,12 +186,30 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
             measured[0].tracker = metrics.Mean(name=f"{measured[0].name}_loss").to(device)
             self.metrics.append(measured[0].tracker)
         for part in measured:
-            if hasattr(part.loss, "fn"):
+            if hasattr(part.loss, "fn") and not isinstance(part.loss, losses_of.Huber):
                 part.loss = copy.copy(part.loss)
                 part.loss.fn = _over_features(part.loss.fn)
 
+    def uses(self, outputs: Any, scores: Iterable[tuple[Any, Any, Any]]) -> set[Any]:
+        scores, own = list(scores), zip(self.parts, leaves_of(outputs), strict=True)
+        asking = [output for part, output in own if part is not None and _of_users(part.loss)]
+        found = {last for result, _, last in scores if any(result is output for output in asking)}
+        return super().uses(outputs, scores) | found
+
     def _value(self, part: Any, y: object, y_pred: Tensor, sample_weight: object, scores: Sequence[Any]) -> Tensor:
+        for result, before, last in scores:
+            if result is y_pred:
+                vars(y_pred)["_keras_logits"] = dict.fromkeys(self._words_for(last.stands_for, y_pred), before)
         return super()._value(part, _beside(y, y_pred), y_pred, sample_weight, scores)
+
+    def _words_for(self, last: Any, y_pred: Tensor) -> Iterable[str]:
+        """Whose crossentropies, "softmax" or "sigmoid", a function of users finds the scores with that this made."""
+        return LOG_SPACE.values()
+
+
+def _of_users(loss: Any) -> bool:
+    function = getattr(loss, "fn", type(loss))
+    return not (getattr(function, "__module__", "") or "").startswith("lamina.")
 
 
 def _as_of_the_time(measure: Any, last: Any = None) -> dict[str, Any]:
@@ -399,6 +417,8 @@ class MetricsByLoss(MetricsOfAll):
             if getattr(metric, "fn", None) is metrics.binary_accuracy:
                 vars(metric)["fn"] = losses_of.rounded_accuracy
         if not self.keeps_all:
+            for metric in self.metrics:
+                vars(metric).update(_as_of_the_time(metric))
             for part in self._parts:
                 for group in (part.metrics, part.weighted):
                     named = ((id(metric) if metric.name == "lambda" else metric.name, metric) for metric in group)
@@ -450,6 +470,10 @@ class LossOfTheTime(NamedLoss):
     """
 
     leaves_out_zeros = False
+
+    def _words_for(self, last: Any, y_pred: Tensor) -> Iterable[str]:
+        written_out = self.leaves_out_zeros or (y_pred.ndim > 2 and LOG_SPACE[last] == "softmax")
+        return () if written_out else (LOG_SPACE[last],)
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)

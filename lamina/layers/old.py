@@ -388,16 +388,18 @@ class ConvLSTM2DFromHalf(_FromHalf, ConvLSTM2D):
 class TimeDistributedAtOnce(TimeDistributed):
     """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known.
 
-    The mask is that of the layer inside; where it has none, a step is valid in which anything was.
+    The mask is that of the layer inside; where it has none, a step is valid in which anything was. With `passes_mask`
+    it is the one that came in.
     """
 
     by_known_batch: bool = arg(boolean, default=False, kw_only=True, config=False)
+    passes_mask: bool = arg(boolean, default=False, kw_only=True, config=False)
 
     _known = False  # the batch's size
 
     def check(self) -> None:
         super().check()
-        vars(self)["_creates_mask"] = self.layer._creates_mask
+        vars(self)["_creates_mask"] = self.layer._creates_mask and not self.passes_mask
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
@@ -405,7 +407,7 @@ class TimeDistributedAtOnce(TimeDistributed):
         vars(self).update(_known=known, _coupled=self._coupled and known)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        if self._known:
+        if self._known or self.passes_mask:
             return mask
 
         def of_all(x: Any, mask: Any) -> Any:
@@ -741,14 +743,12 @@ class MergeByMode(Layer):
         return self._merging().compute_output_shape(shapes)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Where all inputs are valid."""
-        if callable(self._output_mask):
-            return self._output_mask(mask)
+        """As the mode has it; a function as mode makes none without one for masks."""
         if mask is None or all(item is None for item in mask):
             return None
         if isinstance(self.mode, str):
             return self._merging().compute_mask(inputs, mask)
-        return reduce(torch.logical_and, [item for item in mask if item is not None])
+        return self._output_mask(mask) if callable(self._output_mask) else None
 
 
 class LoweredSoftmax(Softmax):

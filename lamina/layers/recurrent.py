@@ -18,7 +18,7 @@ from ..core.errors import layout, named, show_shape, unsized
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
 from ..core.spec import require
-from ..core.weight import after_first_values, held, spend, weight
+from ..core.weight import held, spend, weight
 from ..kernels import noise, recurrence
 from .arguments import (
     Activity,
@@ -88,6 +88,19 @@ class _Fused(Declared):
 
 _WEIGHTS = "kernel", "recurrent_kernel", "bias"
 
+
+def _first_bias(cell: Any) -> Any:
+    """What makes the first values of a bias; with `unit_forget_bias` in parts, around ones for the forget gate. It
+    holds no cell: one that is dropped while loading goes at once, with its weights."""
+    make, units = cell.bias_initializer, cell.units
+
+    def first(shape: tuple[int, ...], **options: Any) -> Tensor:
+        parts = make((units,), **options), torch.ones(units), make((2 * units,), **options)
+        return torch.cat([torch.as_tensor(part).flatten() for part in parts])
+
+    return first if getattr(cell, "unit_forget_bias", False) else make
+
+
 # How a cell goes along time: a mask, whether backwards, whether masked steps give zeros, whether all outputs are asked
 # for, whether in training.
 How = tuple[Tensor | None, bool, bool, bool, bool]
@@ -107,7 +120,7 @@ class _Cell(Layer):
     input_spec = InputSpec(min_ndim=2)
     kernel = weight("features", "width", order=(1, 0))
     recurrent_kernel = weight("units", "width", role="recurrent", order=(1, 0))
-    bias = weight("width", when="use_bias")
+    bias = weight("width", when="use_bias", initializer=_first_bias)
 
     def check(self) -> None:
         vars(self).update(
@@ -132,17 +145,10 @@ class _Cell(Layer):
     def prepare(self, **sizes: int) -> None:
         """Make the weights, and settle what the calls go by."""
         self.make_weights(**sizes)
-        if self.use_bias and getattr(self, "unit_forget_bias", False):
-            after_first_values([self.bias], self._open_forget_gates)
         arguments, options = self.arithmetic()
         options["fused"] = options["fused"] and self._fusable
         drops = self.dropout > 0 or self.recurrent_dropout > 0
         vars(self).update(_arithmetic=tuple(map(of_tensors, arguments)), _options=options, _drops=drops)
-
-    def _open_forget_gates(self) -> None:
-        with torch.no_grad():
-            bias: Any = self.bias
-            bias[self.units : 2 * self.units] = 1
 
     def _fitted(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
         """All in the type that the cell computes in. Raises RuntimeError for another number of features."""

@@ -21,6 +21,7 @@ from ..core.declare import kept, owned
 from ..core.errors import named, quoted, short
 from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
+from ..core.operation import recorded
 from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
 from ..core.trail import Trail
@@ -28,6 +29,13 @@ from ..layers.input import InputLayer
 from ..training.repeat import Repeated
 from .graph_config import graph_config, graph_from_config
 from .model import Model
+
+
+@recorded
+def _mask_of(x: Tensor, rank: int) -> Tensor:
+    """The mask that a model's plan set on its output; where only shapes are asked for, one of that rank."""
+    mask = masking.get_mask(x)
+    return x.new_ones(x.shape[:rank], dtype=torch.bool) if mask is None else mask
 
 
 class GraphModel(Model):
@@ -222,6 +230,16 @@ class GraphModel(Model):
         finally:
             for tensor, riding in zip(flat, before, strict=True):
                 tensor._keras_mask = riding
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """With the masks that layers inside make of the inputs on symbolic outputs, too."""
+        outputs = super()._call_with_care(args, kwargs)
+        if symbolic.any_symbolic(outputs):
+            for output, inside in zip(*map(pytree.tree_leaves, (outputs, self._graph.outputs)), strict=True):
+                mask = self._graph.masks.get(id(inside))
+                if mask is not None and masking.get_mask(output) is None:
+                    masking.set_mask(output, _mask_of(output, len(mask.shape)))
+        return outputs
 
     def _checked_mask(self, inputs: Any, mask: Any) -> Any:
         """As `compute_mask`; where there are values, the plan has set the masks already."""

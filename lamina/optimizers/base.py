@@ -282,9 +282,11 @@ class Optimizer(_Arguments):
         for variable in self._variables:
             variable.path = f"{self.name}/{variable.name}"
 
+    _clips_one_way: ClassVar[bool] = True
+
     def check(self) -> None:
         clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
-        if sum(value is not None for value in clips.values()) > 1:
+        if self._clips_one_way and sum(value is not None for value in clips.values()) > 1:
             given = ", ".join(f"{name}={value}" for name, value in clips.items())
             rule = "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set"
             raise ValueError(f"{type(self).__name__}: {rule}; got {given}.")
@@ -658,7 +660,7 @@ class Optimizer(_Arguments):
         if self.clipnorm:
             limit = self.clipnorm
             norms = [group.norms(grads) for group, grads in pairs]
-            return [
+            pairs = [
                 (group, lists._foreach_mul(grads, (limit / norm.clamp(min=limit)).unbind()))
                 for (group, grads), norm in zip(pairs, norms, strict=True)
             ]
@@ -667,10 +669,10 @@ class Optimizer(_Arguments):
             norm = torch.linalg.vector_norm(torch.cat([each.to(norms[0]) for each in norms]))
             # An infinite norm makes every gradient NaN, as in Keras, instead of a silent zero.
             scale = self.global_clipnorm / norm.clamp(min=self.global_clipnorm) + (norm - norm)
-            return [(group, lists._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
+            pairs = [(group, lists._foreach_mul(grads, scale.to(grads[0]))) for group, grads in pairs]
         if self.clipvalue:
             limit = self.clipvalue
-            return [
+            pairs = [
                 (group, lists._foreach_clamp_max(lists._foreach_clamp_min(grads, -limit), limit))
                 for group, grads in pairs
             ]
