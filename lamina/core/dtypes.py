@@ -183,10 +183,9 @@ class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
 
     def __init__(self, mode: str, source_name: str | None = None, amax_history_length: int = 1024):
         super().__init__(mode, source_name)
-        if isinstance(amax_history_length, bool) or not isinstance(amax_history_length, int):
-            raise TypeError(
-                f"{type(self).__name__}: `amax_history_length` must be an integer; got {amax_history_length!r}."
-            )
+        if isinstance(amax_history_length, bool) or not isinstance(amax_history_length, int) or amax_history_length < 1:
+            name = type(self).__name__
+            raise TypeError(f"{name}: `amax_history_length` must be a positive integer; got {amax_history_length!r}.")
         self.amax_history_length = amax_history_length
 
     def get_config(self) -> dict[str, Any]:
