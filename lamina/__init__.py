@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from . import optimizers as optimizers
     from . import port as port
     from . import preprocessing as preprocessing
+    from . import quantizers as quantizers
     from . import random as random
     from . import regularizers as regularizers
     from . import saving as saving
@@ -73,12 +74,13 @@ if TYPE_CHECKING:
     from .optimizers import Optimizer as Optimizer
     from .pictures.explain import explain as explain
     from .pictures.profile import profile as profile
+    from .quantizers import Quantizer as Quantizer
     from .regularizers import Regularizer as Regularizer
 
 _MODULES = (
     "activations applications backend callbacks config constraints data datasets distribution dtype_policies export "
     "initializers keras1 keras2 layers legacy losses metrics mixed_precision models ops optimizers port preprocessing "
-    "random regularizers saving tf_keras tree utils visualization wrappers"
+    "quantizers random regularizers saving tf_keras tree utils visualization wrappers"
 ).split()
 # Where the other names are.
 _ROOMS = {
@@ -101,6 +103,7 @@ _ROOMS = {
     "optimizers": "Optimizer",
     "pictures.explain": "explain",
     "pictures.profile": "profile",
+    "quantizers": "Quantizer",
     "regularizers": "Regularizer",
 }
 _NAMES = {name: f"lamina.{room}" for room, names in _ROOMS.items() for name in names.split()}
@@ -109,7 +112,7 @@ _NAMES = {name: f"lamina.{room}" for room, names in _ROOMS.items() for name in n
 # imported for a config. The older generations write their own modules, which are Lamina's.
 _HOMES = (
     "activations", "applications", "callbacks", "constraints", "dtype_policies", "initializers", "layers", "losses",
-    "metrics", "models", "optimizers", "optimizers.schedules", "random", "regularizers",
+    "metrics", "models", "optimizers", "optimizers.schedules", "quantizers", "random", "regularizers",
 )  # fmt: skip
 _OLD_HOMES = ("constraints", "initializers", "layers", "models", "optimizers", "regularizers")
 HOMES = {"keras": "lamina"} | {f"keras.{home}": f"lamina.{home}" for home in _HOMES}

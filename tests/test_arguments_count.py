@@ -17,6 +17,7 @@ from support.declared import CLASSES, arguments
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
     "core.remat.RematScope.__exit__:error": "Python passes it",
+    "layers.quantized._AsFloat8.*:ctx": "torch passes it",
     # Protocols: the caller passes them to every function of its kind.
     "*:owner": "given to every converter of an argument: some look at the layer it belongs to",
     "*.on_*_begin:*": "given to every callback",
@@ -183,8 +184,7 @@ KEPT = {
     "generations.tensorflow.data.Elements.get_next": "scripts call it",
     "generations.habits.Call.outbound_layer": "users of older generations read it",
     "layers.IntegerLookup.vocabulary_dtype": "there is one",
-    "layers.Dense.quantization_config": "anything but None is refused",
-    "layers.[ER]*.quantization_config": "anything but None is refused",
+    "core.dtypes.QuantizedFloat8DTypePolicy.amax_history_length": "layers read it",
     "layers.EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
     "layers.ConvLSTM*.strides": "read by its cell",
     "layers.*.implementation": "chose between equal results",

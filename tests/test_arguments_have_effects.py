@@ -129,7 +129,7 @@ LAYER_EXCUSED = {
     "CutMix.*": "in a batch of two a picture may meet itself; tests/test_pictures.py holds it",
     "MixUp.*": "in a batch of two a picture may meet itself; tests/test_pictures.py holds it",
     "Resizing.fill_mode": "has one value",
-    "*.quantization_config": "anything but None is refused",
+    "*.quantization_config": "of layers that `dtype` says are quantized: test_quantized.py",
     "*.flash_attention": "chooses the kernel; True refuses what that cannot do",
     "EinsumDense.gptq_unpacked_column_size": "anything but None is refused",
     "*Cell.units": "a state of another size than the example's is refused",

@@ -20,15 +20,12 @@ RECORDED: dict[str, list[str]] = json.loads(
 BASE = ("activity_regularizer", "autocast", "dtype", "name", "trainable")  # every layer takes them by name
 
 ELSEWHERE = "runs code of another framework"
-SMALL_NUMBERS = "quantization below eight bits and its calibration: torch's own tools do it"
-QUANTIZED = "quantization: torch's own tools do it"
+CALIBRATED = "quantization by calibration: torch's own tools do it"
+WITHIN = "arithmetic inside of quantized layers, which `quantize` makes"
 TEACHING = "distillation: a recipe of a few lines of training, no layer"
 
 # What is missing, by module ("" is the package itself), and why. "*": every name of the module.
 MISSING: dict[str, dict[str, str]] = {
-    "": {
-        QUANTIZED: "Quantizer",
-    },
     "callbacks": {
         "Orbax: a library for JAX": "OrbaxCheckpoint",
     },
@@ -36,14 +33,14 @@ MISSING: dict[str, dict[str, str]] = {
         TEACHING: "*",
     },
     "dtype_policies": {
-        SMALL_NUMBERS: "AWQDTypePolicy GPTQDTypePolicy Int4DTypePolicy",
-        QUANTIZED: "QuantizedDTypePolicy QuantizedFloat8DTypePolicy",
+        CALIBRATED: "AWQDTypePolicy GPTQDTypePolicy",
     },
     "layers": {
         ELSEWHERE: "FlaxLayer JaxLayer TFSMLayer",
     },
     "quantizers": {
-        QUANTIZED: "*",
+        CALIBRATED: "AWQConfig GPTQConfig",
+        WITHIN: "compute_float8_amax_history compute_float8_scale fake_quant_with_min_max_vars quantize_and_dequantize",
     },
 }
 

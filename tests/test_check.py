@@ -36,15 +36,13 @@ BOMB = b"class_name: &a [x, x]\n" + b"".join(b"k%d: &k%d [%s]\n" % (n, n, b", ".
 
 
 POLICIES = {
-    "int8": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8", "source_name": "float32"}},
-    "int4/128": {"class_name": "Int4DTypePolicy", "config": {"mode": "int4/128", "source_name": "float32"}},
-    "float8": {"class_name": "QuantizedFloat8DTypePolicy", "config": {"mode": "float8", "source_name": "float32"}},
     "gptq/4/128": {"class_name": "GPTQDTypePolicy", "config": {"mode": "gptq/4/128", "source_name": "float32"}},
+    "awq/4/-1": {"class_name": "AWQDTypePolicy", "config": {"mode": "awq/4/-1", "source_name": "float32"}},
 }  # as Keras 3.15 writes them
 
 
 @pytest.mark.parametrize("mode", POLICIES)
-def test_quantized_layers_are_told_before_loading(mode: str, tmp_path: Path) -> None:
+def test_layers_quantized_by_calibration_are_told_before_loading(mode: str, tmp_path: Path) -> None:
     model = lamina.Sequential([lamina.Input((4,)), layers.Dense(2)])
     model.save(tmp_path / "sound.keras")
     with zipfile.ZipFile(tmp_path / "sound.keras") as sound, zipfile.ZipFile(tmp_path / "m.keras", "w") as made:
@@ -59,7 +57,7 @@ def test_quantized_layers_are_told_before_loading(mode: str, tmp_path: Path) -> 
     assert not found.readable and found.call is None
     assert found.problem == f"its layers are quantized to {mode}: save the model in Keras before its `quantize`"
     assert mode in found.line()
-    with pytest.raises(ValueError, match=r"m\.keras.*Quantized layers are not among Lamina's"):
+    with pytest.raises(ValueError, match=r"m\.keras.*Other modes are not available"):
         lamina.load_model(tmp_path / "m.keras")
 
 

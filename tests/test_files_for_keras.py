@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from support import keras_reads
+from support import keras_reads, quantized
 from support.examples import EXAMPLES, policy
 from torch.utils import _pytree as pytree
 
@@ -50,6 +50,12 @@ def of_layer(example: Any) -> Case:
         layer, symbols, tensors = example.built(), example.symbols(), example.tensors()
     model = keras.Model(pytree.tree_leaves(symbols), layer(*symbols))
     return model, [leaf.numpy() for leaf in pytree.tree_leaves(tensors)], None
+
+
+def of_quantized(way: str) -> Case:
+    model = quantized.model(keras, way)
+    model.quantize(**quantized.arguments(keras, way))
+    return model, [quantized.inputs(way)], None
 
 
 def data(outputs: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -222,6 +228,8 @@ def models() -> Iterator[tuple[str, Callable[[], Case]]]:
 
     for make in (gan, nested, several, subclassed, frozen, regularized, stack):
         yield f"model-{make.__name__}", make
+    for way in quantized.WAYS:
+        yield f"model-quantized_{way}", lambda way=way: of_quantized(way)
     yield "model-Sub", lambda: functional(OWN["Sub"], name="mine")
     yield "model-functional", lambda: functional(keras.Model)
     yield "model-sequential", lambda: trained(small(), "adam", "mse")

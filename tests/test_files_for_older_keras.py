@@ -468,6 +468,60 @@ def read_back(folder: Path, generation: str, told: dict[str, Any]) -> dict[str, 
     return {name: problem for name, problem in found.items() if problem}
 
 
+# What tf_keras 2.21 writes of the metrics of trained models, by the outputs' names and what they were compiled with.
+_COUNTED: dict[str, tuple[str, dict[str, Any], dict[str, list[tuple]]]] = {
+    "functions": (
+        "b",
+        {"loss": "mse", "metrics": ["mae", "accuracy"]},
+        {"mean": [(), ()], "mean_metric_wrapper": [(), ()], "mean_metric_wrapper_1": [(), ()]},
+    ),
+    "weighted": (
+        "b",
+        {"loss": "mse", "metrics": ["mse"], "weighted_metrics": ["mae", "AUC"]},
+        {
+            "mean": [(), ()],
+            "mean_metric_wrapper": [(), ()],
+            "mean_metric_wrapper_1": [(), ()],
+            "auc": [(200,), (200,), (200,), (200,)],
+        },
+    ),
+    "outputs": (
+        "pq",
+        {"loss": ["mse", "binary_crossentropy"], "metrics": {"p": ["mae"], "q": ["accuracy"]}},
+        {
+            "mean": [(), ()],
+            "mean_1": [(), ()],
+            "mean_2": [(), ()],
+            "mean_metric_wrapper": [(), ()],
+            "mean_metric_wrapper_1": [(), ()],
+        },
+    ),
+    "loss": ("b", {"loss": "mse"}, {"mean": [(), ()]}),
+}
+
+
+@pytest.mark.parametrize("case", _COUNTED)
+def test_what_a_tf_keras_model_counted_is_in_its_weights(case: str, tmp_path: Path) -> None:
+    h5py, tf_keras = pytest.importorskip("h5py"), lamina.tf_keras
+    outputs, given, expected = _COUNTED[case]
+    start = tf_keras.Input((4,))
+    ends = [tf_keras.layers.Dense(1, activation="sigmoid", name=name)(start) for name in outputs]
+    model = tf_keras.Model(start, ends if len(ends) > 1 else ends[0])
+    model.compile("sgd", **given)
+    model.save_weights(tmp_path / "fresh.weights.h5")
+    x, y = np.random.default_rng(0).normal(size=(8, 4)), np.ones((8, 1))
+    model.fit(x, [y] * len(ends) if len(ends) > 1 else y, verbose=0)
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "fresh.weights.h5") as fresh, h5py.File(tmp_path / "m.weights.h5") as file:
+        assert "metrics" not in fresh
+        found = {name: [array.shape for array in group["vars"].values()] for name, group in file["metrics"].items()}
+        assert found == expected
+        total, count = (float(file[f"metrics/mean/vars/{index}"][()]) for index in range(2))
+    assert count == 8
+    np.testing.assert_allclose(total / count, model.metrics[0].result(), rtol=1e-6)
+    model.load_weights(tmp_path / "m.weights.h5")
+
+
 KINDS = {
     "layer": lambda generation: dict(layers(generation, False)),
     "layer_theano": lambda generation: dict(layers(generation, True)),

@@ -229,10 +229,3 @@ def test_optimizers_of_the_second_generation_are_refused_with_what_to_write() ->
     for name in old.__all__:
         with pytest.raises(ImportError, match=f"tf_keras.optimizers.{name}"):
             getattr(old, name)(1)
-
-
-@pytest.mark.parametrize("kind", ["QuantizedDTypePolicy", "QuantizedFloat8DTypePolicy"])
-def test_a_quantized_layer_is_refused_with_the_way_out(kind: str) -> None:
-    described = {"module": "keras.dtype_policies", "class_name": kind, "config": {"mode": "int8"}}
-    with pytest.raises(ValueError, match="before its `quantize`"):
-        keras.layers.Dense.from_config({"units": 2, "dtype": described})

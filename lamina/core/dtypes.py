@@ -93,7 +93,7 @@ class DTypePolicy:
     name: Any
     compute: Any
     variable: Any
-    quantization_mode = None  # Keras' own quantized types are not here
+    quantization_mode: Any = None  # "int8", "int4" or "float8" of a quantized layer
 
     def __init__(self, name: str | None = None):
         name = config.floatx() if name is None else name
@@ -123,6 +123,10 @@ class DTypePolicy:
     def from_config(cls, config: dict[str, Any]) -> DTypePolicy:
         return cls(**config)
 
+    def of(self, dtype: torch.dtype) -> DTypePolicy:
+        """The same of layers whose weights are of another type now."""
+        return DTypePolicy(dtype_name(dtype))
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DTypePolicy) and other.name == self.name
 
@@ -130,7 +134,65 @@ class DTypePolicy:
         return hash(self.name)
 
     def __repr__(self) -> str:
-        return f'<DTypePolicy "{self.name}">'
+        return f'<{type(self).__name__} "{self.name}">'
+
+
+class QuantizedDTypePolicy(DTypePolicy):
+    """The policy of a layer with quantized weights. `mode`: "int8", "int4" or "float8"; `source_name`: its policy else.
+
+    Raises ValueError for another mode.
+    """
+
+    _home = "keras.dtype_policies"
+    _form = r"(int8|int4|float8)"
+    _expected = "'int8', 'int4' or 'float8'"
+
+    def __init__(self, mode: str, source_name: str | None = None):
+        form = re.fullmatch(self._form, mode) if isinstance(mode, str) else None
+        if form is None:
+            name = type(self).__name__
+            raise ValueError(f"{name}: `mode` must be {self._expected}; got {mode!r}. Other modes are not available.")
+        super().__init__(source_name)
+        self.mode, self.source_name, self.quantization_mode = mode, self.name, form[1]
+        self.name = f"{mode}_from_{self.source_name}"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mode": self.mode, "source_name": self.source_name}
+
+    def of(self, dtype: torch.dtype) -> DTypePolicy:
+        return type(self)(**{**self.get_config(), "source_name": dtype_name(dtype)})
+
+
+class Int4DTypePolicy(QuantizedDTypePolicy):
+    """The policy of a layer whose weights have four bits. `mode`: "int4/128" for scales of 128 values each, "int4/-1"
+    for those of a whole channel."""
+
+    _form = r"(int4)/(-1|[1-9]\d*)"
+    _expected = "'int4/-1' or, with the size of blocks, such as 'int4/128'"
+
+    @property
+    def block_size(self) -> int:
+        return int(self.mode.partition("/")[2])
+
+
+class QuantizedFloat8DTypePolicy(QuantizedDTypePolicy):
+    """The policy of a layer that rounds to floats of 8 bits. `amax_history_length`: of how many steps their largest
+    values are kept for the scales."""
+
+    _form, _expected = r"(float8)", "'float8'"
+
+    def __init__(self, mode: str, source_name: str | None = None, amax_history_length: int = 1024):
+        super().__init__(mode, source_name)
+        if isinstance(amax_history_length, bool) or not isinstance(amax_history_length, int) or amax_history_length < 1:
+            name = type(self).__name__
+            raise TypeError(f"{name}: `amax_history_length` must be a positive integer; got {amax_history_length!r}.")
+        self.amax_history_length = amax_history_length
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "amax_history_length": self.amax_history_length}
+
+
+_QUANTIZED = {cls.__name__: cls for cls in (QuantizedDTypePolicy, Int4DTypePolicy, QuantizedFloat8DTypePolicy)}
 
 
 class ByPath(MutableMapping[str, Any]):
@@ -253,11 +315,11 @@ def set_dtype_policy(policy: Any) -> None:
     _global_policy = get(policy)
 
 
-def _no_policy(config: dict[str, Any]) -> str:
-    inner = config.get("config")
-    if isinstance(inner, dict) and "mode" in inner:
-        return "Quantized layers are not among Lamina's; save the model in Keras before its `quantize`."
-    return "The config of a dtype policy must be a dictionary with its `name`."
+def _quantized(name: str) -> DTypePolicy:
+    """The policy of a name such as "int4/128_from_float32"."""
+    mode, _, source = name.partition("_from_")
+    kinds = {"int4/": Int4DTypePolicy, "float8": QuantizedFloat8DTypePolicy}
+    return next((kind for start, kind in kinds.items() if mode.startswith(start)), QuantizedDTypePolicy)(mode, source)
 
 
 def get(identifier: Any) -> DTypePolicy:
@@ -270,11 +332,14 @@ def get(identifier: Any) -> DTypePolicy:
         inner = identifier.get("config", identifier)
         if identifier.get("class_name") == "DTypePolicyMap" and isinstance(inner, dict):
             return DTypePolicyMap.from_config(inner)
+        if isinstance(inner, dict) and "mode" in inner:
+            return _QUANTIZED.get(identifier.get("class_name", ""), QuantizedDTypePolicy).from_config(inner)
         name = inner.get("name") if isinstance(inner, dict) else None
         if not isinstance(name, str):
-            raise ValueError(_no_policy(identifier))
+            raise ValueError("The config of a dtype policy must be a dictionary with its `name`.")
         return DTypePolicy(name)
-    return DTypePolicy(identifier)
+    quantized = isinstance(identifier, str) and "_from_" in identifier
+    return _quantized(identifier) if quantized else DTypePolicy(identifier)
 
 
 def kind(dtype: Any) -> str:

@@ -150,6 +150,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _has_shape_rule = False
     _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
     _stateless = False  # it counts as built from the start and writes no build config
+    _quantizes: ClassVar[tuple[str | None, ...]] = (None,)  # its modes of `quantize`, beside None
     _asks_gradients = False  # calls take gradients by what they are given: a plan tracks it
     _keeps_dtype = False  # the output has the type of the input, even of an integer one
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
@@ -238,6 +239,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return values["dtype"]
 
     def _set_policy(self, policy: dtypes.DTypePolicy) -> None:
+        if policy.quantization_mode not in self._quantizes:
+            raise ValueError(
+                f"{type(self).__name__} cannot be quantized to {policy.quantization_mode!r}, as its `dtype` says; give "
+                f"an ordinary one. Got {policy.name!r}."
+            )
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None
         integers = self._takes_integers and not (self._autocast and self._parameters)
         passing = frozenset({compute}) if compute is not None and not integers else dtypes.passing(compute)

@@ -105,9 +105,13 @@ class Weights(nn.Module):
         for name, declared in type(self)._weights.items():
             asked = declared.asked(self, sizes)
             if asked is not None:
-                self._adopt(name, self.add_weight(**asked))
+                self._make_declared(name, asked)
             else:
                 (self._parameters if declared.trainable else self._buffers)[name] = vars(self)[name] = None
+
+    def _make_declared(self, name: str, asked: dict[str, Any]) -> None:
+        """Make a declared weight by what `add_weight` takes."""
+        self._adopt(name, self.add_weight(**asked))
 
     def add_weight(
         self,
@@ -407,6 +411,6 @@ class Weights(nn.Module):
         if policy.compute == policy.variable and policy.variable.is_floating_point:
             after = fn(torch.zeros((), dtype=policy.variable)).dtype
             if after != policy.variable:
-                self._set_policy(dtypes.DTypePolicy(dtypes.dtype_name(after)))
+                self._set_policy(policy.of(after))
                 tend(self)
         return self

@@ -41,6 +41,7 @@ class Checked:
     backend: str | None = None
     model: str | None = None  # its class and name
     layers: dict[str, int] = field(default_factory=dict)  # how many there are of each class
+    quantized: list[str] = field(default_factory=list)  # to what layers are: "int8", "int4/128"
     parameters: int | None = None
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Checked:
             "written by": f"{self._writer()}; told by {self.evidence}" if self.generation else "",
             "model": self.model,
             "layers": f"{sum(self.layers.values())}: {_listed(counted, 12)}" if counted else "",
+            "quantized": self.quantized and f"to {_listed(self.quantized)}",
             "parameters": "" if self.parameters is None else f"{self.parameters:,}",
             "inputs": _listed(self.inputs),
             "outputs": _listed(self.outputs),
@@ -389,8 +391,9 @@ def _describe(found: Checked, described: Any, settings: Any = None) -> None:
     found.model = f'{kind} "{name}"' if name and name != kind else kind
     found.layers = dict(Counter(map(tells.class_of, tells.layers(described))).most_common())
     found.inputs, found.outputs = tells.inputs(described), tells.outputs(described)
-    if modes := tells.quantized(described):
-        found.problem = f"its layers are quantized to {_listed(modes)}: save the model in Keras before its `quantize`"
+    found.quantized = tells.quantized(described)
+    if others := [mode for mode in found.quantized if mode.partition("/")[0] in ("gptq", "awq")]:
+        found.problem = f"its layers are quantized to {_listed(others)}: save the model in Keras before its `quantize`"
     found.code += tells.code(described)
     found.custom = tells.unknown(described)
     if found.backend == "theano" and found.generation == "keras1" and any("onv" in name for name in found.layers):

@@ -40,6 +40,8 @@ def save(model: Any, path: Path) -> None:
         archive.writestr(CONFIG, json.dumps(config))
         with safe.new_member(archive, WEIGHTS) as part, h5py.File(part, "w") as file:
             tree.write(model, file, **layout)
+            if layout:
+                older.write_metrics(model, file)
         for name, content in assets_of(model):
             archive.writestr(f"{ASSETS}/{name}", content)
 
@@ -216,8 +218,11 @@ def build_optimizer(model: Any) -> None:
 def save_weights(model: Any, path: Path, skip: Collection[int] = ()) -> None:
     """Write a `.weights.h5` file. Raises ValueError for a model that has no weights yet."""
     require_built(model, "save its weights")
+    layout = older.written_as(model)
     with safe.replacing_hdf5(path) as file:
-        tree.write(model, file, skip, **older.written_as(model))
+        tree.write(model, file, skip, **layout)
+        if layout and not skip:
+            older.write_metrics(model, file)
 
 
 def load_weights(model: Any, path: Path, skip_mismatch: bool = False, skip: Collection[int] = ()) -> None:

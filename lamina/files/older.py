@@ -6,16 +6,18 @@ import copy
 import functools
 import itertools
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils import _pytree as pytree
 
 from ..core import serialize
 from ..core.errors import named, warn
-from ..core.layer import Layer
+from ..core.layer import Layer, snake_case
 from ..core.placing import whole
 from ..core.symbolic import in_order
 from ..layers import BatchNormalization
@@ -26,7 +28,7 @@ from ..translation.tf_keras import TF_KERAS
 from . import safe
 from .layered import Writer
 from .stored import Stored, as_array, outline
-from .tree import Loads, backwards
+from .tree import Loads, backwards, put
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -279,6 +281,32 @@ def written_as(model: Any) -> dict[str, Any]:
     if source is None or source.generation != "tf_keras":  # the only other one that has such files
         return {}
     return {"adapt": arrays_of_tf_keras, "below": functools.partial(backwards, shown=False)}
+
+
+_CONFUSED = "true_positives", "true_negatives", "false_positives", "false_negatives"  # in tf.keras' order
+
+
+def write_metrics(model: Any, file: Any) -> None:
+    """Write what a model of tf.keras counted while it trained: one that has trained reads no file without it."""
+    compiled = getattr(model, "_compiled", None)
+    if compiled is None or compiled.loss is None or not compiled.loss.built:
+        return
+    found = [("mean", metric) for metric in (compiled.mean_loss, *compiled.loss.metrics)]
+    if compiled.metrics is not None:
+        given = pytree.tree_leaves(compiled.metrics._given)
+        objects, classes = {*map(id, given)}, {one for one in given if isinstance(one, str) and one[:1].isupper()}
+        for part in _by_outputs(model, compiled.metrics._parts):
+            for metric in (*part.metrics, *part.weighted):
+                name = type(metric).__name__
+                known = id(metric) in objects or name in classes  # else it was a function's name, or one
+                found.append((snake_case(name) if known else "mean_metric_wrapper", metric))
+    counts: Counter[str] = Counter()
+    for name, metric in found:
+        group = file.create_group(f"metrics/{name}_{counts[name]}/vars" if counts[name] else f"metrics/{name}/vars")
+        counts[name] += 1
+        variables = sorted(metric.variables, key=lambda v: _CONFUSED.index(v.name) if v.name in _CONFUSED else 0)
+        for index, variable in enumerate(variables):
+            put(group, str(index), variable)
 
 
 def _slots_of(model: Any, optimizer: Any, name: str, convert: Converter, by_name: bool) -> list[tuple[str, np.ndarray]]:

@@ -20,7 +20,7 @@ from ..kernels.linear import dense, einsum
 from ..regularizers import regularizer
 from .activation import Activated
 from .arguments import ActivationBias, KernelBias
-from .lora import LoRA, LowRank, Quantization, Rank, unquantized
+from .lora import LoRA, LowRank, Quantization, Rank
 
 
 class _Units(Declared):
@@ -37,6 +37,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
 
     supports_masking = True
     input_spec = InputSpec(min_ndim=2)
+    _quantizes = (None, "int8", "int4", "float8")
     _product = "kernel"
     kernel = weight("features", "units", adapts=True)
     bias = weight("units", when="use_bias")
@@ -134,7 +135,11 @@ class _Product(Declared):
 
 
 class _Unpacked(Declared):
-    gptq_unpacked_column_size: Any = arg(unquantized, default=None, config=False)
+    gptq_unpacked_column_size: Any = arg(
+        Kind("None: GPTQ is not available", accepts(lambda value: value is None), good=(None,), bad=(4, "int8")),
+        default=None,
+        config=False,
+    )
 
 
 class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated, LoRA):
@@ -147,6 +152,7 @@ class EinsumDense(Quantization, _Unpacked, Rank, KernelBias, _Product, Activated
     activity_regularizer: Any = arg(regularizer, default=None, kw_only=True)
 
     _takes_alpha = True
+    _quantizes = (None, "int8", "int4", "float8")
     _product = "kernel"
     kernel = weight("*kernel_sizes", adapts=True, initializer=lambda layer: layer._initializer())
     bias = weight("*bias_sizes", when=lambda layer: layer.bias_axes is not None)

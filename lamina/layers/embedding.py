@@ -19,8 +19,9 @@ from ..core.layer import first_values
 from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels.linear import dense
+from ..quantizers import quantization_config
 from ..regularizers import regularizer
-from .lora import LoRA, LowRank, lora_alpha, lora_rank, unquantized
+from .lora import LoRA, LowRank, lora_alpha, lora_rank
 
 
 class _Vectors(Declared):
@@ -44,6 +45,7 @@ class Embedding(LowRank, _Vectors, LoRA):
     input_dtype = "int32"
     _autocast = False
     _needs_no_shape = True
+    _quantizes = (None, "int8", "int4")
     embeddings = weight("input_dim", "output_dim", adapts=True)
 
     def check(self) -> None:
@@ -115,7 +117,7 @@ class ReversibleEmbedding(Embedding):
     )
     lora_rank: Any = arg(lora_rank, default=None, config=False, kw_only=True, doc="As of an Embedding.")
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, kw_only=True, doc="As of an Embedding.")
-    quantization_config: Any = arg(unquantized, default=None, kw_only=True, doc="As of an Embedding.")
+    quantization_config: Any = arg(quantization_config, default=None, kw_only=True, doc="As of an Embedding.")
 
     _order = ("input_dim", "output_dim", "tie_weights")
     reverse_embeddings = weight(

@@ -8,17 +8,15 @@ from typing import Any, ClassVar
 import torch
 
 from ..core.care import Changes
-from ..core.declare import Declared, Kind, accepts, arg, integer, number
+from ..core.declare import Declared, arg, integer, number
 from ..core.errors import named
 from ..core.fusion import around
-from ..core.layer import Layer, scope
+from ..core.layer import scope
 from ..core.weight import Weight
+from .quantized import Quantizable, Quantization
 
 lora_rank = integer(1).optional()
 lora_alpha = number().optional()
-unquantized = Kind(
-    "None: quantized layers are not available", accepts(lambda value: value is None), good=(None,), bad=({}, "int8")
-)
 
 
 class Rank(Declared):
@@ -26,15 +24,11 @@ class Rank(Declared):
     lora_alpha: Any = arg(lora_alpha, default=None, config=False, doc="Building sets it to the rank, as in Keras 3.")
 
 
-class Quantization(Declared):
-    quantization_config: Any = arg(unquantized, default=None)
-
-
 class LowRank(Quantization, Rank):
     """Of layers with a weight that can be adapted."""
 
 
-class LoRA(Layer):
+class LoRA(Quantizable):
     """A layer one of whose weights, declared with `adapts`, can be adapted: `weight + alpha / rank * a @ b`."""
 
     _adapts: ClassVar[str]
@@ -61,11 +55,7 @@ class LoRA(Layer):
 
         Raises ValueError before the layer is built, where it is adapted already, or for a weight that is constrained.
         """
-        if getattr(self, f"{self._adapts}_constraint", None) is not None:
-            raise ValueError(
-                f"{named(self)}: LoRA is incompatible with {self._adapts.removesuffix('s')} constraints; "
-                f"leave out `{self._adapts}_constraint`."
-            )
+        self._check_no_constraint()
         if not self.built:
             raise ValueError(f"{named(self)}: build the layer before enable_lora.")
         if self.lora_enabled:
@@ -75,13 +65,23 @@ class LoRA(Layer):
         self._adapt(rank, a_initializer, b_initializer, lora_alpha)
         self._finish_build()
 
+    def _check_no_constraint(self) -> None:
+        if getattr(self, f"{self._adapts}_constraint", None) is not None:
+            raise ValueError(
+                f"{named(self)}: LoRA is incompatible with {self._adapts.removesuffix('s')} constraints; "
+                f"leave out `{self._adapts}_constraint`."
+            )
+
     def _adapt(self, rank: int, a: Any = "he_uniform", b: Any = "zeros", alpha: float | None = None) -> None:
         name = self._adapts
-        weight = getattr(self, name)
+        self._check_no_constraint()
+        if self.quantization_mode == "float8":
+            raise ValueError(f"{named(self)}: float8 and LoRA cannot be used together.")
+        weight, sizes = getattr(self, name), self._shape_of(name)
         regularizer = getattr(self, f"{name}_regularizer", None)
         for part, shape, initializer in (
-            ("a", (*weight.shape[:-1], rank), a),
-            ("b", (rank, weight.shape[-1]), b),
+            ("a", (*sizes[:-1], rank), a),
+            ("b", (rank, sizes[-1]), b),
         ):
             part_name = f"lora_{name}_{part}"
             made = self.add_weight(shape, initializer, name=part_name, regularizer=regularizer)
@@ -89,9 +89,10 @@ class LoRA(Layer):
             setattr(self, part_name, made)
         weight.trainable = False
         vars(self).update(lora_rank=rank, lora_alpha=rank if alpha is None else alpha, lora_enabled=True)
-        self._let_stand_in()
-        adapted = around(self, self._call_adapted)
-        vars(self).update(call=adapted, forward=adapted)
+        if self.quantization_mode is None:
+            self._let_stand_in()
+            adapted = around(self, self._call_adapted)
+            vars(self).update(call=adapted, forward=adapted)
         if "_remat" in vars(self):
             vars(self)["_remat"].install(self)
         Changes.note(self)
@@ -117,16 +118,23 @@ class LoRA(Layer):
 
     def save_own_variables(self, store: Any) -> None:
         """The adaptation is stored merged into its weight, as a layer without one would store it."""
+        changed: dict[str, Any] = {}
+        if self.lora_enabled:
+            name, merged = self._adapts, self.merged_weight()
+            changed = {name: merged} if self.quantization_mode is None else self._integers(name, merged)
+        merged_of = {id(getattr(self, name)): value for name, value in changed.items()}
         for index, weight in enumerate(self._stored_weights()):
-            merged = self.lora_enabled and weight is self._parameters[self._adapts]
-            store[str(index)] = self.merged_weight() if merged else weight
+            store[str(index)] = merged_of.get(id(weight), weight)
 
     def merged_weight(self) -> torch.Tensor:
         """The weight with its adaptation."""
         register: dict[str, Any] = self._parameters
         name = self._adapts
         change = register[f"lora_{name}_a"] @ register[f"lora_{name}_b"]
-        return (register[name] + self.lora_alpha / self.lora_rank * change).detach()
+        base = (
+            register[name] if self.quantization_mode is None else self._numbers(name, register[f"lora_{name}_a"].dtype)
+        )
+        return (base + self.lora_alpha / self.lora_rank * change).detach()
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         super().load_own_variables(store)
@@ -137,4 +145,4 @@ class LoRA(Layer):
     def _stored_weights(self) -> list[Weight]:
         parts = {f"lora_{self._adapts}_a", f"lora_{self._adapts}_b"}
         hidden = {id(self._parameters[part]) for part in parts if part in self._parameters}
-        return [weight for weight in self._own_weights() if id(weight) not in hidden]
+        return [weight for weight in super()._stored_weights() if id(weight) not in hidden]

@@ -11,6 +11,7 @@ from ..core.calling import takes_texts
 from ..core.errors import named, quoted, short
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
+from ..quantizers import resolved
 from ..training.trainer import Trainer
 
 _GRAPH_WORDS = {"layers", "input_layers", "output_layers"}
@@ -138,6 +139,18 @@ class Model(Trainer, Layer):
         from ..files import load_weights
 
         load_weights(self, filepath, **options)
+
+    def quantize(
+        self, mode: str | None = None, config: Any = None, filters: Any = None, *, type_check: bool = True
+    ) -> None:
+        """Quantize Dense, EinsumDense and embeddings inside: to "int8", "int4", "float8", or as a QuantizationConfig
+        says. Warns of other layers with weights, which stay as they are.
+
+        filters: one or several expressions that names of layers are searched for, or a function of a layer.
+        """
+        from ..layers.quantized import quantize_inside
+
+        quantize_inside(self, resolved(mode, config), filters, type_check)
 
     def export(
         self,

@@ -52,6 +52,8 @@ class _Lacks(Exception):
 def twin(layer: Any, at: At) -> Twin:
     """The twin of a built layer for a call."""
     try:
+        if getattr(layer, "quantization_mode", None) is not None:
+            raise _Lacks(_SAID.nothing)
         return _twin(layer, at)
     except _Lacks as lacks:
         return Twin(why=lacks.why, values=lacks.values)

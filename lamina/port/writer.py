@@ -79,7 +79,8 @@ def form_of(layer: Any) -> Form | None:
     """The form of a layer's class, or of the one whose `call` it has."""
     for cls in type(layer).__mro__:
         if cls in FORMS:
-            return FORMS[cls] if type(layer).call is cls.call else None  # type: ignore[attr-defined]
+            plain = type(layer).call is cls.call and layer.dtype_policy.quantization_mode is None  # type: ignore[attr-defined]
+            return FORMS[cls] if plain else None
     return None
 
 
