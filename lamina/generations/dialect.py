@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 import threading
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -29,11 +30,17 @@ _finding = threading.RLock()
 _MODELS = ("Model", "Functional", "Sequential")
 
 
-class CountsOthers(type):
-    """Of a class whose instances are those of another one, its `_counted`, too; not of classes derived from it."""
+class CountsOthers(ABCMeta):
+    """Of a class to which those of another one, its `_belonging`, belong as well; not to classes derived from it.
 
-    def __instancecheck__(cls, instance: Any) -> bool:
-        return super().__instancecheck__(instance) or isinstance(instance, vars(cls).get("_counted", ()))
+    An ABCMeta, as users derive classes from it and an ABC at once.
+    """
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return cls.__subclasscheck__(type(instance))
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return super().__subclasscheck__(subclass) or issubclass(subclass, vars(cls).get("_belonging", ()))
 
 
 class Dialect:

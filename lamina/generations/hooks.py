@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..layers import Dropout
-from ..layers.dropout import SpatialDropout
+from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
 from . import backend
@@ -86,7 +85,7 @@ class PoolingFunction(_Hooked):
 
 
 _HOOKS: dict[type, tuple[type, ...]] = {
-    NoiseShape: (Dropout, SpatialDropout),
+    NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
     PoolingFunction: (_Pooling,),
 }

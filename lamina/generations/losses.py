@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from .. import losses, metrics
 from ..core import config
 from ..losses import base as _base
+from ..metrics.pointwise import accuracy
 
 
 def _tensors(y_true: object, y_pred: object) -> tuple[Tensor, Tensor]:
@@ -258,8 +259,8 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> T
 # By generation: functions of `metrics` that give a value for each sample, where today's have the shape of the targets.
 OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
     "keras1": {},
-    "keras2": {one.__name__: one for one in (rounded_accuracy, sparse_top_k_categorical_accuracy)},
-    "tf_keras": {"binary_accuracy": binary_accuracy},
+    "keras2": {one.__name__: one for one in (rounded_accuracy, sparse_top_k_categorical_accuracy, accuracy)},
+    "tf_keras": {"binary_accuracy": binary_accuracy, "accuracy": accuracy, "acc": accuracy},
 }
 
 _BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)

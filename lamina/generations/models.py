@@ -886,11 +886,9 @@ def special(dialect: Dialect, name: str) -> Any:
     module = dialect.module("layers")
     if name == "InputSpec":
         return InputSpec
-    if name == "Layer":
-        cls: Any = type(name, (_UserLayer,), _of_users(dialect, _UserLayer))
-    elif name == "Wrapper":
-        members = {**_of_users(dialect, _WrapperWords), "_counted": modern_layers.Wrapper}  # such as TimeDistributed
-        cls = CountsOthers(name, (_WrapperWords,), members)
+    base, *counted = _OF_USERS.get(name, (None,))
+    if base is not None:
+        cls: Any = CountsOthers(name, (base,), {**_of_users(dialect, base), "_belonging": tuple(counted)})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         cls = type(name, (_InputWords, InputLayer), members)
@@ -922,6 +920,13 @@ class _WrapperWords(_UserLayer):
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> Any:
         layer = cls._dialect.from_config(config["layer"], custom_objects)
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
+
+
+# Base classes that users derive theirs from, and what of ours belongs to each.
+_OF_USERS = {
+    "Layer": (_UserLayer, Layer),
+    "Wrapper": (_WrapperWords, modern_layers.Wrapper, modern_layers.Bidirectional, modern_layers.SpectralNormalization),
+}
 
 
 class _InputWords(_Model):

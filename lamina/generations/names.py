@@ -32,7 +32,7 @@ from . import (
     shim,
     tf_only,
 )  # fmt: skip
-from .dialect import Dialect, Find
+from .dialect import CountsOthers, Dialect, Find
 from .utils import (
     data_utils,
     generic_utils,
@@ -327,7 +327,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
         return shim.make_function(dialect, home, name)
     modern = today(entry.modern) or getattr(objects, entry.modern)
     if entry.modern == "Optimizer" == name and not table.shares_modern:
-        return type(name, (rules.OptimizerOfUsers,), {"__module__": dialect.module(home), "_dialect": dialect})
+        members = {"__module__": dialect.module(home), "_dialect": dialect, "_belonging": modern}
+        return CountsOthers(name, (rules.OptimizerOfUsers,), members)
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 

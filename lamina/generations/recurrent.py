@@ -10,6 +10,7 @@ import torch
 from ..core.errors import named
 from ..core.layer import InputSpec
 from ..layers import RNN
+from ..layers.convolutional_recurrent import ConvLSTM
 from . import arithmetic, backend
 from .dialect import CountsOthers, Dialect
 from .utils.generic_utils import has_arg
@@ -161,7 +162,7 @@ def find(dialect: Dialect, name: str) -> Any:
         "__module__": dialect.module("layers"),
         "__doc__": base.__doc__,
         "_dialect": dialect,
-        "_counted": RNN,
+        "_belonging": ConvLSTM if base is ConvRecurrent2D else RNN,
     }
     facts |= {key: getattr(base, key) for key in ("call", "compute_output_shape", "compute_mask")}  # looked for in it
     return CountsOthers(name, (base, dialect.find("layers", "Layer")), facts)

@@ -195,7 +195,7 @@ class OptimizerOfTensorFlow(Optimizer, metaclass=CountsOthers):
     beside `_set_hyper`, `_create_slots` and `_prepare_local`.
     """
 
-    _counted = Optimizer
+    _belonging = Optimizer
     _use_locking, _initial_decay = False, 0.0
     jit_compile = True  # how it runs, not what it computes
 

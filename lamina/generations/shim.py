@@ -24,7 +24,20 @@ from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
 from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
-from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
+from ..layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    DepthwiseConv2D,
+    Lambda,
+    MultiHeadAttention,
+    SimpleRNN,
+    TimeDistributed,
+)
 from ..layers.merge import Merge
 from ..layers.old import WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -33,7 +46,7 @@ from ..translation.weights import BY_SHAPE, Layout, layout
 from ..translation.words import Words, read_policy, to_old_value, words, written_policy
 from . import activations, hooks, steps
 from .additions import Adds
-from .dialect import Dialect
+from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, in_layout
 from .rules import ByUpdates
@@ -703,6 +716,32 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
+# Of croppings, of which nothing may be left; of lookups, the output modes that give floats.
+_LIMITS: Mapping[str, Mapping[str, Any]] = {
+    "keras1": {"_least": 0},
+    "keras2": {"_least": 0},
+    "tf_keras": {"_least": 0, "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf")},
+}
+
+# Layers from which others are derived: beside those of the modern class itself, such as SpatialDropout1D from Dropout.
+_KIN: Mapping[str, Mapping[str, tuple[type, ...]]] = {
+    "keras1": {"Dropout": (), "Convolution1D": (), "Convolution2D": (Conv2DTranspose,)},
+    "keras2": {
+        "RNN": (RNN,),
+        "Dropout": (),
+        "Conv2D": (Conv2DTranspose, DepthwiseConv2D),
+        "Conv3D": (Conv3DTranspose,),
+    },
+    "tf_keras": {
+        "RNN": (RNN,),
+        "Dropout": (),
+        "Conv1D": (Conv1DTranspose,),
+        "Conv2D": (Conv2DTranspose,),
+        "Conv3D": (Conv3DTranspose,),
+    },
+}
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -725,8 +764,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
-    if hasattr(modern, "_least"):
-        members["_least"] = 0  # nothing may be left
+    members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
@@ -739,7 +777,9 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     elif issubclass(modern, Bidirectional):
         members["reset_states"] = _reset_both
         bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases
-    return type(own.name, bases, members)
+    kin = _KIN[dialect.table.name].get(own.name) if base is LayerShim else None
+    made = type if kin is None else CountsOthers
+    return made(own.name, bases, {**members, "_belonging": (modern, *(kin or ()))})
 
 
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:

@@ -18,7 +18,7 @@ from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
-from .dialect import Dialect, Find
+from .dialect import CountsOthers, Dialect, Find
 from .utils import losses_utils
 from .weighting import of_steps
 
@@ -69,7 +69,8 @@ def _told(reduction: Any) -> Any:
 
 
 def _made(home: str, name: str, found: Any, *bases: type) -> type:
-    return type(name, (*bases, found), {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__})
+    members = {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__, "_belonging": found}
+    return CountsOthers(name, (*bases, found), members)
 
 
 _LOSS = _made("losses", "Loss", Loss, _Reduced)

@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, integer, items, number, seed
+from ..core.declare import Kind, Refused, arg, fixed, integer, items, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
-from .arguments import DataFormat, Seed
+from .arguments import DataFormat
 from .spatial import Spatial
 
 
@@ -33,20 +33,12 @@ class _Noise(_Elementwise):
         vars(self)["seed_generator"] = random.stream(self.seed)
 
 
-class Dropout(_Noise):
-    """In training sets a fraction `rate` of the values to 0 and scales the others by 1 / (1 - rate).
-
-    `noise_shape` broadcasts the mask: (None, 1, None) drops the same features at every step.
-    """
+class _Dropping(_Noise):
+    """What drops values by a mask, of the inputs' shape or one that broadcasts to it."""
 
     rate: float = arg(number(0, 1), doc="Fraction to drop.")
     noise_shape: Any = arg(noise_shape, default=None, doc="Shape of the mask.")
     seed: Any = arg(seed, default=None)
-
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not training or self.rate == 0:
-            return inputs
-        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask, or None for the input's. Raises ValueError where `noise_shape` does not fit."""
@@ -61,11 +53,23 @@ class Dropout(_Noise):
         return tuple(n if s is None else s for s, n in zip(shape, inputs.shape, strict=True))
 
 
-class SpatialDropout(_Noise, Spatial):
+class Dropout(_Dropping):
+    """In training sets a fraction `rate` of the values to 0 and scales the others by 1 / (1 - rate).
+
+    `noise_shape` broadcasts the mask: (None, 1, None) drops the same features at every step.
+    """
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not training or self.rate == 0:
+            return inputs
+        return noise.dropout(inputs, self.rate, self.mask_shape(inputs), self.seed_generator)
+
+
+class SpatialDropout(Dropout, Spatial):
     """Drops whole channels in training (Tompson et al., 2014)."""
 
     rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
-    call = Dropout.call
+    noise_shape = fixed(None)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask: one place for all."""
@@ -77,15 +81,17 @@ class SpatialDropout(_Noise, Spatial):
         return {**config, "dtype": self.dtype}
 
 
-class SpatialDropout1D(Seed, SpatialDropout):
+class SpatialDropout1D(SpatialDropout):
     rank = 1
 
 
-class SpatialDropout2D(Seed, DataFormat, SpatialDropout):
+class SpatialDropout2D(DataFormat, SpatialDropout):
+    _order = ("rate", "data_format", "seed")
     rank = 2
 
 
-class SpatialDropout3D(Seed, DataFormat, SpatialDropout):
+class SpatialDropout3D(DataFormat, SpatialDropout):
+    _order = ("rate", "data_format", "seed")
     rank = 3
 
 
@@ -113,7 +119,7 @@ class GaussianDropout(_Noise):
         return noise.gaussian_dropout(inputs, self.rate, self.seed_generator)
 
 
-class AlphaDropout(Dropout):
+class AlphaDropout(_Dropping):
     """Dropout that keeps mean and variance of selu's outputs (Klambauer et al., 2017)."""
 
     rate: float = arg(number(0, 1, below=True), doc="Fraction to drop.")
