@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -836,3 +837,147 @@ def test_checkpoints_have_any_name(generation: str, weights_only: bool, tmp_path
     else:
         again = module(generation, "models").load_model(path)
     np.testing.assert_array_equal(again.get_weights()[0], kept[0])
+
+
+# What the originals say (asked: 1.2.2, 2.3.1, tf_keras 2.21, Keras 3.15): classes, and one they derive from.
+DERIVED = {
+    "keras1": {
+        "Layer": "Dense Convolution2D LSTM Lambda TimeDistributed Sequential Model",
+        "Wrapper": "TimeDistributed Bidirectional",
+        "Recurrent": "LSTM GRU SimpleRNN",
+        "Dropout": "SpatialDropout1D SpatialDropout2D",
+        "Convolution2D": "AtrousConvolution2D Deconvolution2D",
+    },
+    "keras2": {
+        "Layer": "Dense Conv2D LSTM Lambda TimeDistributed Bidirectional Sequential Model BatchNormalization",
+        "Wrapper": "TimeDistributed Bidirectional",
+        "RNN": "LSTM GRU SimpleRNN ConvLSTM2D",
+        "Dropout": "SpatialDropout1D SpatialDropout2D",
+        "Conv2D": "Conv2DTranspose DepthwiseConv2D",
+    },
+    "tf_keras": {
+        "Layer": "Dense Conv2D LSTM Lambda TimeDistributed Bidirectional Sequential Model BatchNormalization",
+        "Wrapper": "TimeDistributed Bidirectional SpectralNormalization",
+        "RNN": "LSTM GRU SimpleRNN ConvLSTM2D",
+        "Dropout": "SpatialDropout1D SpatialDropout2D",
+        "Conv1D": "Conv1DTranspose",
+        "Conv2D": "Conv2DTranspose",
+    },
+}
+APART = {
+    "keras1": {"Dropout": "GaussianDropout", "Recurrent": "Dense", "ConvRecurrent2D": "LSTM"},
+    "keras2": {"Dropout": "GaussianDropout AlphaDropout", "Conv1D": "SeparableConv1D", "Wrapper": "Dense"},
+    "tf_keras": {"Dropout": "GaussianDropout AlphaDropout", "Conv2D": "DepthwiseConv2D", "Wrapper": "Dense"},
+}
+
+
+def _class(generation: str, name: str) -> Any:
+    return getattr(module(generation, "models" if name in ("Sequential", "Model") else "layers"), name)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_layers_belong_to_the_classes_that_they_were_derived_from(generation: str) -> None:
+    for base, names in DERIVED[generation].items():
+        for name in names.split():
+            assert issubclass(_class(generation, name), _class(generation, base)), (name, base)
+    for base, names in APART[generation].items():
+        for name in names.split():
+            assert not issubclass(_class(generation, name), _class(generation, base)), (name, base)
+    layers = module(generation, "layers")
+    dense = layers.Dense(2)
+    assert isinstance(dense, layers.Layer)
+
+    class Own(layers.Layer, abc.ABC):
+        pass
+
+    assert isinstance(Own(), layers.Layer) and not isinstance(dense, Own) and not issubclass(layers.Dense, Own)
+    assert not issubclass(layers.Layer, layers.Dense) and not issubclass(torch.nn.Linear, layers.Layer)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_optimizers_belong_to_their_base_class(generation: str) -> None:
+    optimizers = module(generation, "optimizers")
+    for name in ("SGD", "Adam", "RMSprop"):
+        assert isinstance(getattr(optimizers, name)(), optimizers.Optimizer)
+    assert isinstance(optimizers.get("adam"), optimizers.Optimizer)
+    assert not isinstance(module(generation, "layers").Dense(1), optimizers.Optimizer)
+
+
+def test_spatial_dropouts_are_dropouts_and_alpha_dropout_is_none() -> None:
+    for made in (lamina.layers.SpatialDropout1D(0.5), lamina.layers.SpatialDropout2D(0.5)):
+        assert isinstance(made, lamina.layers.Dropout) and "noise_shape" not in made.get_config()
+    assert not isinstance(lamina.layers.AlphaDropout(0.5), lamina.layers.Dropout)
+
+
+@pytest.mark.parametrize("home, base, name", [("metrics", "Metric", "AUC"), ("losses", "Loss", "Huber")])
+def test_what_tf_keras_reads_belongs_to_its_classes(home: str, base: str, name: str) -> None:
+    names = module("tf_keras", home)
+    made = getattr(names, name)()
+    read = names.deserialize({"class_name": name, "config": made.get_config()})
+    for each in (made, read):
+        assert isinstance(each, getattr(names, base)) and isinstance(each, getattr(names, name))
+    assert not isinstance(read, getattr(names, "Mean" if home == "metrics" else "Hinge"))
+
+
+def test_metrics_that_tf_keras_makes_of_names_are_its_metrics() -> None:
+    keras = importlib.import_module("lamina.tf_keras")
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae", "accuracy"])
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    assert len(model.metrics) == 3 and all(isinstance(metric, keras.metrics.Metric) for metric in model.metrics)
+
+
+@pytest.mark.parametrize("generation, name", [("keras2", "accuracy"), ("tf_keras", "accuracy"), ("tf_keras", "acc")])
+def test_accuracy_by_name_is_a_function_of_values(generation: str, name: str) -> None:
+    for read in ("get", "deserialize"):
+        found = getattr(module(generation, "metrics"), read)(name)
+        assert found.__name__ == "accuracy"
+        assert found(np.array([1.0, 2.0]), np.array([1.0, 3.0])).tolist() == [1.0, 0.0]
+
+
+class _Calls:
+    """Which is no layer: what trains multiplies by 10, else by 2."""
+
+    def call(self, x: Any, training: Any = None) -> Any:
+        return x * (10.0 if training else 2.0)
+
+
+@pytest.mark.parametrize("kind", ["mixin", "later", "later still"])
+@pytest.mark.parametrize("generation", [*GENERATIONS, "keras3"])
+@pytest.mark.parametrize("base", ["Layer", "Model"])
+def test_a_call_from_elsewhere_is_told_whether_it_trains(generation: str, kind: str, base: str) -> None:
+    bases = lamina.layers.Layer if base == "Layer" else lamina.Model
+    bases = bases if generation == "keras3" else _class(generation, base)
+    own: Any = type("Own", (_Calls, bases) if kind == "mixin" else (bases,), {})
+    made = own() if kind == "later still" else None
+    if kind != "mixin":
+        own.call = _Calls.call
+    made = made or own()
+    x = torch.ones(2, 3)
+    assert float(made(x)[0, 0]) == 2 and float(made(x, training=True)[0, 0]) == 10
+    if base == "Layer":
+        sequential = lamina.Sequential if generation == "keras3" else _class(generation, "Sequential")
+        dense = lamina.layers.Dense if generation == "keras3" else _class(generation, "Dense")
+        model = sequential([own(input_shape=(3,)), dense(1)])
+        model.compile("sgd", "mse")
+        model.layers[1].set_weights([np.ones((3, 1)), np.zeros(1)])
+        before = model.predict(np.ones((2, 3)), verbose=0)
+        assert before.tolist() == [[6.0]] * 2
+        assert model.train_on_batch(np.ones((2, 3)), np.zeros((2, 1))) == pytest.approx(900)
+
+
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+def test_vectors_of_lookups_are_floats_in_tf_keras(mode: str) -> None:
+    layers = module("tf_keras", "layers")
+    x = np.array(["a", "b"])
+    texts = layers.TextVectorization(output_mode="count" if mode == "one_hot" else mode, vocabulary=["a", "b"])
+    for layer, given in (
+        (layers.StringLookup(vocabulary=["a", "b"], output_mode=mode), x),
+        (layers.IntegerLookup(vocabulary=[1, 2], output_mode=mode), np.array([1, 2])),
+        (texts, x),
+    ):
+        assert layer(given).dtype is torch.float32
+    assert layers.StringLookup(vocabulary=["a", "b"])(x).dtype is torch.int64
+    assert lamina.layers.StringLookup(vocabulary=["a", "b"], output_mode=mode)(x).dtype is torch.int64
+    inverse = lamina.layers.StringLookup(vocabulary=["a"], invert=True)
+    assert str(inverse(lamina.Input((1,), dtype="int64")).dtype) == "string"

@@ -211,6 +211,7 @@ class Calling(Weights):
 
     def _made_ready(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any], bool]:
         """The arguments as `call` takes them, after the weights were made; and whether they are symbols."""
+        self._read_call()
         recorded = symbolic.any_symbolic(args, kwargs)
         if recorded:
             kwargs = symbolic.checked(self, args, kwargs)

@@ -157,6 +157,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
     _call_parameters: ClassVar[tuple[str, ...]] = ()
     _needed_by_call: ClassVar[frozenset[str]] = frozenset()  # its parameters without a default, but the first
+    _call_read: ClassVar[Any] = Calling.call  # from which these are
     _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)
     _shape_parameters: ClassVar[tuple[str, ...]] = ("input_shape",)
 
@@ -166,10 +167,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
-        if "call" in own:
-            told = {key: own[key] for key in ("_takes_training",) if key in own}
-            for name, value in {**_facts_of(own["call"]), **told}.items():
-                setattr(cls, name, value)
+        cls._read_call()
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start
         if "build" in own or (cls._weights and cls.build is Layer.build):
@@ -180,8 +178,20 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if "compute_mask" not in own and cls.compute_mask is Layer.compute_mask:
             cls._creates_mask = False
 
+    @classmethod
+    def _read_call(cls) -> None:
+        """Know of `call` what calls go by, also of one from a class that is no layer, or assigned since."""
+        call, own = cls.call, vars(cls)
+        if call is cls._call_read:
+            return
+        told = {key: own[key] for key in ("_takes_training",) if key in own and "_call_read" not in own}
+        facts = _facts_of(inspect.getattr_static(cls, "call"))
+        for name, value in {**facts, "_call_read": call, **told}.items():
+            setattr(cls, name, value)
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = super().__new__(cls)
+        cls._read_call()
         if cls._owns_init:  # an `__init__` of the user's own: its arguments are the config, as in Keras 3
             object.__setattr__(self, "_init_arguments", (owned(args), owned(kwargs)))
         return self

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.fusion import grants
 from ..layers import Softmax
-from ..layers.dropout import _Masked
+from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
 from . import backend
@@ -98,7 +98,7 @@ def calls_of(dialect: Dialect, modern: type) -> dict[str, Any]:
 
 
 _HOOKS: dict[type, tuple[type, ...]] = {
-    NoiseShape: (_Masked,),
+    NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
     PoolingFunction: (_Pooling,),
 }

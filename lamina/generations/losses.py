@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from .. import losses, metrics
 from ..core import config
 from ..losses import base as _base
+from ..metrics.pointwise import accuracy
 
 
 def _tensors(y_true: object, y_pred: object) -> tuple[Tensor, Tensor]:
@@ -296,12 +297,6 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
     """1 where class `y_true` is among the `k` with the highest scores, in a row (Keras 2)."""
     return metrics.sparse_top_k_categorical_accuracy(y_true, y_pred, k).flatten()
-
-
-def accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """1 where a target is predicted, for each value (Keras 2, tf.keras)."""
-    y_true, y_pred = _tensors(y_true, y_pred)
-    return (y_true == y_pred).to(y_pred.dtype)
 
 
 # By generation: functions of `metrics` whose names mean something else to `compile`, or which give a value for each

@@ -731,6 +731,14 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
+# Of croppings, of which nothing may be left; of lookups, the output modes that give floats.
+_LIMITS: Mapping[str, Mapping[str, Any]] = {
+    "keras1": {"_least": 0},
+    "keras2": {"_least": 0},
+    "tf_keras": {"_least": 0, "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf")},
+}
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -756,8 +764,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     members |= hooks.calls_of(dialect, modern)
-    if hasattr(modern, "_least"):
-        members["_least"] = 0  # nothing may be left
+    members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):

@@ -11,7 +11,7 @@ from ..core.declare import Kind, Refused, arg, fixed, integer, items, number, se
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
-from .arguments import DataFormat, Seed
+from .arguments import DataFormat
 from .spatial import Spatial
 
 
@@ -33,7 +33,9 @@ class _Noise(_Elementwise):
         vars(self)["seed_generator"] = random.stream(self.seed)
 
 
-class _Masked(_Noise):
+class _Dropping(_Noise):
+    """What drops values by a mask, of the inputs' shape or one that broadcasts to it."""
+
     rate: float = arg(number(0, 1), doc="Fraction to drop.")
     noise_shape: Any = arg(noise_shape, default=None, doc="Shape of the mask.")
     seed: Any = arg(seed, default=None)
@@ -51,7 +53,7 @@ class _Masked(_Noise):
         return tuple(n if s is None else s for s, n in zip(shape, inputs.shape, strict=True))
 
 
-class Dropout(_Masked):
+class Dropout(_Dropping):
     """In training sets a fraction `rate` of the values to 0 and scales the others by 1 / (1 - rate).
 
     `noise_shape` broadcasts the mask: (None, 1, None) drops the same features at every step.
@@ -67,7 +69,7 @@ class SpatialDropout(Dropout, Spatial):
     """Drops whole channels in training (Tompson et al., 2014)."""
 
     rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
-    noise_shape = seed = fixed(None)
+    noise_shape = fixed(None)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask: one place for all."""
@@ -79,15 +81,17 @@ class SpatialDropout(Dropout, Spatial):
         return {**config, "dtype": self.dtype}
 
 
-class SpatialDropout1D(Seed, SpatialDropout):
+class SpatialDropout1D(SpatialDropout):
     rank = 1
 
 
-class SpatialDropout2D(Seed, DataFormat, SpatialDropout):
+class SpatialDropout2D(DataFormat, SpatialDropout):
+    _order = ("rate", "data_format", "seed")
     rank = 2
 
 
-class SpatialDropout3D(Seed, DataFormat, SpatialDropout):
+class SpatialDropout3D(DataFormat, SpatialDropout):
+    _order = ("rate", "data_format", "seed")
     rank = 3
 
 
@@ -115,7 +119,7 @@ class GaussianDropout(_Noise):
         return noise.gaussian_dropout(inputs, self.rate, self.seed_generator)
 
 
-class AlphaDropout(_Masked):
+class AlphaDropout(_Dropping):
     """Dropout that keeps mean and variance of selu's outputs (Klambauer et al., 2017)."""
 
     rate: float = arg(number(0, 1, below=True), doc="Fraction to drop.")

@@ -66,7 +66,7 @@ PARTICULARS: tuple[Rule, ...] = (
     (layers.ReLU, lambda layer: layer.max_value is not None, _SAID.largest),
     (layers.GroupNormalization, lambda layer: layer.groups == 1, _SAID.one_group),
     (layers.Embedding, "mask_zero", _SAID.zero_masked),
-    (layers.Dropout, lambda layer: layer.noise_shape is not None, _SAID.shared_noise),
+    (dropout._Dropping, lambda layer: layer.noise_shape is not None, _SAID.shared_noise),
     (layers.AdditiveAttention, "use_scale", _SAID.weighted_features),
     (layers.Attention, lambda layer: layer.use_scale and not _is_additive(layer), _SAID.scaled_scores),
     (attention._Projected, lambda layer: layer.sliding_window is not None, _SAID.window),

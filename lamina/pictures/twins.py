@@ -491,6 +491,7 @@ def _(layer: layers.Dropout, at: At) -> Twin:
     return Twin("", f"x * F.dropout(torch.ones({', '.join(sizes)}), {layer.rate}, training)")
 
 
+_twin.register(layers.AlphaDropout, lambda layer, at: Twin(f"layer = nn.AlphaDropout({layer.rate})"))
 _twin.register(dropout.SpatialDropout, lambda layer, at: _moved(layer, f"nn.Dropout{layer.rank}d({layer.rate})"))
 # Preparing data -------------------------------------------------------------------------------------------------------
 

@@ -291,6 +291,9 @@ class Texts(np.ndarray):
     def __repr__(self) -> str:
         return repr(np.asarray(self))
 
+    def __str__(self) -> str:
+        return str(self.numpy() if self.ndim else self.item())  # NumPy would show an array for each text
+
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return found if isinstance(found, np.ndarray) else texts(found)

@@ -302,6 +302,7 @@ def make_csv_dataset(
     shuffle_buffer_size=10000,
     shuffle_seed=None,
     num_rows_for_inference=100,
+    compression_type=None,
 ):
     """Batches of the columns of CSV files, a dictionary by name; with `label_name` pairs of the others and that one.
 
@@ -311,7 +312,7 @@ def make_csv_dataset(
     names: list[Any] = list(column_names or ())
     rows: list[Any] = []
     for path in files_of(file_pattern, "make_csv_dataset"):
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(_unpacked(path, compression_type), encoding="utf-8", newline="") as file:
             found = [row for row in _rows(file, field_delim, use_quote_delim) if row]
         first = found.pop(0) if header else []
         names = names or first

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import arrays, config, serialize
+from ...core import arrays, config, dtypes, serialize
 from ...core.arrays import TEXTS
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, one_of, text
 from ...core.errors import named, short
@@ -78,10 +78,21 @@ class _Special(_Limits):
 class _Weighing(Declared):
     idf_weights: Any = arg(idf_weights, default=None, attribute="input_idf_weights", doc='Of the terms, for "tf_idf".')
 
+    output_mode: str
+    _of_floats: ClassVar[tuple[str, ...]] = ("tf_idf",)  # output modes
+
+    def _output_type(self) -> Any:
+        return config.floatx() if self.output_mode in self._of_floats else "int64"
+
 
 class _Invertible(_Weighing):
     invert: bool = arg(boolean, default=False, doc="From places to terms.")
     output_mode: str = arg(output_mode(*_MODES), default="int")
+
+    _of_texts: ClassVar[bool] = True
+
+    def _output_type(self) -> Any:
+        return "string" if self.invert and self._of_texts else super()._output_type()
 
 
 class _Stored(Declared):
@@ -309,7 +320,7 @@ class _Lookup(Textual, Adapting):
                 f"{named(self)} has no vocabulary yet: call `adapt(data)` or `set_vocabulary(terms)` first."
             )
         if self.output_mode != "tf_idf":
-            return encode(places, self.output_mode, self._depth, torch.int64)
+            return encode(places, self.output_mode, self._depth, dtypes.torch_dtype(self._output_type()))
         if self._idf is None:
             raise ValueError(
                 f"{named(self)} has no `idf_weights` yet: call `adapt(data)` or `set_vocabulary` with them."
@@ -344,11 +355,6 @@ class _Lookup(Textual, Adapting):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return encoded_shape(input_shape, self.output_mode, self._depth)
-
-    def _output_type(self) -> Any:
-        if self.invert and self._of_texts:
-            return "string"
-        return config.floatx() if self.output_mode == "tf_idf" else "int64"
 
     # -- files ------------------------------------------------------------------------------------------------------
 

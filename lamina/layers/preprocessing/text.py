@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import config, serialize
+from ...core import serialize
 from ...core.declare import Declared, Kind, Refused, arg, boolean, integer, items, text
 from ...core.errors import as_own, named, short, show_shape
 from .adapting import Adapting, dense, encoded_shape, output_mode
@@ -102,6 +102,7 @@ class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
                 vocabulary_size=self._stored_size,
             )
         self._lookup_layer.build()
+        vars(self._lookup_layer)["_of_floats"] = self._of_floats
         vars(self)["input_vocabulary"] = self._lookup_layer.input_vocabulary
 
     # -- the vocabulary ---------------------------------------------------------------------------------------------
@@ -207,9 +208,6 @@ class TextVectorization(_Form, _Weighing, _Output, Textual, Adapting, _Stored):
             return encoded_shape(shape, self.output_mode, self._lookup_layer._depth)
         length = self.output_sequence_length
         return shape if length is None else (*shape[:-1], length)
-
-    def _output_type(self) -> Any:
-        return config.floatx() if self.output_mode == "tf_idf" else "int64"
 
     # -- files ------------------------------------------------------------------------------------------------------
 

@@ -401,7 +401,7 @@ def _(layer: dropout._Noise, at: At) -> list[Scene]:
     sizes_of = cut(at.inputs[0][1:], 4 if len(at.inputs[0]) < 4 else 3)
     shape = tuple(given if given and given > 1 else size for given, size in zip(noise_shape[1:], sizes_of, strict=True))
     made, x = twin(layer, shape), torch.ones(noise_shape[0] or 1, *shape)
-    falls = isinstance(layer, (dropout.Dropout, dropout.SpatialDropout))
+    falls = isinstance(layer, dropout._Dropping)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for attempt in range(20):  # two calls in which some values fall, where no seed tells what happens
             torch.manual_seed(attempt)
