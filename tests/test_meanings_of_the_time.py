@@ -1080,3 +1080,20 @@ def test_a_tensor_never_put_back_ends_with_the_call(space: Any, kind: str, steps
         assert [model.train_on_batch(x, y) for _ in range(2)] == pytest.approx([0.69625, 0.69334], abs=1e-5)
         wanted = [[0.999846, 1.002836], [1.00002, 1.003258], [1.000194, 1.00368]]
         np.testing.assert_allclose(model.get_weights()[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrapped", [None, "Bidirectional", "TimeDistributed", "model"])
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU", "Dropout", "Dense"])
+@pytest.mark.parametrize("rate", [0.0, 0.2])
+def test_the_learning_phase_counts_where_something_drops(name: str, rate: float, wrapped: str | None) -> None:
+    layers, models = keras2.layers, keras2.models
+    if wrapped == "Bidirectional" and name in ("Dropout", "Dense"):
+        pytest.skip("It takes recurrent layers.")
+    made = layers.Dropout(rate) if name == "Dropout" else layers.Dense(3)
+    made = made if name in ("Dropout", "Dense") else getattr(layers, name)(3, recurrent_dropout=rate)
+    given = layers.Input((4, 5, 2) if wrapped == "TimeDistributed" else (5, 2))
+    inside = layers.Input((5, 2))
+    layer = models.Model(inside, made(inside)) if wrapped == "model" else getattr(layers, wrapped or "Layer", None)
+    output = layer(given) if wrapped == "model" else layer(made)(given) if wrapped else made(given)
+    wanted = rate > 0 and name != "Dense"
+    assert (output._uses_learning_phase, models.Model(given, output).uses_learning_phase) == (wanted, wanted)

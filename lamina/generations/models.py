@@ -34,6 +34,7 @@ from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
 from .habits import Call, Told, set_attribute, when_ready
+from .tensors import uses_learning_phase
 from .weighting import (
     LossOfScores,
     LossOfTheTime,
@@ -530,7 +531,7 @@ class _ModelWords(Adds):
 
     @property
     def uses_learning_phase(self) -> bool:
-        return True
+        return any(map(uses_learning_phase, self.outputs))
 
     @property
     def input_layers(self) -> list[Any]:

@@ -120,11 +120,19 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 def uses_learning_phase(self: Any) -> bool:
     """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
     return isinstance(self, SymbolicTensor) and any(
-        getattr(inner, "_takes_training", False)
+        getattr(inner, "_takes_training", False) and not _drops_nothing(inner)
         for node in nodes_before(self)
         if node.kwargs.get("training") is None
         for inner in node.layer.modules()
     )
+
+
+def _drops_nothing(layer: Any) -> bool:
+    """Whether it is told of training for what is inside alone, or could drop, at rates of 0."""
+    if layer._ours and layer._inner_layers:
+        return True
+    rates = [getattr(layer, name) for name in ("rate", "dropout", "recurrent_dropout") if hasattr(layer, name)]
+    return bool(rates) and not any(rates)
 
 
 def nodes_before(*tensors: SymbolicTensor) -> Iterator[Any]:
