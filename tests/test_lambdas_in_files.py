@@ -66,6 +66,58 @@ def test_bytecode_of_every_python_is_the_source_it_was_made_of(version: str) -> 
             assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(source)), (version, shown)
 
 
+FORMS: dict[str, dict[str, str]] = json.loads(lzma.decompress((GOLDEN / "lambda_forms.json.xz").read_bytes()))
+
+
+class Told:
+    """Stands for a function or module, and tells what it was called with."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __call__(self, *args: Any, **words: Any) -> Told:
+        given = [each() if callable(each) and not isinstance(each, Told) else each for each in args]
+        return Told(f"{self.text}({given!r}, {sorted(words.items())!r})")
+
+    def __getattr__(self, name: str) -> Told:
+        return Told(f"{self.text}.{name}")
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def answer(source: str, names: dict[str, Any], x: Any) -> str:
+    try:
+        found = eval(source, dict(names))(x)
+        return repr(list(found) if isinstance(found, zip) else found)
+    except TypeError:  # the argument is of another kind
+        return "TypeError"
+
+
+@pytest.mark.parametrize("version", FORMS)
+def test_bytecode_of_chains_stars_dictionaries_and_functions_inside_means_what_its_source_does(version: str) -> None:
+    """By value: its text may be put otherwise. Recorded by `base64.b64encode(marshal.dumps(function.__code__))`."""
+    draw = random.Random(0)
+    for source, code in FORMS[version].items():
+        found = bytecode.function_of(code)
+        if found.body is None:  # Python 2 and 3.4 put words before a list of arguments
+            assert version == "2.7" and source == "lambda x: f(*x, axis=1)", (version, source, found.problem)
+            continue
+        for _ in range(60):
+            names = {name: draw.randint(-3, 6) for name in "abcd"} | {name: Told(name) for name in ("f", "K", "tf")}
+            x = draw.choice([draw.randint(-3, 6), [1, 2], (4, 5, 6), [[1, 2], [3, 4]]])
+            assert answer(found.source(), names, x) == answer(source, names, x), (version, source, found.source())
+
+
+def test_functions_with_stars_and_dictionaries_are_rebuilt() -> None:
+    x = torch.tensor([[1.0, 3.0]])
+    named = functions.Rebuilt(code_of(lambda x: {"a": x, "b": x * 2}))(x)
+    assert list(named) == ["a", "b"] and named["b"].tolist() == [[2.0, 6.0]]
+    assert functions.Rebuilt(code_of(lambda x: ops.add(*x)))([x, x]).tolist() == [[2.0, 6.0]]
+    both = functions.Rebuilt(code_of(lambda x: ops.concatenate([*x, x[0]], axis=0)))
+    assert both([x, x + 1]).shape == (3, 2)
+
+
 def in_bytes(*steps: tuple[int, ...]) -> bytes:
     """Instructions up to Python 3.5: one byte, or three with a number."""
     return b"".join(bytes(step[:1]) + (struct.pack("<H", step[1]) if len(step) > 1 else b"") for step in steps)

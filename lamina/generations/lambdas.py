@@ -233,7 +233,7 @@ class _World:
         return lambda env: read(of(env))
 
     def _Call(self, node: ast.Call) -> Value:
-        arguments = [self.value(each) for each in node.args]
+        arguments = self._List(ast.Tuple(node.args))
         keywords = {str(each.arg): self.value(each.value) for each in node.keywords}
         path = self.path(node.func)
         if path is not None and path not in lambdas.ROOTS.values():
@@ -241,14 +241,14 @@ class _World:
         elif isinstance(node.func, ast.Name) and node.func.id in _BUILTINS and node.func.id not in self.locals:
             called = _BUILTINS[node.func.id]
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS and not node.args and not keywords:
-            called, arguments = _METHODS[node.func.attr], [self.value(node.func.value)]
+            called, arguments = _METHODS[node.func.attr], self._List(ast.Tuple([node.func.value]))
         else:
             raise Uncertain(f"what {ast.unparse(node.func)[:80]} is, the file does not say")
         if not callable(called):
             raise Uncertain(f"it calls {path}")
 
         def call(env: Env) -> Any:
-            found = called(*(each(env) for each in arguments), **{key: each(env) for key, each in keywords.items()})
+            found = called(*arguments(env), **{key: each(env) for key, each in keywords.items()})
             if isinstance(found, Tensor) and found.numel() > MAX_VALUES:
                 raise ValueError(f"A function makes {found.numel()} values; at most {MAX_VALUES} are computed.")
             return found
@@ -313,6 +313,10 @@ class _World:
         return run
 
     _Tuple = _List
+
+    def _Dict(self, node: ast.Dict) -> Value:
+        keys, values = ([self.value(each) for each in some] for some in (node.keys, node.values))
+        return lambda env: {key(env): value(env) for key, value in zip(keys, values, strict=True)}
 
     def _Lambda(self, node: ast.Lambda) -> Value:
         if node.args.vararg or node.args.kwarg or node.args.kwonlyargs:

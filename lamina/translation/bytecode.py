@@ -359,7 +359,8 @@ def _check_ends(code: Code, found: list[Step], later: bool, wide: bool) -> None:
     """Raises _Misfit unless it begins and ends as that version writes it."""
     resumes = [step.name for step in found if step.name not in _BEFORE][:1] == ["RESUME"]
     frees = [step.arg for step in found if step.name == "COPY_FREE_VARS"]
-    if later and not (resumes and all(arg == len(code.free) > 0 for arg in frees)):
+    ends = found[-1].name in _ENDS or found[-1].name.startswith("instruction ") if found else False
+    if later and not (resumes and ends and all(arg == len(code.free) > 0 for arg in frees)):
         raise _Misfit
     if not later and (not found or found[-1].name != "RETURN_VALUE" or (not wide and found[-1].arg)):
         raise _Misfit
@@ -579,14 +580,14 @@ class _Machine:
             if step.name in ("JUMP_FORWARD", "JUMP_ABSOLUTE"):
                 at = target
                 continue
-            more, at_join = self.branch(step, at, target, stack)
+            more, at_join = self.branch(step, at, target, stack, stop)
             body += more
             if at_join is None:
                 return body, None
             at, stack = at_join
         return body, stack
 
-    def branch(self, step: Step, at: int, target: int, stack: list[Any]) -> Any:
+    def branch(self, step: Step, at: int, target: int, stack: list[Any], stop: int | None) -> Any:
         """Statements of both ways, and where they meet, with the stack there; None where both return."""
         test = _expression(stack.pop())
         self.work.spend(len(stack) + _size(test))
@@ -620,7 +621,11 @@ class _Machine:
                       for a, b in zip(yes_stack, no_stack, strict=True)]  # fmt: skip
             return [], (join, merged)
         if any(a is not b for a, b in zip(yes_stack, no_stack, strict=True)):
-            raise Unreadable("its conditions are entangled")
+            more_yes, yes_stack = self.run(join, yes_stack, stop)  # what follows stands behind both
+            more_no, no_stack = self.run(join, no_stack, stop)
+            if yes_stack is not None or no_stack is not None:
+                raise Unreadable("its conditions are entangled")
+            return [ast.If(test, [*yes, *more_yes], [*no, *more_no])], None
         return [ast.If(test, yes or [ast.Pass()], no)], (join, yes_stack)
 
     def constant(self, place: int) -> ast.Constant:
@@ -649,7 +654,7 @@ class _Machine:
             self.move(_MOVES[name](arg), stack)
         elif name == "KW_NAMES":
             self.keywords = self.code.consts[arg]
-        elif name.startswith("CALL") and name not in ("CALL_FUNCTION_EX", "CALL_INTRINSIC_1"):
+        elif name.startswith("CALL") and name != "CALL_INTRINSIC_1":
             self.call(name, arg, stack)
         elif name in ("MAKE_FUNCTION", "MAKE_CLOSURE", "SET_FUNCTION_ATTRIBUTE"):
             self.make(name, arg, stack)
@@ -704,6 +709,18 @@ class _Machine:
         elif name in ("BUILD_TUPLE", "BUILD_LIST"):
             parts = _popped(stack, arg)
             stack.append(_node((ast.Tuple if name == "BUILD_TUPLE" else ast.List)(parts), *parts))
+        elif name == "BUILD_CONST_KEY_MAP":
+            words, values = stack.pop().value, _popped(stack, arg)
+            stack.append(_node(ast.Dict([ast.Constant(word) for word in words], values), *values))
+        elif name == "BUILD_MAP" and (not arg or self.version != "3.5"):  # a guess of the size in 3.4
+            parts = _popped(stack, 0 if self.version == "2.7" else 2 * arg)
+            stack.append(_node(ast.Dict(parts[::2], parts[1::2]), *parts))
+        elif name == "STORE_MAP":
+            to, value, key = stack.pop(-3), *_popped(stack, 2)
+            stack.append(_node(ast.Dict([*to.keys, key], [*to.values, value]), to, value, key))
+        elif name in ("BUILD_TUPLE_UNPACK", "BUILD_TUPLE_UNPACK_WITH_CALL", "BUILD_LIST_UNPACK"):
+            parts = [each for part in _popped(stack, arg) for each in _extended(part)]
+            stack.append(_node((ast.List if "LIST" in name else ast.Tuple)(parts), *parts))
         elif name in ("LIST_EXTEND", "LIST_APPEND") and arg == 1:
             value, to = _expression(stack.pop()), stack.pop()
             more = [value] if name == "LIST_APPEND" else _extended(value)
@@ -797,11 +814,19 @@ class _Machine:
     def call(self, name: str, arg: int, stack: list[Any]) -> None:
         keywords: list[ast.keyword] = []
         if self.version in ("2.7", "3.5"):
-            if name != "CALL_FUNCTION":
+            listed = _extended(_expression(stack.pop())) if name == "CALL_FUNCTION_VAR" else []
+            if name not in ("CALL_FUNCTION", "CALL_FUNCTION_VAR") or (listed and arg >> 8):  # 3.4 and 3.5 differ there
                 raise Unreadable(f"it has the instruction {name}")
             pairs = _popped(stack, 2 * (arg >> 8))
             keywords = [ast.keyword(_word(pairs[i].value), pairs[i + 1]) for i in range(0, len(pairs), 2)]
-            values = _popped(stack, arg & 255)
+            values = [*_popped(stack, arg & 255), *listed]
+        elif name == "CALL_FUNCTION_EX":
+            given = stack.pop() if arg & 1 else ast.Dict([], [])
+            if not isinstance(given, ast.Dict):
+                raise Unreadable("it calls a function with words that are not told")
+            pairs = zip(given.keys, given.values, strict=True)
+            keywords = [ast.keyword(_word(key.value), value) for key, value in pairs]  # type: ignore[union-attr]
+            values = _extended(_expression(stack.pop()))
         else:
             words = stack.pop().value if name in ("CALL_FUNCTION_KW", "CALL_KW") else self.keywords
             self.keywords = ()
@@ -896,6 +921,8 @@ def _is_none(value: Any) -> bool:
 def _extended(value: ast.expr) -> list[ast.expr]:
     if isinstance(value, ast.Constant) and isinstance(value.value, tuple):
         return [ast.Constant(each) for each in value.value]
+    if isinstance(value, ast.Tuple):
+        return value.elts
     return [_node(ast.Starred(value), value)]
 
 
