@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -626,3 +628,35 @@ SINCE = {
 def test_values_as_recorded(tf: Any, call: str) -> None:
     found = eval(call, {"tf": tf})
     assert found.numpy().tolist() == SINCE[call]
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+def test_sizes_tell_their_value_as_those_of_tensorflow_1(generation: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("tf1" if generation == "keras2" else "tf")
+    layers = importlib.import_module(f"lamina.{generation}.layers")
+    for tensor in (layers.Input((6, 4, 1)), torch.zeros(2, 6, 4, 1)):
+        shape = tensor.get_shape()
+        assert shape[1].value == 6 and (shape[1] - shape[2]).value == 2 and int(shape[2]) == 4
+        assert type(shape[1].value) is int and (10 - shape[1]).value == 4 and (shape[1] // 4).value == 1
+
+
+def test_shapes_that_broadcast(tf: Any) -> None:
+    assert tf.broadcast_dynamic_shape(tf.shape(torch.zeros(2, 1, 3)), tf.shape(torch.zeros(4, 1))).tolist() == [2, 4, 3]
+    assert tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3])) == [2, 3]
+    with pytest.raises(ValueError, match="broadcast"):
+        tf.broadcast_static_shape(tf.TensorShape([2]), tf.TensorShape([3]))
+
+
+def test_texts_are_shown_as_bytes(tf: Any) -> None:
+    found = tf.constant(["a", "b"])
+    assert str(found) == "[b'a' b'b']" and str(found[0]) == "a" and f"{found}" == "[b'a' b'b']"
+
+
+def test_tables_that_are_packed(tf: Any, tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+        file.write("a,b\n1,x\n2,y\n")
+    found = tf.data.experimental.make_csv_dataset(
+        str(tmp_path / "t.csv.gz"), 2, shuffle=False, num_epochs=1, compression_type="GZIP"
+    )
+    (batch,) = found
+    assert batch["a"].tolist() == [1, 2] and batch["b"].numpy().tolist() == [b"x", b"y"]

@@ -27,6 +27,26 @@ from ..core.weight import Known, Weight
 from .updates import OF_VARIABLES
 
 
+class KnownSize(int):
+    """A size that code of TensorFlow 1 asks for its `value`; so are sums and products of such."""
+
+    __slots__ = ()
+
+    value = property(int)
+
+
+def _of_sizes(plain: Callable[[int, Any], Any]) -> Callable[[KnownSize, Any], Any]:
+    def method(self: KnownSize, other: Any) -> Any:
+        found = plain(self, other)
+        return KnownSize(found) if isinstance(found, int) else found
+
+    return method
+
+
+for _word in ("__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__floordiv__", "__mod__"):
+    setattr(KnownSize, _word, _of_sizes(getattr(int, _word)))
+
+
 class Shape(tuple):
     """Sizes, None where unknown, in TensorFlow's words."""
 
@@ -54,7 +74,7 @@ class Shape(tuple):
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
-        return type(self)(found) if isinstance(key, slice) else found
+        return type(self)(found) if isinstance(key, slice) else found if found is None else KnownSize(found)
 
     def __eq__(self, other: object) -> bool:
         return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)  # type: ignore[arg-type]

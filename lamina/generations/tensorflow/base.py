@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import operator
 import sys
 from collections.abc import Callable, Iterable
@@ -213,6 +214,21 @@ def size(input, out_type=None):
     if isinstance(input, SymbolicTensor):
         return functools.reduce(operator.mul, shape(input), 1)
     return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
+
+
+@named("broadcast_dynamic_shape")
+def broadcast_dynamic_shape(shape_x, shape_y):
+    """The sizes of what arrays of two shapes make together. Raises ValueError where they do not fit."""
+    if all(isinstance(size, (int, np.integer)) for size in (*shape_x, *shape_y)):
+        return np.array(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)), "int32").view(Sizes)
+    pairs = itertools.zip_longest(reversed(shape_x), reversed(shape_y), fillvalue=1)
+    return tuple(y if isinstance(x, int) and x == 1 else x for x, y in pairs)[::-1]
+
+
+@named("broadcast_static_shape")
+def broadcast_static_shape(shape_x, shape_y):
+    """The same of shapes that are known."""
+    return TensorShape(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)))
 
 
 @named("TensorShape")
