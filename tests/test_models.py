@@ -587,3 +587,45 @@ def test_a_functional_subclass_comes_back_with_arguments_of_its_own(tmp_path: An
     model.save(tmp_path / "own.keras")
     assert keras.models.load_model(tmp_path / "own.keras", custom_objects={"Own": Own}).param == 3
     assert keras.models.clone_model(model).get_config()["layers"]
+
+
+HELD: dict[str, Any] = {
+    "tuples": lambda one, two: ((one,), (two,)),
+    "lists in a tuple": lambda one, two: ([one], [two]),
+    "a dictionary in a tuple": lambda one, two: ({"a": one}, two),
+    "gaps in a list": lambda one, two: fill([None, None], one, two),
+    "gaps in a dictionary": lambda one, two: fill({0: None, 1: None}, one, two),
+    "empty lists in a tuple": lambda one, two: ([], []),
+}
+
+
+def fill(into: Any, *layers: Any) -> Any:
+    return into, layers
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_layers_in_containers_of_containers_are_trained_and_saved(kind: str, tmp_path: Any) -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            made = L.Dense(3), L.Dense(3)
+            self.own = made_of = HELD[kind](*made)
+            if kind.startswith("gaps"):
+                self.own = into = made_of[0]
+                into[0], into[1] = made
+            elif kind.startswith("empty"):
+                for each, layer in zip(made_of, made, strict=True):
+                    each.append(layer)
+            self.__dict__["order"] = made
+
+        def call(self, x: Any) -> Any:
+            return self.order[1](self.order[0](x))
+
+    x = np.ones((2, 4), "float32")
+    model, other = Own(), Own()
+    expected = model(x)
+    other(x)
+    assert len(model.trainable_weights) == 4
+    model.save_weights(tmp_path / "own.weights.h5")
+    other.load_weights(tmp_path / "own.weights.h5")
+    assert torch.equal(other(x), expected)

@@ -1585,3 +1585,38 @@ def test_predictions_of_all_batches_are_in_order(joined, batch_size, monkeypatch
     np.testing.assert_array_equal(found["twice"], 2 * x)
     found["same"][:] = 0  # the caller's own, not the data
     assert x[1, 1] == 3
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("how", ["fit", "evaluate", "predict", "train_on_batch", "predict_on_batch"])
+def test_the_call_that_makes_the_weights_counts_and_draws_nothing(how: str, inside: bool) -> None:
+    class Counts(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stream = keras.random.SeedGenerator(1)
+
+        def build(self, input_shape: Any) -> None:
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.count.assign_add(1.0)
+            return x + keras.random.normal(x.shape, seed=self.stream)
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.counts = Counts()
+            self.total = self.add_weight(shape=(), initializer="zeros", trainable=False)
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            self.total.assign_add(1.0)
+            return self.dense(self.counts(x))
+
+    model = keras.Sequential([Own()]) if inside else Own()
+    model.compile("sgd", "mse")
+    x, options = np.ones((4, 2), "float32"), {} if how.endswith("batch") else {"batch_size": 2, "verbose": 0}
+    getattr(model, how)(x, *([] if how.startswith("predict") else [x[:, :1]]), **options)
+    own = model.layers[0] if inside else model
+    steps = 1 if how.endswith("batch") else 2
+    assert [float(own.total), float(own.counts.count), own.counts.stream.state[1].item()] == [steps] * 3

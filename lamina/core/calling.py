@@ -224,6 +224,14 @@ class Calling(Weights):
                     self._build_for(args, kwargs)
         return (args, kwargs, True) if recorded else (*self._convert(args, kwargs), False)
 
+    def _make_weights_for(self, *args: Any) -> None:
+        """What a first call on these arguments does before it runs."""
+        try:
+            self._made_ready(args, {})
+        except FAULTS as error:
+            tell(self, args, {}, error)
+            raise
+
     def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
         outer = scope.training, scope.depth, scope.path, scope.context

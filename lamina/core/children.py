@@ -33,10 +33,11 @@ class Children(nn.Module):
 
 
 def may_hold_modules(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return any(isinstance(item, nn.Module) for item in value)
+    """Whether an attribute holds modules, or may do so later: what is empty, or has gaps, is filled."""
+    if isinstance(value, tuple) and not any(isinstance(item, (nn.Module, list, tuple, dict)) for item in value):
+        return False
     leaves = pytree.tree_leaves(value)
-    return not leaves or any(isinstance(item, nn.Module) for item in leaves)
+    return all(item is None for item in leaves) or any(isinstance(item, nn.Module) for item in leaves)
 
 
 def inside(children: nn.Module) -> Iterator[Any]:

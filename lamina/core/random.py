@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils.data import get_worker_info
 
+from .placing import only_shapes
 from .weight import Weight
 
 
@@ -87,8 +88,13 @@ class SeedGenerator:
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state, which is another one after each call; `ordered` or not."""
-        self._draws += 1
-        return torch.tensor([self._seed, self._draws - 1])
+        state = torch.tensor([self._seed, self._draws])
+        self._count()
+        return state
+
+    def _count(self) -> None:
+        if not only_shapes():  # there nothing is drawn
+            self._draws += 1
 
     def begin(self, seed: int, draws: int) -> None:
         """Go to the place that a state tells: the same one gives the same draws, that of now changes nothing."""
@@ -101,7 +107,7 @@ class SeedGenerator:
 
     def on(self, device: torch.device) -> torch.Generator:
         """The torch generator of this stream on `device`, for a draw."""
-        self._draws += 1
+        self._count()
         worker = get_worker_info()
         if worker is not None and worker.seed != self._worker:  # not all workers of a DataLoader are to draw the same
             self._worker, self._generators = worker.seed, {}

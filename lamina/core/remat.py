@@ -103,14 +103,14 @@ def _twice(f: Callable, layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         return f(*args, **kwargs)
     from torch.utils.checkpoint import checkpoint
 
-    before, first = _Moment(layer), True
+    before, first = Moment(layer), True
 
     def run(*args: Any, **kwargs: Any) -> Any:
         nonlocal first
         if first:
             first = False
             return f(*args, **kwargs)
-        now = _Moment(layer)
+        now = Moment(layer)
         before.come_back()
         try:
             return f(*args, **kwargs)
@@ -120,7 +120,7 @@ def _twice(f: Callable, layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     return checkpoint(run, *args, use_reentrant=False, **kwargs)
 
 
-class _Moment:
+class Moment:
     """What a call depends on beside its arguments: what is handed down to it, the weights that stand in for the
     layer's, its state, its random streams."""
 

@@ -22,6 +22,7 @@ from ..core.care import Changes
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
 from ..core.errors import named
+from ..core.remat import Moment
 from ..core.scope import told
 from ..core.stateless import StatelessScope, paired
 from ..core.work import alone_in, modules_inside
@@ -468,8 +469,12 @@ class Trainer(_Module):
 
     def _make_weights(self, x: Any) -> None:
         if getattr(type(self), "call", None) is not Calling.call:  # else its own train_step calls what is inside
+            model: Any = self
             with flagged(self, training=False), torch.no_grad():
+                model._make_weights_for(x)
+                before = Moment(self)  # what this call counts and draws is no step
                 self(x)
+                before.come_back()
 
     def _build_optimizer(self) -> None:
         if self.optimizer is not None and not self.optimizer.built:
