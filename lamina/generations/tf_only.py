@@ -19,6 +19,7 @@ from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
 from .dialect import CountsOthers, Dialect, Find
+from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
 from .rules import StepsOfTensorFlow
 from .utils import losses_utils
 from .weighting import of_steps
@@ -108,8 +109,11 @@ def _random(found: type) -> type:
     return made
 
 
+_SHORT = {"normal": "RandomNormal", "uniform": "RandomUniform"}
+
+
 def _initializer(name: str) -> type | None:
-    found = getattr(initializers, name, None)
+    found = getattr(initializers, _SHORT.get(name, name), None)
     return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 
 
@@ -378,8 +382,9 @@ _PRECISION = {
     "get_layer_policy": operator.attrgetter("dtype_policy"),
     "LossScaleOptimizer": LossScaleOptimizer,
 }
+_SHARPNESS = "SharpnessAwareMinimization"
 _METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
-_EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep}
+_EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep, "LinearCosineDecay": lambda _: LinearCosineDecay}
 
 
 def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], modern: Callable[[str], Find]) -> None:
@@ -391,6 +396,8 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
         return schedules(name) if make is None else make(dialect)
 
     def of_layers(name: str) -> Any:
+        if name == "RandomFourierFeatures":
+            return fourier_features(dialect)
         return find("layers", "BatchNormalization" if name == "SyncBatchNormalization" else name)
 
     homes["mixed_precision"] = homes["mixed_precision.experimental"] = _PRECISION.get
@@ -399,6 +406,7 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
     homes["losses"] = first(_loss, homes["losses"])
     homes["metrics"] = first(_metric, homes["metrics"])
     homes["layers.experimental"] = of_layers
+    homes["models.experimental"] = lambda name: sharpness_aware(dialect) if name == _SHARPNESS else None
     for home in ("utils", "preprocessing"):
         homes[home] = first(_folder, homes[home])
     homes["saving"] = first(functools.partial(find, "models"), modern("saving"))
