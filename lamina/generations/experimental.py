@@ -36,7 +36,7 @@ class LinearCosineDecay(_Formula):
         return self.initial_learning_rate * ((self.alpha + 1 - done) * wave + self.beta)
 
 
-def _check_features(output_dim: int, kernel: Any, scale: float | None) -> None:
+def _check_features(output_dim: int, kernel: object, scale: float | None) -> None:
     if isinstance(kernel, str) and kernel.lower() not in ("gaussian", "laplacian"):
         raise ValueError(
             "RandomFourierFeatures: `kernel_initializer` must be 'gaussian', 'laplacian' or an initializer; got "
@@ -48,7 +48,7 @@ def _check_features(output_dim: int, kernel: Any, scale: float | None) -> None:
         )
 
 
-def _kernel_of_features(kernel: Any, shape: tuple[int, int]) -> tuple[Any, float]:
+def _kernel_of_features(kernel: object, shape: tuple[int, int]) -> tuple[object, float]:
     """The kernel's initializer, and the scale where none is given."""
     if not isinstance(kernel, str):
         return kernel, 1.0
@@ -57,18 +57,18 @@ def _kernel_of_features(kernel: Any, shape: tuple[int, int]) -> tuple[Any, float
     return initializers.Constant(np.tan(np.pi * (np.random.uniform(size=shape) - 0.5))), 1.0
 
 
-def fourier_features(dialect: Dialect) -> Any:
+def fourier_features(dialect: Dialect) -> type:
     """`RandomFourierFeatures(output_dim)`: cosines of random projections, whose products are near a kernel."""
     base = dialect.find("layers", "Layer")
 
     class RandomFourierFeatures(base):
-        def __init__(self, output_dim: int, kernel_initializer: Any = "gaussian", scale: float | None = None,
+        def __init__(self, output_dim: int, kernel_initializer: object = "gaussian", scale: float | None = None,
                      trainable: bool = False, name: str | None = None, **kwargs: Any):  # fmt: skip
             _check_features(output_dim, kernel_initializer, scale)
             super().__init__(trainable=trainable, name=name, **kwargs)
             self.output_dim, self.kernel_initializer, self.scale = output_dim, kernel_initializer, scale
 
-        def build(self, input_shape: Any) -> None:
+        def build(self, input_shape: tuple[int, ...]) -> None:
             if len(input_shape) != 2:
                 raise ValueError(f"{named(self)}: expected inputs (batch, features); got shape {tuple(input_shape)}.")
             shape = input_shape[-1], self.output_dim
@@ -83,20 +83,20 @@ def fourier_features(dialect: Dialect) -> Any:
             )
             super().build(input_shape)
 
-        def call(self, inputs: Any) -> Any:
+        def call(self, inputs: Tensor) -> Tensor:
             return torch.cos(inputs.float() @ (self.unscaled_kernel / self.kernel_scale) + self.bias)
 
-        def compute_output_shape(self, input_shape: Any) -> tuple:
+        def compute_output_shape(self, input_shape: tuple[int, ...]) -> tuple:
             return (*input_shape[:-1], self.output_dim)
 
-        def get_config(self) -> dict[str, Any]:
+        def get_config(self) -> dict[str, object]:
             kernel = self.kernel_initializer
             kernel = kernel if isinstance(kernel, str) else initializers.serialize(kernel)
             own = {"output_dim": self.output_dim, "kernel_initializer": kernel, "scale": self.scale}
             return {**super().get_config(), **own}
 
         @classmethod
-        def from_config(cls, config: Mapping[str, Any]) -> Any:
+        def from_config(cls, config: Mapping[str, object]) -> object:
             kernel = config["kernel_initializer"]
             kernel = kernel if isinstance(kernel, str) else initializers.get(kernel)
             return cls(**{**config, "kernel_initializer": kernel})
@@ -105,7 +105,7 @@ def fourier_features(dialect: Dialect) -> Any:
     return RandomFourierFeatures
 
 
-def sharpness_aware(dialect: Dialect) -> Any:
+def sharpness_aware(dialect: Dialect) -> type:
     """`SharpnessAwareMinimization(model)`: trains by the gradients at the worst place near the weights (Foret et al.,
     2020), those of the parts of a batch added up."""
     base = dialect.find("models", "Model")
@@ -115,10 +115,10 @@ def sharpness_aware(dialect: Dialect) -> Any:
             super().__init__(name=name)
             self.model, self.rho, self.num_batch_splits = model, rho, num_batch_splits
 
-        def call(self, inputs: Any, **kwargs: Any) -> Any:
+        def call(self, inputs: Tensor, **kwargs: object) -> Tensor:
             return self.model(inputs, **kwargs)
 
-        def train_step(self, data: Any) -> dict[str, Any]:
+        def train_step(self, data: object) -> dict[str, object]:
             x, y, sample_weight = unpack(data)
             weights, outputs, sums = self.model.trainable_variables, [], None
             count = self.num_batch_splits or 1
@@ -136,7 +136,9 @@ def sharpness_aware(dialect: Dialect) -> Any:
             self.compiled_metrics.update_state(y, torch.cat(outputs), sample_weight)
             return {metric.name: metric.result() for metric in self.metrics}
 
-        def _gradients(self, batch: Any, weights: list[Tensor], **options: Any) -> Any:
+        def _gradients(
+            self, batch: tuple[Tensor, ...], weights: list[Tensor], **options: bool
+        ) -> tuple[Tensor, tuple[Tensor, ...]]:
             x, y, sample_weight = batch
             with torch.enable_grad():
                 outputs = self(x, **options)

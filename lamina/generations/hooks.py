@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from torch import Tensor
 
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
@@ -13,6 +16,8 @@ from ..layers.pooling import MaxPooling, _Pooling
 from . import backend
 from .dialect import Dialect
 
+_Parts = Sequence[Tensor]  # one for each gate, or state
+_Shape = tuple[int | None, ...]
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
@@ -94,17 +99,17 @@ class CarryAndOutput(_Hooked):
     _hook = "_compute_carry_and_output _compute_carry_and_output_fused"
     _as_given: dict[str, Any]
 
-    def _compute_carry_and_output(self, x: Any, h_tm1: Any, c_tm1: Any) -> Any:
+    def _compute_carry_and_output(self, x: _Parts, h_tm1: _Parts, c_tm1: Tensor) -> tuple[Tensor, Tensor]:
         kernels = self.recurrent_kernel.chunk(4, 1)
         z = [part + state @ kernel for part, state, kernel in zip(x, h_tm1, kernels, strict=True)]
         return self._compute_carry_and_output_fused(z, c_tm1)
 
-    def _compute_carry_and_output_fused(self, z: Any, c_tm1: Any) -> Any:
+    def _compute_carry_and_output_fused(self, z: _Parts, c_tm1: Tensor) -> tuple[Tensor, Tensor]:
         i, f, g, o = z
         carry = self.recurrent_activation(f) * c_tm1 + self.recurrent_activation(i) * self.activation(g)
         return carry, self.recurrent_activation(o)
 
-    def _by_hook(self, inputs: Any, states: Any, training: bool = False) -> Any:
+    def _by_hook(self, inputs: Tensor, states: _Parts, training: bool = False) -> tuple[Tensor, list[Tensor]]:
         x, (kernel, recurrent, bias), (h, c), (drop, drop_state) = self._prepared(inputs, states, training)
         z = recurrence.project(x, kernel, bias, drop)
         if self._as_given.get("implementation") == 1:
@@ -123,12 +128,16 @@ class BatchMoments(_Modern):
 
     _as_given: dict[str, Any]
 
-    def _calculate_mean_and_var(self, inputs: Any, reduction_axes: Any, keep_dims: bool, mask: Any = None) -> Any:
+    def _calculate_mean_and_var(
+        self, inputs: Tensor, reduction_axes: Sequence[int], keep_dims: bool, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         mean, variance = super()._moments(inputs, mask)
         shape = [1 if axis in reduction_axes else size for axis, size in enumerate(inputs.shape)]
         return (mean.reshape(shape), variance.reshape(shape)) if keep_dims else (mean, variance)
 
-    def _moments(self, inputs: Any, reduction_axes: Any, keep_dims: bool, mask: Any = None) -> Any:
+    def _moments(
+        self, inputs: Tensor, reduction_axes: Sequence[int], keep_dims: bool, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         masks = () if mask is None else (mask,)  # which the time's own methods may not take
         return self._calculate_mean_and_var(inputs, reduction_axes, keep_dims, *masks)
 
@@ -137,7 +146,7 @@ class BatchMoments(_Modern):
         at_once = self._unbiased is not None and self.input_spec.ndim in (4, 5)
         return not ours and not (at_once and self._as_given.get("fused") is not False)
 
-    def _moments_of(self, inputs: Any, mask: Any) -> Any:
+    def _moments_of(self, inputs: Tensor, mask: Tensor | None) -> Sequence[Tensor]:
         if not self._has_own_moments():
             return kernels.moments(inputs, self._channels, mask, self.synchronized)
         kept = [self._channels] if self.axes is None else self._channels
@@ -152,10 +161,10 @@ class AttentionParts(_Modern):
     """Attention whose parts `_build_from_signature(query, value, key)` and, for so many axes, `_build_attention(rank)`
     make (tf.keras)."""
 
-    def build(self, query_shape: Any, value_shape: Any = None, key_shape: Any = None) -> None:
+    def build(self, query_shape: _Shape, value_shape: _Shape | None = None, key_shape: _Shape | None = None) -> None:
         self._build_from_signature(query_shape, value_shape, key_shape)
 
-    def _build_from_signature(self, query: Any, value: Any, key: Any = None) -> None:
+    def _build_from_signature(self, query: object, value: object, key: object = None) -> None:
         shapes = [tuple(getattr(each, "shape", each)) for each in (query, value, key) if each is not None]
         super().build(*shapes)
         self._build_attention(len(shapes[0]))

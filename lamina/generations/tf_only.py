@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -263,11 +263,13 @@ class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
             return lambda: self.get_scaled_loss(loss())
         return loss * self.loss_scale.detach().to(loss)
 
-    def get_unscaled_gradients(self, grads: Any) -> list[Any]:
+    def get_unscaled_gradients(self, grads: Iterable[Tensor | None]) -> list[Tensor | None]:
         """Divided by the present scale, as `apply_gradients` takes them."""
         return [None if grad is None else grad / self.loss_scale.detach().to(grad) for grad in grads]
 
-    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Any = None) -> Any:
+    def compute_gradients(
+        self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Tensor | None = None
+    ) -> list[tuple[Tensor | None, Tensor]]:
         if tape is not None:
             with tape:
                 loss = self.get_scaled_loss(loss)
