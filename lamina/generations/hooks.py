@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from ..core.fusion import grants
-from ..layers import Softmax
+from ..kernels import normalization as kernels
+from ..kernels import recurrence
+from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Softmax
 from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
 from . import backend
 from .dialect import Dialect
 
+_Parts = Sequence[Tensor]  # one for each gate, or state
+_Shape = tuple[int | None, ...]
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
 
@@ -29,15 +36,15 @@ class NoiseShape(_Modern):
 
 
 class _Hooked(_Modern):
-    """A subclass that defines `_hook` without a `call` of its own is called as `_by_hook` says."""
+    """A subclass that defines one of `_hook` without a `call` of its own is called as `_by_hook` says."""
 
-    _hook: str
+    _hook = ""
     _by_hook: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        hook, call = getattr(cls, getattr(cls, "_hook", ""), None), getattr(cls, "call", None)
-        if hook and call is not cls._by_hook and not _ours(hook) and _ours(call):
+        hooks, call = [getattr(cls, name) for name in cls._hook.split()], getattr(cls, "call", None)
+        if hooks and call is not cls._by_hook and _ours(call) and not all(map(_ours, hooks)):
             cls.call = cls._by_hook
             cls.__init_subclass__(**kwargs)  # once more: `call` is another one
 
@@ -97,14 +104,99 @@ def calls_of(dialect: Dialect, modern: type) -> dict[str, Any]:
     return {"call": _without_mask} if of_softmax else {}
 
 
+class CarryAndOutput(_Hooked):
+    """A step of an LSTM's cell, whose carry and output gate `_compute_carry_and_output_fused(z, c)` gives, for the
+    arguments of the four gates, or with implementation 1 `_compute_carry_and_output(x, h, c)` (tf.keras)."""
+
+    _hook = "_compute_carry_and_output _compute_carry_and_output_fused"
+    _as_given: dict[str, Any]
+
+    def _compute_carry_and_output(self, x: _Parts, h_tm1: _Parts, c_tm1: Tensor) -> tuple[Tensor, Tensor]:
+        kernels = self.recurrent_kernel.chunk(4, 1)
+        z = [part + state @ kernel for part, state, kernel in zip(x, h_tm1, kernels, strict=True)]
+        return self._compute_carry_and_output_fused(z, c_tm1)
+
+    def _compute_carry_and_output_fused(self, z: _Parts, c_tm1: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, g, o = z
+        carry = self.recurrent_activation(f) * c_tm1 + self.recurrent_activation(i) * self.activation(g)
+        return carry, self.recurrent_activation(o)
+
+    def _by_hook(self, inputs: Tensor, states: _Parts, training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        x, (kernel, recurrent, bias), (h, c), (drop, drop_state) = self._prepared(inputs, states, training)
+        z = recurrence.project(x, kernel, bias, drop)
+        if self._as_given.get("implementation") == 1:
+            before = [h] * 4 if drop_state is None else (h * drop_state).expand(4, *h.shape).unbind(0)
+            c, o = self._compute_carry_and_output(z.chunk(4, -1), before, c)
+        else:
+            z = recurrence.add_product(z, h, recurrent, drop_state)
+            c, o = self._compute_carry_and_output_fused(z.chunk(4, -1), c)
+        h = o * self.activation(c)
+        return h, [h, c]
+
+
+class BatchMoments(_Modern):
+    """Batch normalization by the mean and variance that `_moments`, or `_calculate_mean_and_var` below it, gives; not
+    where TensorFlow had a kernel for it all (tf.keras)."""
+
+    _as_given: dict[str, Any]
+
+    def _calculate_mean_and_var(
+        self, inputs: Tensor, reduction_axes: Sequence[int], keep_dims: bool, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        mean, variance = super()._moments(inputs, mask)
+        shape = [1 if axis in reduction_axes else size for axis, size in enumerate(inputs.shape)]
+        return (mean.reshape(shape), variance.reshape(shape)) if keep_dims else (mean, variance)
+
+    def _moments(
+        self, inputs: Tensor, reduction_axes: Sequence[int], keep_dims: bool, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        masks = () if mask is None else (mask,)  # which the time's own methods may not take
+        return self._calculate_mean_and_var(inputs, reduction_axes, keep_dims, *masks)
+
+    def _has_own_moments(self) -> bool:
+        ours = _ours(type(self)._moments) and _ours(type(self)._calculate_mean_and_var)
+        at_once = self._unbiased is not None and self.input_spec.ndim in (4, 5)
+        return not ours and not (at_once and self._as_given.get("fused") is not False)
+
+    def _moments_of(self, inputs: Tensor, mask: Tensor | None) -> Sequence[Tensor]:
+        if not self._has_own_moments():
+            return kernels.moments(inputs, self._channels, mask, self.synchronized)
+        kept = [self._channels] if self.axes is None else self._channels
+        kept = [axis % inputs.ndim for axis in kept]
+        axes = [axis for axis in range(inputs.ndim) if axis not in kept]
+        found = self._moments(inputs, axes, self.axes is not None, *(() if mask is None else (mask,)))
+        shape = [1 if axis in axes else size for axis, size in enumerate(inputs.shape)]
+        return [each.reshape(shape) for each in found]
+
+
+class AttentionParts(_Modern):
+    """Attention whose parts `_build_from_signature(query, value, key)` and, for so many axes, `_build_attention(rank)`
+    make (tf.keras)."""
+
+    def build(self, query_shape: _Shape, value_shape: _Shape | None = None, key_shape: _Shape | None = None) -> None:
+        self._build_from_signature(query_shape, value_shape, key_shape)
+
+    def _build_from_signature(self, query: object, value: object, key: object = None) -> None:
+        shapes = [tuple(getattr(each, "shape", each)) for each in (query, value, key) if each is not None]
+        super().build(*shapes)
+        self._build_attention(len(shapes[0]))
+
+    def _build_attention(self, rank: int) -> None:
+        """Nothing of its own is left to make."""
+
+
 _HOOKS: dict[type, tuple[type, ...]] = {
     NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
     PoolingFunction: (_Pooling,),
+    CarryAndOutput: (LSTMCell,),
+    BatchMoments: (BatchNormalization,),
+    AttentionParts: (MultiHeadAttention,),
 }
+_OF_TF_KERAS = CarryAndOutput, BatchMoments, AttentionParts
 
 
 def hooks_of(dialect: Dialect, modern: type) -> tuple[type, ...]:
     """What goes before a modern class so that its private methods of the time are called."""
-    found = (hook for hook, kinds in _HOOKS.items() if issubclass(modern, kinds))
-    return tuple(hook for hook in found if hook is not PoolingFunction or not dialect.table.shares_modern)
+    others = (PoolingFunction,) if dialect.table.shares_modern else _OF_TF_KERAS
+    return tuple(hook for hook, kinds in _HOOKS.items() if issubclass(modern, kinds) and hook not in others)

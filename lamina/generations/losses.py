@@ -317,7 +317,7 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
         "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES},
     },
     "tf_keras": {
-        "losses": {"huber_loss": losses.huber, **_LOGCOSH},
+        "losses": {"huber_loss": losses.huber, "cosine_proximity": cosine_proximity, **_LOGCOSH},
         "metrics": {
             **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_similarity),
             **_BY_SHAPES,

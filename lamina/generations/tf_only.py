@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
 from .dialect import CountsOthers, Dialect, Find
+from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
 from .rules import StepsOfTensorFlow
 from .utils import losses_utils
 from .weighting import of_steps
@@ -108,8 +109,11 @@ def _random(found: type) -> type:
     return made
 
 
+_SHORT = {"normal": "RandomNormal", "uniform": "RandomUniform"}
+
+
 def _initializer(name: str) -> type | None:
-    found = getattr(initializers, name, None)
+    found = getattr(initializers, _SHORT.get(name, name), None)
     return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 
 
@@ -259,11 +263,13 @@ class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
             return lambda: self.get_scaled_loss(loss())
         return loss * self.loss_scale.detach().to(loss)
 
-    def get_unscaled_gradients(self, grads: Any) -> list[Any]:
+    def get_unscaled_gradients(self, grads: Iterable[Tensor | None]) -> list[Tensor | None]:
         """Divided by the present scale, as `apply_gradients` takes them."""
         return [None if grad is None else grad / self.loss_scale.detach().to(grad) for grad in grads]
 
-    def compute_gradients(self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Any = None) -> Any:
+    def compute_gradients(
+        self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Tensor | None = None
+    ) -> list[tuple[Tensor | None, Tensor]]:
         if tape is not None:
             with tape:
                 loss = self.get_scaled_loss(loss)
@@ -378,8 +384,9 @@ _PRECISION = {
     "get_layer_policy": operator.attrgetter("dtype_policy"),
     "LossScaleOptimizer": LossScaleOptimizer,
 }
+_SHARPNESS = "SharpnessAwareMinimization"
 _METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
-_EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep}
+_EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep, "LinearCosineDecay": lambda _: LinearCosineDecay}
 
 
 def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], modern: Callable[[str], Find]) -> None:
@@ -391,6 +398,8 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
         return schedules(name) if make is None else make(dialect)
 
     def of_layers(name: str) -> Any:
+        if name == "RandomFourierFeatures":
+            return fourier_features(dialect)
         return find("layers", "BatchNormalization" if name == "SyncBatchNormalization" else name)
 
     homes["mixed_precision"] = homes["mixed_precision.experimental"] = _PRECISION.get
@@ -399,6 +408,7 @@ def fill(dialect: Dialect, homes: dict[str, Find], first: Callable[..., Find], m
     homes["losses"] = first(_loss, homes["losses"])
     homes["metrics"] = first(_metric, homes["metrics"])
     homes["layers.experimental"] = of_layers
+    homes["models.experimental"] = lambda name: sharpness_aware(dialect) if name == _SHARPNESS else None
     for home in ("utils", "preprocessing"):
         homes[home] = first(_folder, homes[home])
     homes["saving"] = first(functools.partial(find, "models"), modern("saving"))

@@ -57,7 +57,7 @@ def project(x: Tensor, kernel: Tensor, bias: Tensor | None = None, dropout: Tens
     return dense(x, kernel, bias)
 
 
-def _add_product(z: Tensor, h: Tensor, kernel: Tensor, dropout: Tensor | None) -> Tensor:
+def add_product(z: Tensor, h: Tensor, kernel: Tensor, dropout: Tensor | None) -> Tensor:
     return torch.addmm(z, h, kernel) if dropout is None else z + project(h, kernel, None, dropout)
 
 
@@ -69,7 +69,7 @@ def simple_rnn_step(
     dropout: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """``h' = activation(z + h U)``; z and h are (batch, units)."""
-    h = activation(_add_product(z, states[0], recurrent_kernel, dropout))
+    h = activation(add_product(z, states[0], recurrent_kernel, dropout))
     return h, [h]
 
 
@@ -83,7 +83,7 @@ def lstm_step(
 ) -> tuple[Tensor, list[Tensor]]:
     """Hochreiter and Schmidhuber's cell with a forget gate; z is (batch, 4 * units), the states are h and c."""
     h, c = states
-    return lstm_gates(_add_product(z, h, recurrent_kernel, dropout), c, activation, recurrent_activation)
+    return lstm_gates(add_product(z, h, recurrent_kernel, dropout), c, activation, recurrent_activation)
 
 
 def lstm_gates(
@@ -123,8 +123,8 @@ def gru_step(
         first = last = dropout
         if dropout is not None and dropout.dim() > h.dim():
             first, last = dropout[:2], dropout[2]
-        update, reset = recurrent_activation(_add_product(z_gates, h, kernel, first)).chunk(2, 1)
-        candidate = _add_product(z_candidate, reset * h, candidate_kernel, last)
+        update, reset = recurrent_activation(add_product(z_gates, h, kernel, first)).chunk(2, 1)
+        candidate = add_product(z_candidate, reset * h, candidate_kernel, last)
     candidate = activation(candidate)
     h = torch.lerp(candidate, h.to(candidate.dtype), update)  # under autocast the first state has another type
     return h, [h]

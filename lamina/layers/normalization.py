@@ -191,7 +191,7 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
             shape = tuple(places.get(axis, 1) for axis in range(ndim))
         fused = self.axes is None and set(places) <= {1, ndim - 1}  # as TensorFlow does it for pictures
         vars(self)["_unbiased"] = self.unbiased_variance if fused or self.unbiased_variance == "always" else None
-        vars(self)["_plain"] = not (self.renorm or self.synchronized)
+        vars(self)["_plain"] = not (self.renorm or self.synchronized or self._has_own_moments())
         self.make_weights(channels=shape)
 
     @grants("relu")
@@ -258,7 +258,7 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
             return kernels.batch_norm_and_update(
                 inputs, gamma, beta, moving_mean, moving_variance, self.momentum, epsilon, axis, correction, relu
             )
-        mean, variance = kernels.moments(inputs, axis, mask, self.synchronized)
+        mean, variance = self._moments_of(inputs, mask)
         if not self.renorm:
             outputs = kernels.normalize(inputs, mean, variance, gamma, beta, epsilon)
         else:
@@ -267,6 +267,23 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         if update:
             self._move(mean, variance, correction)
         return torch.relu(outputs) if relu else outputs
+
+    def _has_own_moments(self) -> bool:
+        return type(self)._moments is not BatchNormalization._moments
+
+    def _moments_of(self, inputs: Tensor, mask: Tensor | None) -> Any:
+        """Mean and variance, with all axes kept."""
+        found = self._moments(inputs, mask)
+        if self.axes is not None:
+            return found
+        shape = [1] * inputs.ndim
+        shape[self._channels] = -1
+        return [each.reshape(shape) for each in found]
+
+    def _moments(self, inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the batch, (channels,); users' own layers may have others."""
+        mean, variance = kernels.moments(inputs, self._channels, mask, self.synchronized)
+        return (mean.flatten(), variance.flatten()) if self.axes is None else (mean, variance)
 
     def _move(self, mean: Tensor, variance: Tensor, correction: float) -> None:
         kernels.move(self.moving_mean, mean, self.momentum)
