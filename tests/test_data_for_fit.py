@@ -249,7 +249,7 @@ def test_folders_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert y.tolist() == [[0], [0], [0], [1], [1], [1], [1]]
     ((_, y),) = read(folder, labels=[5, 4, 3, 2, 1, 0, 6])
     assert y.tolist() == [5, 4, 3, 2, 1, 0, 6]
-    (x,) = read(folder, labels=None, label_mode=None, color_mode="rgba", pad_to_aspect_ratio=True, image_size=(3, 3))
+    (x,) = read(folder, labels=None, color_mode="rgba", pad_to_aspect_ratio=True, image_size=(3, 3))
     assert x.shape == (7, 3, 3, 4)
 
 
@@ -269,7 +269,7 @@ def test_parts_of_folders_are_kerass(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"color_mode": "x"}, {"label_mode": "x"}, {"labels": [1]}, {"labels": "x"}, {"labels": None}, {"format": "x"},
+    [{"color_mode": "x"}, {"label_mode": "x"}, {"labels": [1]}, {"labels": "x"}, {"format": "x"},
      {"validation_split": 2, "subset": "both"}, {"subset": "training"}, {"validation_split": 0.5, "subset": "x"},
      {"validation_split": 0.5, "subset": "both", "shuffle": True}, {"interpolation": "x"},
      {"class_names": ["c"]}, {"class_names": ["a"], "labels": [1] * 7}, {"class_names": ["a"], "label_mode": "binary"},

@@ -629,3 +629,20 @@ def test_layers_in_containers_of_containers_are_trained_and_saved(kind: str, tmp
     model.save_weights(tmp_path / "own.weights.h5")
     other.load_weights(tmp_path / "own.weights.h5")
     assert torch.equal(other(x), expected)
+
+
+def test_registered_functions_come_back_by_their_bare_name_as_keras_3_6_wrote_it() -> None:
+    @keras.saving.register_keras_serializable(package="bare")
+    def squared_by_name(x: Any) -> Any:
+        return x**2
+
+    bare = {"module": "builtins", "class_name": "function", "config": "squared_by_name", "registered_name": "function"}
+    for config in (bare, {**bare, "config": "bare>squared_by_name"}):
+        assert keras.saving.deserialize_keras_object(config) is squared_by_name
+
+    @keras.saving.register_keras_serializable(package="other", name="squared_by_name")
+    def another(x: Any) -> Any:
+        return x
+
+    with pytest.raises(TypeError, match="Unknown class or function 'squared_by_name'"):
+        keras.saving.deserialize_keras_object(bare)

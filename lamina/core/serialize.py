@@ -443,6 +443,9 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         found = find(name, room) if isinstance(name, str) else None
         if inspect.isclass(found) or (callable(found) and room in FUNCTION_HOMES):
             return found
+    ends = [value for key, value in _registered.items() if key.endswith(f">{name}")] if anywhere else []
+    if len(ends) == 1:  # Keras up to 3.6 wrote of functions the name alone, without the package
+        return ends[0]
     if (found := _loaded_class(module, name)) is not None:
         return found
     raise TypeError(

@@ -71,8 +71,8 @@ class _Folder:
             raise ValueError(f'`labels` must be "inferred", None or a list of integers; got {short(self.labels)}.')
         if self.label_mode not in ("int", "categorical", "binary", None):
             raise ValueError(f'`label_mode` must be "int", "categorical", "binary" or None; got {self.label_mode!r}.')
-        if self.labels is None and self.label_mode is not None:
-            raise ValueError(f"Without `labels`, `label_mode` must be None; got {self.label_mode!r}.")
+        if self.labels is None:
+            self.label_mode = None
         if self.class_names is not None and self.labels != "inferred":
             raise ValueError('`class_names` are for `labels` "inferred" alone.')
         if (self.split is None) != (self.subset is None):
