@@ -611,7 +611,24 @@ def test_the_first_keras_within_tensorflow(tf: Any) -> None:
 
 
 # As TensorFlow 2.21 gave it.
+_M, _B = "tf.constant([[2.0, 9.0], [1.0, 4.0]])", "tf.constant([[2.0], [9.0]])"
+_D = "tf.data.Dataset.range(4)"
 SINCE = {
+    f"tf.linalg.triangular_solve({_M}, {_B})": [[1.0], [2.0]],
+    f"tf.linalg.triangular_solve({_M}, {_B}, adjoint=True)": [[-0.125], [2.25]],
+    f"tf.linalg.triangular_solve({_M}, {_B}, lower=False)": [[-9.125], [2.25]],
+    f"tf.linalg.cholesky_solve({_M}, {_B})": [[0.25], [0.5]],
+    "tf.linalg.lstsq(tf.ones((4, 1)), tf.reshape(tf.range(4.0), (4, 1)), l2_regularizer=2.0)": [[1.0]],
+    f"tf.linalg.set_diag({_M}, [5.0], k=1)": [[2.0, 5.0], [1.0, 4.0]],
+    f"tf.linalg.adjoint({_M})": [[2.0, 1.0], [9.0, 4.0]],
+    "tf.searchsorted([1.0, 2.0, 2.0], [2.0, 9.0], side='right')": [3, 3],
+    "tf.dynamic_partition([1, 2, 3], [0, 1, 0], 2)[0]": [1, 3],
+    f"tf.data.experimental.get_single_element({_D}.batch(4))": [0, 1, 2, 3],
+    f"tf.stack(list({_D}.apply(tf.data.experimental.scan(tf.constant(1, tf.int64), lambda s, x: (s + x, s * x)))))": [
+        0, 1, 4, 12
+    ],
+    f"tf.stack(list({_D}.apply(tf.data.experimental.enumerate_dataset(2))))": [[2, 0], [3, 1], [4, 2], [5, 3]],
+    f"tf.stack(list(tf.data.Dataset.sample_from_datasets([{_D}, {_D}], weights=[1.0, 0.0])))": [0, 1, 2, 3],
     "tf.linalg.trace(tf.reshape(tf.range(8), (2, 2, 2)))": [3, 11],
     "tf.constant('x', shape=(2,))": [b"x", b"x"],
     "tf.image.resize_with_pad(tf.ones((6, 5, 1)), 8, 8)[0, :, 0]": [1, 1, 1, 1, 1, 1, 0, 0],

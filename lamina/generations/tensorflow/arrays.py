@@ -218,6 +218,57 @@ def trace(x):
     return diagonal.sum(-1, dtype=diagonal.dtype)
 
 
+@op("linalg.adjoint")
+def adjoint(matrix):
+    return tensor(matrix).mH
+
+
+@op("linalg.triangular_solve")
+def triangular_solve(matrix, rhs, lower=True, adjoint=False):
+    """Of each matrix only its lower, or upper, half counts."""
+    matrix, rhs = tensors(matrix, rhs)
+    return torch.linalg.solve_triangular(matrix.mH if adjoint else matrix, rhs, upper=lower == adjoint)
+
+
+@op("linalg.cholesky_solve")
+def cholesky_solve(chol, rhs):
+    chol, rhs = tensors(chol, rhs)
+    return torch.cholesky_solve(rhs, chol)
+
+
+@op("linalg.lstsq")
+def lstsq(matrix, rhs, l2_regularizer=0.0, fast=True):
+    """The x with the smallest |matrix x - rhs|^2 + l2_regularizer |x|^2."""
+    matrix, rhs = tensors(matrix, rhs)
+    if not l2_regularizer:
+        return torch.linalg.lstsq(matrix, rhs).solution
+    penalty = l2_regularizer * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    return torch.linalg.solve(matrix.mH @ matrix + penalty, matrix.mH @ rhs)
+
+
+@op("linalg.set_diag")
+def set_diag(input, diagonal, k=0):
+    input, diagonal = tensors(input, diagonal)
+    return torch.diagonal_scatter(input, diagonal, k, -2, -1)
+
+
+@op("linalg.eigvalsh")
+def eigvalsh(tensor_):
+    return torch.linalg.eigvalsh(tensor(tensor_))
+
+
+@op("searchsorted", "sorted_sequence values side out_type")
+def searchsorted(sorted_sequence, values, side="left", out_type="int32"):
+    rows, values = tensors(sorted_sequence, values)
+    return torch.searchsorted(rows, values, side=side).to(dtypes.torch_dtype(out_type))
+
+
+@op("dynamic_partition", "data partitions num_partitions")
+def dynamic_partition(data, partitions, num_partitions):
+    data, partitions = tensor(data), tensor(partitions)
+    return [data[partitions == place] for place in range(int(num_partitions))]
+
+
 @op("fill", "dims value")
 def fill(shape, value):
     value = convert_to_tensor(value)

@@ -207,7 +207,8 @@ class Dataset:
         shares = [1.0] * len(datasets) if weights is None else [float(each) for each in weights]
 
         def start() -> Iterator[Any]:
-            draw, running = _chance(seed), [(iter(each), share) for each, share in zip(datasets, shares, strict=True)]
+            pairs = zip(datasets, shares, strict=True)
+            draw, running = _chance(seed), [(iter(each), share) for each, share in pairs if share > 0]
             while running:
                 place = draw.choices(range(len(running)), [share for _, share in running])[0]
                 try:
@@ -678,6 +679,12 @@ def assert_cardinality(expected_cardinality):
     return lambda dataset: Dataset(dataset._start, int(expected_cardinality))
 
 
-@named("data.experimental.bucket_by_sequence_length")
-def bucket_by_sequence_length(*args, **kwargs):
-    return lambda dataset: dataset.bucket_by_sequence_length(*args, **kwargs)
+def _applied(method: Callable) -> Callable:
+    """For `dataset.apply`: the method with these arguments."""
+    return lambda *args, **kwargs: lambda dataset: method(dataset, *args, **kwargs)
+
+
+for _path in ("bucket_by_sequence_length", "scan", "group_by_window", "unique", "take_while"):
+    NAMES[f"data.experimental.{_path}"] = _applied(getattr(Dataset, _path))
+NAMES["data.experimental.enumerate_dataset"] = _applied(Dataset.enumerate)
+NAMES["data.experimental.get_single_element"] = Dataset.get_single_element
