@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.fusion import grants
 from ..layers import Dropout, Softmax
 from ..layers.dropout import SpatialDropout
 from ..layers.merge import Merge
@@ -86,15 +85,10 @@ class PoolingFunction(_Hooked):
         return found.squeeze(2 + first) if beside else found
 
 
-@grants(says="elementwise")
-def _without_mask(self: Any, inputs: Any) -> Any:
-    return Softmax.call(self, inputs)
-
-
-def calls_of(dialect: Dialect, modern: type) -> dict[str, Any]:
-    """The `call` of a class that sees no masks in Keras 2."""
+def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
+    """What a class of the generation knows of its `call` otherwise: in Keras 2 a softmax sees no mask."""
     of_softmax = issubclass(modern, Softmax) and not dialect.table.shares_modern
-    return {"call": _without_mask} if of_softmax else {}
+    return {"_takes_mask": False} if of_softmax else {}
 
 
 _HOOKS: dict[type, tuple[type, ...]] = {

@@ -741,7 +741,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
-    members |= hooks.calls_of(dialect, modern)
+    members |= hooks.facts_of(dialect, modern)
     if hasattr(modern, "_least"):
         members["_least"] = 0  # nothing may be left
     if issubclass(modern, Lambda):
