@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ..core.fusion import grants
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
 from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Softmax
@@ -93,15 +92,10 @@ class PoolingFunction(_Hooked):
         return found.squeeze(2 + first) if beside else found
 
 
-@grants(says="elementwise")
-def _without_mask(self: Any, inputs: Any) -> Any:
-    return Softmax.call(self, inputs)
-
-
-def calls_of(dialect: Dialect, modern: type) -> dict[str, Any]:
-    """The `call` of a class that sees no masks in Keras 2."""
+def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
+    """What a class of the generation knows of its `call` otherwise: in Keras 2 a softmax sees no mask."""
     of_softmax = issubclass(modern, Softmax) and not dialect.table.shares_modern
-    return {"call": _without_mask} if of_softmax else {}
+    return {"_takes_mask": False} if of_softmax else {}
 
 
 class CarryAndOutput(_Hooked):

@@ -99,8 +99,8 @@ class InLayout:
 class OfEachGate(initializers.Identity):
     """The identity of each gate, side by side: what Keras 2's LSTM and GRU make of an `Identity`, whatever its gain."""
 
-    def __call__(self, shape: Sequence[int], dtype: object = None) -> Tensor:
-        return torch.eye(shape[0]).repeat(1, shape[1] // shape[0])
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
+        return initializers.Identity()((shape[0], shape[0]), dtype).repeat(1, shape[1] // shape[0])
 
     def __reduce__(self) -> Any:
         given: Any = type(self).__bases__[1]

@@ -763,7 +763,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
-    members |= hooks.calls_of(dialect, modern)
+    members |= hooks.facts_of(dialect, modern)
     members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)

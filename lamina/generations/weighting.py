@@ -178,6 +178,9 @@ def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class NamedLoss(_NamesOutputs, CompiledLoss):
     """The loss of functions of the time."""
 
+    by_words = False  # crossentropies find the scores behind what they are of, a softmax or a sigmoid
+    leaves_out_zeros = False
+
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
         measured = [part for part in self.parts if part is not None]
@@ -204,7 +207,10 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
 
     def _words_for(self, last: Any, y_pred: Tensor) -> Iterable[str]:
         """Whose crossentropies, "softmax" or "sigmoid", a function of users finds the scores with that this made."""
-        return LOG_SPACE.values()
+        if not self.by_words:
+            return LOG_SPACE.values()
+        written_out = self.leaves_out_zeros or (y_pred.ndim > 2 and LOG_SPACE[last] == "softmax")
+        return () if written_out else (LOG_SPACE[last],)
 
 
 def _of_users(loss: Any) -> bool:
@@ -469,11 +475,7 @@ class LossOfTheTime(NamedLoss):
     and more, which it wrote out, so that TensorFlow found no scores there.
     """
 
-    leaves_out_zeros = False
-
-    def _words_for(self, last: Any, y_pred: Tensor) -> Iterable[str]:
-        written_out = self.leaves_out_zeros or (y_pred.ndim > 2 and LOG_SPACE[last] == "softmax")
-        return () if written_out else (LOG_SPACE[last],)
+    by_words = True
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)

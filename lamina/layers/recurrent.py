@@ -92,9 +92,10 @@ _WEIGHTS = "kernel", "recurrent_kernel", "bias"
 def _first_bias(cell: Any) -> Any:
     """What makes the first values of a bias; with `unit_forget_bias` in parts, around ones for the forget gate. It
     holds no cell: one that is dropped while loading goes at once, with its weights."""
-    make, units = cell.bias_initializer, cell.units
+    make = cell.bias_initializer
 
     def first(shape: tuple[int, ...], **options: Any) -> Tensor:
+        units = shape[-1] // 4
         parts = make((units,), **options), torch.ones(units), make((2 * units,), **options)
         return torch.cat([torch.as_tensor(part).flatten() for part in parts])
 
