@@ -621,12 +621,15 @@ class _Machine:
                       for a, b in zip(yes_stack, no_stack, strict=True)]  # fmt: skip
             return [], (join, merged)
         if any(a is not b for a, b in zip(yes_stack, no_stack, strict=True)):
-            more_yes, yes_stack = self.run(join, yes_stack, stop)  # what follows stands behind both
-            more_no, no_stack = self.run(join, no_stack, stop)
-            if yes_stack is not None or no_stack is not None:
-                raise Unreadable("its conditions are entangled")
-            return [ast.If(test, [*yes, *more_yes], [*no, *more_no])], None
+            return self.apart(test, yes, no, join, (yes_stack, no_stack), stop), None
         return [ast.If(test, yes or [ast.Pass()], no)], (join, yes_stack)
+
+    def apart(self, test: Any, yes: Any, no: Any, join: int, stacks: tuple, stop: int | None) -> list[ast.stmt]:
+        """Statements of both ways, each with what follows where they meet."""
+        rests = [self.run(join, stack, stop) for stack in stacks]
+        if any(stack is not None for _, stack in rests):
+            raise Unreadable("its conditions are entangled")
+        return [ast.If(test, [*yes, *rests[0][0]], [*no, *rests[1][0]])]
 
     def constant(self, place: int) -> ast.Constant:
         found: Any = ast.Constant(self.code.consts[place])
@@ -706,7 +709,13 @@ class _Machine:
             stack.append(_node(ast.Slice(*(None if _is_none(part) else part for part in parts)), *parts))
         elif name in ("COMPARE_OP", "IS_OP", "CONTAINS_OP"):
             self.compare(name, arg, stack)
-        elif name in ("BUILD_TUPLE", "BUILD_LIST"):
+        else:
+            return self.collect(name, arg, stack)
+        return True
+
+    def collect(self, name: str, arg: int, stack: list[Any]) -> bool:
+        """What makes a tuple, a list or a dictionary of values. Whether it was one of these."""
+        if name in ("BUILD_TUPLE", "BUILD_LIST"):
             parts = _popped(stack, arg)
             stack.append(_node((ast.Tuple if name == "BUILD_TUPLE" else ast.List)(parts), *parts))
         elif name == "BUILD_CONST_KEY_MAP":
