@@ -390,3 +390,15 @@ def test_parts_of_attention_that_a_subclass_has_otherwise() -> None:
         torch.testing.assert_close(
             Applied()([x, x], use_causal_mask=causal), 2 * L.Attention()([x, x], use_causal_mask=causal)
         )
+
+
+@pytest.mark.parametrize("scores", [False, True])
+def test_the_attention_itself_takes_arrays_and_both_masks(scores: bool) -> None:
+    layer = L.MultiHeadAttention(2, 4)
+    layer.build((1, 5, 8), (1, 5, 8))
+    query, key, value = np.random.default_rng(0).normal(size=(3, 1, 5, 2, 4)).astype("float32")
+    mask = np.ones((1, 5, 5), bool)
+    mask[:, 3, 1] = False
+    both = layer._compute_attention(query, key, value, mask, False, scores, use_causal_mask=True)
+    one = layer._compute_attention(query, key, value, mask & np.tril(mask), False, scores)
+    torch.testing.assert_close(both[0], one[0])

@@ -213,6 +213,9 @@ class _Projected(_Attention):
         """
         if self.flash_attention and return_attention_scores:
             raise ValueError(f"{named(self)}: flash attention gives no weights; leave out `flash_attention`.")
+        if not isinstance(query, Tensor):  # arrays come from others' code alone
+            query, key, value = map(torch.as_tensor, (query, key, value))
+            attention_mask = None if attention_mask is None else torch.as_tensor(attention_mask)
         sizes, sources = query.shape, key.shape
         query, key, value = self._heads_first(query), self._heads_first(key), self._heads_first(value)
         rate = self.dropout if training else 0.0
