@@ -964,3 +964,18 @@ for name in ("a.keras", "a.h5", "a.weights.h5", "a.safetensors"):
 """
     command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", code, str(tmp_path)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_models_in_open_files(compiled: bool) -> None:
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    if compiled:
+        model.compile("adam", "mse")
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    held = io.BytesIO()
+    model.save(held)
+    loaded = keras.saving.load_model(io.BytesIO(held.getvalue()))
+    assert np.array_equal(loaded.predict(np.ones((1, 3)), verbose=0), model.predict(np.ones((1, 3)), verbose=0))
+    assert loaded.compiled is compiled
+    with pytest.raises(ValueError, match="damaged, or no model file"):
+        keras.saving.load_model(io.BytesIO(b"nothing at all"))

@@ -981,3 +981,17 @@ def test_vectors_of_lookups_are_floats_in_tf_keras(mode: str) -> None:
     assert lamina.layers.StringLookup(vocabulary=["a", "b"], output_mode=mode)(x).dtype is torch.int64
     inverse = lamina.layers.StringLookup(vocabulary=["a"], invert=True)
     assert str(inverse(lamina.Input((1,), dtype="int64")).dtype) == "string"
+
+
+@pytest.mark.parametrize("generation, version", [("keras1", "1."), ("keras2", "2."), ("tf_keras", "2."), ("keras3", "3.")])
+def test_code_is_told_the_version_of_the_keras_it_was_written_for(
+    installed: Callable[[str], None], generation: str, version: str
+) -> None:
+    before = lamina.__version__
+    installed(generation)
+    keras = importlib.import_module("keras")
+    assert keras.__version__.startswith(version)
+    if generation == "keras3":
+        assert keras.version() == keras.__version__
+    generations.uninstall()
+    assert lamina.__version__ == lamina.version() == before

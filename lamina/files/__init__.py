@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -52,12 +54,18 @@ def save_model(
 ) -> None:
     """Write a model to a `.keras` file, or to the older `.h5`; with `any_name` to that under every other name, too.
 
+    In place of a path a binary file that is open for writing, such as an `io.BytesIO`, takes a `.keras` archive.
     `include_optimizer` is for `.h5`. `save_format`, of Keras 2, says nothing here: the name's suffix decides. The file
     is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
     `overwrite=False` FileExistsError where the file exists and nobody is there to be asked.
     """
     from . import h5, keras3
 
+    if isinstance(filepath, io.IOBase):
+        with tempfile.TemporaryDirectory() as folder:
+            keras3.save(model, Path(folder) / IN_FOLDER)
+            filepath.write((Path(folder) / IN_FOLDER).read_bytes())
+        return
     path = _path(filepath, "save_model")
     older = path.suffix in _H5 or (any_name and path.suffix != ".keras")
     if (path.suffix != ".keras" and not older) or zipped is False:
@@ -82,6 +90,7 @@ def load_model(
 ) -> Any:
     """Read a model from a `.keras` or `.h5` file of any Keras, compiled as it was saved unless `compile=False`.
 
+    `filepath` may also be a binary file that is open for reading, such as an `io.BytesIO`.
     It computes as the Keras that wrote it, which the file tells. custom_objects: classes and functions of your own
     that it names. backend: "tensorflow" or "theano", where a file of Keras 1 does not say which one it ran on. Loading
     never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
@@ -89,6 +98,11 @@ def load_model(
     """
     from . import h5, keras3, kinds, saved_model
 
+    if isinstance(filepath, io.IOBase):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "model"
+            copy.write_bytes(filepath.read())
+            return load_model(copy, custom_objects, compile, safe_mode, backend=backend)
     path = _path(filepath, "load_model")
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise TypeError(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .. import _absent
+from ..files.keras3 import KERAS_VERSION
 from . import tensors
 from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
@@ -67,6 +68,8 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     sys.meta_path[:0] = [_Inside(_NAMES[generation], modules), _Aliases()]
     if generation == "keras3":
         sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there
+        _replaced.append((modules[""], "__version__", modules[""].__version__))
+        setattr(modules[""], "__version__", KERAS_VERSION)  # by which code tells the generations apart
     modules[""].__name__ = "keras"
     for path, module in modules.items():
         if isinstance(module, Namespace):
