@@ -21,7 +21,7 @@ from lamina.training import replay
 
 ROOT = Path(__file__).parents[1]
 L = keras.layers
-FRAMES, STEP, MODULES = 8, 20, 70
+FRAMES, STEP, MODULES = 8, 20, 71
 
 
 def allowed(example: Example) -> int:

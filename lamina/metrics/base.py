@@ -116,11 +116,18 @@ class Metric(Counts, Declared):
     @property
     def variables(self) -> list[Weight]:
         """The state of this metric: variables of its own and in its lists and dictionaries, and of metrics there."""
-        found = {id(variable): variable for variable in self._variables}
-        may = [each for each in vars(self).values() if isinstance(each, (Metric, Weight, list, tuple, dict))]
-        for held in pytree.tree_leaves(may):
-            if isinstance(held, (Metric, Weight)):
-                found |= {id(each): each for each in (held.variables if isinstance(held, Metric) else [held])}
+        own = self._variables
+        found = {id(variable): variable for variable in own}
+        may = [  # `isinstance` would ask torch's metaclass about each
+            each
+            for each in vars(self).values()
+            if issubclass(type(each), _MAY_HOLD) and each is not own and id(each) not in found
+        ]
+        for held in pytree.tree_leaves(may) if may else ():
+            if isinstance(held, Metric):
+                found |= {id(each): each for each in held.variables}
+            elif issubclass(type(held), Weight):
+                found[id(held)] = held
         return [*found.values()]
 
     def to(self, device: Any) -> Metric:
@@ -132,8 +139,10 @@ class Metric(Counts, Declared):
         return self
 
     def reset_state(self) -> None:
-        with torch.no_grad():
-            for variable in self.variables:
+        for variable in self.variables:
+            if variable.requires_grad:
+                variable.assign(torch.zeros_like(variable))
+            else:
                 variable.zero_()
 
     def reset_states(self) -> None:
@@ -168,6 +177,9 @@ class Metric(Counts, Declared):
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype, **super().get_config()}
+
+
+_MAY_HOLD = Metric, Weight, list, tuple, dict
 
 
 class DeclaredMetric(Metric):

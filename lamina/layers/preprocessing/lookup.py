@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core import arrays, config, dtypes, serialize
+from ...core import arrays, config, serialize
 from ...core.arrays import TEXTS
 from ...core.declare import Declared, Kind, Refused, arg, as_integer, boolean, integer, one_of, text
+from ...core.dtypes import torch_dtype
 from ...core.errors import named, short
 from ...core.scope import scope
 from ...core.weight import spend
@@ -320,7 +321,8 @@ class _Lookup(Textual, Adapting):
                 f"{named(self)} has no vocabulary yet: call `adapt(data)` or `set_vocabulary(terms)` first."
             )
         if self.output_mode != "tf_idf":
-            return encode(places, self.output_mode, self._depth, dtypes.torch_dtype(self._output_type()))
+            kind = torch_dtype(config.floatx()) if self.output_mode in self._of_floats else torch.int64
+            return encode(places, self.output_mode, self._depth, kind)
         if self._idf is None:
             raise ValueError(
                 f"{named(self)} has no `idf_weights` yet: call `adapt(data)` or `set_vocabulary` with them."
