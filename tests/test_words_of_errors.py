@@ -74,7 +74,8 @@ CALLS: dict[str, Callable[[], Any]] = {
         output_mode="count", output_sequence_length=2
     ),
     "strides > 1` is not compatible with `dilation_rate > 1": lambda: L.Conv1D(2, 2, strides=2, dilation_rate=2),
-    "Invalid permutation": lambda: L.Permute((0, 1)),
+    "length 2 or 3": lambda: L.Attention()([X[None]] * 4),
+    "Invalid permutation in `dims`": lambda: L.Permute((0, 1)),
     "`mask` passed to the `TimeDistributed` layer has a shape": lambda: L.TimeDistributed(L.Dense(2))(
         X[None], mask=np.ones((1, 5), bool)
     ),

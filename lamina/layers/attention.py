@@ -445,7 +445,8 @@ class Attention(_Attention, OfSeveral):
         shapes = _shapes(self, input_shape)
         if not 2 <= len(shapes) <= 3:
             raise ValueError(
-                f"{named(self)}: call it on [query, value] or [query, value, key]; got {len(shapes)} inputs."
+                f"{named(self)}: call it on a list of length 2 or 3, [query, value] or [query, value, key]; "
+                f"got {len(shapes)} inputs."
             )
         if any(len(shape) < 2 for shape in shapes):
             told = ", ".join(map(show_shape, shapes))

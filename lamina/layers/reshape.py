@@ -98,7 +98,7 @@ class Reshape(Layer):
 def _permutation(value: Any, owner: Any) -> tuple[int, ...]:
     dims = _shape(value, owner)
     if sorted(dims) != list(range(1, len(dims) + 1)):
-        raise Refused("Invalid permutation: in `dims` axes count from 1; the batch axis stays in front.")
+        raise Refused("Invalid permutation in `dims`: axes count from 1; the batch axis stays in front.")
     return dims
 
 

@@ -198,8 +198,8 @@ class FeatureSpace(Layer):
         unknown = [name for cross in self.crosses for name in cross.feature_names if name not in self.features]
         if unknown:
             raise ValueError(
-                f"{type(self).__name__}: `crosses` names {quoted(unknown)}, but the features are "
-                f"{quoted(self.features)}."
+                f"{type(self).__name__}: names of `crosses` should be present in `features`, {quoted(self.features)}; "
+                f"got {quoted(unknown)}."
             )
         self.preprocessors = {name: item.preprocessor for name, item in self.features.items()}
         self.crossers = {cross.name: HashedCrossing(cross.crossing_dim, name=cross.name) for cross in self.crosses}
