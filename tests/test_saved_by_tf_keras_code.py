@@ -35,7 +35,7 @@ def make(tf: Any) -> Any:
         def __init__(self, **kwargs: Any):
             super().__init__(**kwargs)
             self.inner, self.outer = keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)
-            self.factor = tf.Variable(2.0, trainable=False)
+            self.factor = tf.Variable(2.0)
 
         def call(self, x: Any) -> Any:
             return self.outer(self.inner(x)) * self.factor
@@ -93,12 +93,27 @@ def test_weights_wait_for_the_model(tf: Any, make: Any, tmp_path: Path, compiled
     np.testing.assert_array_equal(second.predict(X, verbose=0), first.predict(X, verbose=0))
 
 
+def test_the_optimizers_state_of_a_models_own_variables_is_kept(make: Any, tmp_path: Path) -> None:
+    first, second = make(), make()
+    for model in (first, second):
+        model.compile("adam", "mse")
+        model(X)
+    first.fit(X, Y, verbose=0)
+    first.save_weights(tmp_path / "cp.ckpt")
+    second.load_weights(tmp_path / "cp.ckpt")
+    for model in (first, second):
+        model.fit(X, Y, verbose=0)
+    np.testing.assert_allclose(second.predict(X, verbose=0), first.predict(X, verbose=0), 1e-6)
+    assert second.factor.numpy() == first.factor.numpy() != 2.0
+
+
 def test_variables_of_models_are_among_their_weights(make: Any, tmp_path: Path) -> None:
     first, second = make(), make()
     first(X), second(X)
     first.factor.assign(5.0)
     arrays = first.get_weights()
     assert [array.shape for array in arrays] == [(3, 4), (4,), (4, 1), (1,), ()] and arrays[-1] == 5.0
+    assert [tuple(weight.shape) for weight in first.weights] == [array.shape for array in arrays]
     second.set_weights(arrays)
     np.testing.assert_array_equal(second(X).numpy(), first(X).numpy())
     with pytest.raises(ValueError, match="expected 5 arrays; got 4"):

@@ -203,7 +203,8 @@ class _ModelWords(Adds):
     @property
     def trainable_weights(self) -> list[Any]:
         trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
-        return Told([weight for weight in super().trainable_weights if id(weight) in trained], self._train)
+        found = [weight for weight in super().trainable_weights if id(weight) in trained]
+        return Told(self._own_last(found), self._train)
 
     @trainable_weights.setter
     def trainable_weights(self, weights: Iterable[Tensor]) -> None:
@@ -490,6 +491,15 @@ class _ModelWords(Adds):
         own = self._own_in_order()
         for weight, array in zip(own, weights[len(weights) - len(own) :], strict=True):
             weight.assign(array)
+
+    @property
+    def weights(self) -> list[Any]:
+        return self._own_last(super().weights)
+
+    def _own_last(self, weights: list[Any]) -> list[Any]:
+        """Those of layers, then those of none."""
+        own = {id(weight) for weight in self._own_weights()}
+        return sorted(weights, key=lambda weight: id(weight) in own) if own else weights
 
     def _own_in_order(self) -> list[Any]:
         """Those of no layer, such as variables that are attributes, the trained ones first."""

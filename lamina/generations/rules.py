@@ -121,7 +121,7 @@ class ByUpdates(_Modern):
         return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
 
 
-class OptimizerOfUsers(ByUpdates, Optimizer, metaclass=CountsOthers):
+class OptimizerOfUsers(ByUpdates, Optimizer):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
 
