@@ -1097,3 +1097,13 @@ def test_the_learning_phase_counts_where_something_drops(name: str, rate: float,
     output = layer(given) if wrapped == "model" else layer(made)(given) if wrapped else made(given)
     wanted = rate > 0 and name != "Dense"
     assert (output._uses_learning_phase, models.Model(given, output).uses_learning_phase) == (wanted, wanted)
+
+
+@pytest.mark.parametrize("value", ["uniform", lambda shape, name=None: np.ones(shape)])
+def test_other_forget_biases_of_keras_1_are_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="`forget_bias_init` must be 'one' or 'zero'"):
+        keras1.layers.LSTM(2, forget_bias_init=value)
+    for word, number in (("one", 1), ("zero", 0)):
+        layer = keras1.layers.LSTM(2, forget_bias_init=word, consume_less="gpu", input_shape=(3, 4))
+        keras1.models.Sequential([layer])
+        assert layer.get_weights()[-1].tolist() == [0, 0, number, number, 0, 0, 0, 0]
