@@ -69,7 +69,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     if generation == "keras3":
         sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there
         _replaced.append((modules[""], "__version__", modules[""].__version__))
-        setattr(modules[""], "__version__", KERAS_VERSION)  # by which code tells the generations apart
+        modules[""].__version__ = KERAS_VERSION  # by which code tells the generations apart
     modules[""].__name__ = "keras"
     for path, module in modules.items():
         if isinstance(module, Namespace):
