@@ -40,5 +40,7 @@ def _told(path: str, name: str, near: Iterable[str] = ()) -> str:
 
     if path == "backend":
         if callable(getattr(importlib.import_module("lamina.ops"), name, None)):
-            return f"Use `lamina.ops.{name}`."
+            once = hasattr(importlib.import_module("lamina.keras2.backend"), name)
+            ran = ", or run code for Keras 2 with `lamina run --keras 2 script.py`" * once
+            return f"Use `lamina.ops.{name}`{ran}."
     return hint(path, name, near) or hint(f"{path}.{name}".lstrip("."))

@@ -983,7 +983,9 @@ def test_vectors_of_lookups_are_floats_in_tf_keras(mode: str) -> None:
     assert str(inverse(lamina.Input((1,), dtype="int64")).dtype) == "string"
 
 
-@pytest.mark.parametrize("generation, version", [("keras1", "1."), ("keras2", "2."), ("tf_keras", "2."), ("keras3", "3.")])
+@pytest.mark.parametrize(
+    "generation, version", [("keras1", "1."), ("keras2", "2."), ("tf_keras", "2."), ("keras3", "3.")]
+)
 def test_code_is_told_the_version_of_the_keras_it_was_written_for(
     installed: Callable[[str], None], generation: str, version: str
 ) -> None:

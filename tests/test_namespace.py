@@ -30,3 +30,10 @@ def test_what_type_checkers_are_told_is_what_there_is() -> None:
         home = importlib.import_module(f".{line.module}" if line.module else "lamina", "lamina")
         told |= {name.asname: getattr(home, name.name) for name in line.names}
     assert told == {name: getattr(lamina, name) for name in lamina.__all__ if name not in ("__version__", "version")}
+
+
+@pytest.mark.parametrize("name, once", [("clip", True), ("sum", True), ("einsum", False)])
+def test_functions_that_left_the_backend_say_how_code_for_keras_2_runs(name: str, once: bool) -> None:
+    with pytest.raises(AttributeError, match=f"lamina.ops.{name}") as told:
+        getattr(lamina.backend, name)
+    assert ("lamina run --keras 2" in str(told.value)) is once

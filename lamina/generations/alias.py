@@ -68,8 +68,9 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     sys.meta_path[:0] = [_Inside(_NAMES[generation], modules), _Aliases()]
     if generation == "keras3":
         sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there
-        _replaced.append((modules[""], "__version__", modules[""].__version__))
-        setattr(modules[""], "__version__", KERAS_VERSION)  # by which code tells the generations apart
+        own = vars(modules[""])
+        _replaced.append((modules[""], "__version__", own["__version__"]))
+        own["__version__"] = KERAS_VERSION  # by which code tells the generations apart
     modules[""].__name__ = "keras"
     for path, module in modules.items():
         if isinstance(module, Namespace):
