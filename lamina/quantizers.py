@@ -103,11 +103,11 @@ _axes = Kind(
 ).optional()
 
 
-def _two_bytes(value: Any, owner: Any) -> tuple[int, ...]:
-    low, high = pair = items(value, integer(-128), owner, least=2)
-    if not low < high <= 127:
+def _two_bytes(value: Any, owner: Any) -> tuple[int, int]:
+    low, high, *more = items(value, integer(-128), owner, least=2)
+    if more or not low < high <= 127:
         raise Refused
-    return pair
+    return low, high
 
 
 _range = Kind("two integers of 8 bits", _two_bytes, good=((-127, 127),), bad=(3, (-129, 127), (1,)))
@@ -210,7 +210,8 @@ def resolved(mode: Any, config: Any) -> Any:
         mode, config = config, None
     if config is None and mode in _MODES:
         return _MODES[mode]()
-    if getattr(config, "mode", None) not in _MODES or mode not in (None, config.mode):
+    own = getattr(config, "mode", None)
+    if own not in _MODES or mode not in (None, own):
         told = mode if config is None else config
         raise ValueError(
             f"`quantize` takes a `mode`, {', '.join(map(repr, _MODES))}, or a `config` such as "

@@ -80,11 +80,12 @@ class SeedGenerator:
     @property
     def state(self) -> SeedState:
         """A variable of two integers: the seed, and how often the stream was drawn from when this is asked for."""
-        if self._state is None:
-            self._state = SeedState(torch.zeros(2, dtype=torch.int64), path=self.name or "seed_generator")
-            self._state.stream = self
-        self._state.data.copy_(torch.tensor([self._seed, self._draws]))
-        return self._state
+        state = self._state
+        if state is None:
+            state = self._state = SeedState(torch.zeros(2, dtype=torch.int64), path=self.name or "seed_generator")
+            state.stream = self
+        state.data.copy_(torch.tensor([self._seed, self._draws]))
+        return state
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state, which is another one after each call; `ordered` or not."""

@@ -66,8 +66,9 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
 
 
 def _is_ours(frame: Any) -> bool:
-    outside = frame is None or frame.f_code.co_filename == "<plan>"
-    return outside or str(frame.f_globals.get("__name__")).startswith("lamina.")
+    if frame is None or frame.f_code.co_filename == "<plan>":
+        return True
+    return str(frame.f_globals.get("__name__")).startswith("lamina.")
 
 
 class Habits(_Modern):

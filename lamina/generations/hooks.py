@@ -171,7 +171,8 @@ class AttentionParts(_Modern):
         self._build_from_signature(query_shape, value_shape, key_shape)
 
     def _build_from_signature(self, query: object, value: object, key: object = None) -> None:
-        shapes = [tuple(getattr(each, "shape", each)) for each in (query, value, key) if each is not None]
+        given: list[Any] = [each for each in (query, value, key) if each is not None]
+        shapes = [tuple(getattr(each, "shape", each)) for each in given]
         super().build(*shapes)
         self._build_attention(len(shapes[0]))
 

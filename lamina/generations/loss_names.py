@@ -38,7 +38,7 @@ def readers(dialect: Dialect, home: str) -> dict[str, Callable[..., Any]]:
         name = identifier.get("class_name") if described else identifier
         if isinstance(name, str) and serialize.registered_object(name) is None:
             found = dialect.find(home, name) or dialect.find(home, modern._ALIASES.get(name, name))
-            if inspect.isclass(found):
+            if isinstance(found, type):
                 return found.from_config(identifier.get("config") or {}) if described else found()
             if found is not None and not described:
                 return found

@@ -209,7 +209,8 @@ class StepsOfTensorFlow(_Modern):
                 f"{type(self).__name__}: a loss that is computed already needs the `tape` that recorded it. Pass that, "
                 "or a function that computes the loss."
             )
-        weights = list(var_list() if callable(var_list) else var_list)
+        given: Any = var_list() if callable(var_list) else var_list
+        weights = list(given)
         return list(zip(tape.gradient(loss, weights, grad_loss), weights, strict=True))
 
     _compute_gradients = compute_gradients
@@ -273,7 +274,7 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
     jit_compile = True  # how it runs, not what it computes
 
     def __init__(self, name: str | None = None, **kwargs: Any):
-        vars(self)["_hyper"] = {}
+        self.__dict__["_hyper"] = {}
         rate, decay = kwargs.pop("lr", 0.001), kwargs.pop("decay", 0.0)
         for key in ("jit_compile", "is_legacy_optimizer"):
             kwargs.pop(key, None)

@@ -120,7 +120,8 @@ def Input(
     shape: sizes without the batch axis, None where they vary. Raises ValueError for sizes that are no integers.
     """
     if isinstance(tensor, SymbolicTensor) and tensor.node is not None:
-        _check_same(tensor, shape, batch_size, batch_shape, dtype)
+        said = {"shape": shape, "batch_shape": batch_shape, "batch_size": batch_size, "dtype": dtype}
+        _check_same(tensor, {**said, "sparse": sparse, "ragged": ragged})
         if name not in (None, tensor.name):
             raise ValueError(f"Input: the given tensor has a name already, {tensor.name!r}; leave `name` out.")
         return tensor

@@ -154,7 +154,8 @@ class Quantizable(Layer):
         path, device = next((each.path, each.device) for each in values.values())
         with device, put(scope, path=tuple(path.split("/")[:-1])):
             for name, value in values.items() if config.mode != "float8" else ():
-                self._parameters.pop(name, None), self._buffers.pop(name, None)
+                self._parameters.pop(name, None)
+                self._buffers.pop(name, None)
                 self._make_integers(name, value.detach())
             self._stand_quantized()
         self._finish_build()

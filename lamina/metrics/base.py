@@ -293,7 +293,7 @@ class FunctionMetric(MeanMetricWrapper):
     """
 
     __init__, get_config, _shown_args = DeclaredMetric.__init__, DeclaredMetric.get_config, DeclaredMetric._shown_args
-    from_config = classmethod(DeclaredMetric.from_config.__func__)
+    from_config = classmethod(DeclaredMetric.from_config.__func__)  # type: ignore[assignment]
 
     def __init_subclass__(cls, fn: Callable | None = None, direction: str | None = None, **kwargs: Any) -> None:
         if fn is not None:

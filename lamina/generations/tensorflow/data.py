@@ -299,8 +299,8 @@ class Dataset:
                     slots[place] = iter(function(each))
                 if all(slot is None for slot in slots):
                     return
-                if slots[place] is not None:
-                    block = list(itertools.islice(slots[place], block_length))
+                if (slot := slots[place]) is not None:
+                    block = list(itertools.islice(slot, block_length))
                     yield from block
                     if len(block) < block_length:  # the next one comes when it is this place's turn again
                         slots[place] = None
