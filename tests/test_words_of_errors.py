@@ -92,3 +92,6 @@ def test_messages_hold_the_words_that_programs_go_by(words: str) -> None:
 def test_an_input_layer_takes_what_its_tensor_is() -> None:
     layer = L.InputLayer((3,), batch_size=2, sparse=False, dtype="float32", input_tensor=TENSOR)
     assert layer.batch_shape == (2, 3)
+    assert keras.Input(tensor=layer.output, shape=(3,), batch_size=2, dtype="float32") is layer.output
+    with pytest.raises(ValueError, match="incompatible `shape`"):
+        keras.Input(shape=(4,), tensor=layer.output)
