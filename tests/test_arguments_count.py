@@ -171,14 +171,21 @@ UNREAD = {
     "generations.shim._no_losses:outputs": "called as a layer's own method",
     "kernels.convolution._picked:_": "as torch.conv2d takes them: one group, and nothing to dilate",
     "kernels.convolution._spread:_": "as torch.conv_transpose2d takes them",
+    "core.weight.Known.__array_function__:types": "NumPy's protocol",
+    "core.weights._Tracker.lock:msg": "users' own layers give it",
+    "generations.hooks.AttentionParts._build_attention:rank": "a hook: users' own methods look at it",
+    "generations.rules.StepsOfTensorFlow.*:name": "named nodes of a graph",
+    "generations.rules.StepsOfTensorFlow.apply_gradients:*": "of several replicas",
+    "generations.tensorflow.arrays.lstsq:fast": "chose between ways to one result",
+    "generations.tensorflow.state.*:options": "how TensorFlow wrote and read",
+    "generations.tensorflow.state.*:signatures": "of graphs; what is written is the model",
+    "generations.tensorflow.state.*:tags": "of graphs",
 }  # fmt: skip
 
 # Arguments that are kept for whoever asks and read nowhere.
 KEPT = {
     "training.step.Step.outputs_used": "it tells its passes, which read it",
     "preprocessing.image.ImageDataGenerator._validation_split": "read by its iterators",
-    "layers.input.InputLayer.sparse": "True is refused",
-    "layers.input.InputLayer.ragged": "True is refused",
     "layers.*.sparse": "True is refused",
     "generations.tensorflow.base.TensorSpec.name": "scripts read it",
     "generations.tensorflow.data.Elements.get_next": "scripts call it",
@@ -195,7 +202,6 @@ KEPT = {
     "core.weight.weight.adapts": "read by LoRA",
     "core.symbolic.SymbolicTensor.sparse": "for whoever asks; True is refused where inputs are made",
     "core.symbolic.SymbolicTensor.ragged": "for whoever asks; True is refused where inputs are made",
-    "layers.input.InputLayer.batch_shape": "read by models",
     "layers.input.InputLayer.optional": "read by models",
     "metrics.base.MeanMetricWrapper._direction": "read by callbacks",
     "training.data.Arrays.lacks_targets": "read by `fit`",

@@ -768,6 +768,8 @@ def test_argument_of_a_method_counts(argument: str) -> None:
 ELSEWHERE = {
     "*.safe_mode": "code from files never runs, whatever it says: test_habits.py",
     "Model.export.*": "test_export.py",
+    "Model.quantize.*": "test_quantized.py",
+    "Quantizable.quantize.*": "test_quantized.py",
     "Model.get_state_tree.value_format": "test_habits.py",
     "Weights.add_weight.aggregation": "of several replicas: unknown words are refused (below)",
     "Weights.add_weight.overwrite_with_gradient": "True is refused (below)",

@@ -73,7 +73,6 @@ CALLS: dict[str, Callable[[], Any]] = {
     "`output_sequence_length` must not be set if `output_mode`": lambda: L.TextVectorization(
         output_mode="count", output_sequence_length=2
     ),
-    "strides > 1` is not compatible with `dilation_rate > 1": lambda: L.Conv1D(2, 2, strides=2, dilation_rate=2),
     "length 2 or 3": lambda: L.Attention()([X[None]] * 4),
     "Invalid permutation in `dims`": lambda: L.Permute((0, 1)),
     "`mask` passed to the `TimeDistributed` layer has a shape": lambda: L.TimeDistributed(L.Dense(2))(

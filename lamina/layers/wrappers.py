@@ -44,6 +44,7 @@ class Pipeline(Holder):
 
     _autocast = False
     _creates_mask = False
+    supports_masking = True
 
     @classmethod
     def from_config(cls, config: Any) -> Any:

@@ -90,7 +90,7 @@ KINDS: dict[str, Callable[..., Strategy]] = {
     "False": _choice((False,)),
     "1, 2 or 3": _choice((1, 2, 3)),
     '"int64"': _choice(("int64",)),
-    "None: quantized layers are not available": _choice((None,)),
+    "None: GPTQ is not available": _choice((None,)),
     r'(one of (?:"[\w-]+"(?:, )?)+)': _words,
     r'(one of "[^)]*) or a function': _words,
     '"channels_last" or "channels_first" .*': _choice((None, "channels_last", "channels_first")),
@@ -144,6 +144,7 @@ KINDS: dict[str, Callable[..., Strategy]] = {
 OBJECTS = (
     "a layer", "a list of layers", "a cell or a list of cells", "a list of cells", "a function", "a mask or a function",
     "a tuple of sizes or a function", "a dictionary", "an array or a list of arrays", "an array or a list of numbers",
+    "a QuantizationConfig",
 )  # fmt: skip
 
 
