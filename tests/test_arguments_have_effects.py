@@ -110,6 +110,10 @@ LAYER_EXCUSED = {
     "IntegerLookup.vocabulary_dtype": "there is one",
     "IntegerLookup.vocabulary_size": "of a vocabulary that a file holds: test_text.py",
     "IntegerLookup.dtype": "Keras keeps it: indices are 64-bit integers, weights of terms of the default type",
+    **dict.fromkeys(
+        ("RandomShear.interpolation", "RandomShear.fill_mode", "RandomShear.fill_value", "RandomShear.data_format"),
+        "of what is sheared: test_what_is_sheared_is_filled",
+    ),
     "*.bounding_box_format": "of boxes, which tests/test_pictures.py gives",
     **dict.fromkeys(
         (

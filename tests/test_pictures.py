@@ -197,6 +197,20 @@ def test_what_is_not_moved_stays_to_the_last_bit(name: str) -> None:
     assert {True, False} == {torch.equal(one, before) for one, before in zip(y, torch.cat([x] * 4), strict=True)}
 
 
+def test_what_is_sheared_is_filled() -> None:
+    x = torch.rand(1, 9, 9, 1)
+    plain = {"interpolation": "bilinear", "fill_mode": "constant", "fill_value": 0.0}
+    others = [
+        {"interpolation": "nearest"},
+        {"fill_mode": "reflect"},
+        {"fill_value": 0.5},
+        {"data_format": "channels_first"},
+    ]
+    made = [L.RandomShear((0.3, 0.3), 0.2, seed=1, **{**plain, **other})(x, training=True) for other in ({}, *others)]
+    assert not any(torch.equal(made[0], other) for other in made[1:])
+    assert made[0].min() == 0 and made[2].min() > 0 and made[3].min() > 0
+
+
 def test_half_of_the_pictures_are_flipped() -> None:
     assert abs(drawn(L.RandomFlip(seed=1)).float().mean() - 0.5) < 0.03
 
