@@ -81,7 +81,8 @@ def test_a_low_rank_beside_integers_is_saved_merged(tmp_path: Path) -> None:
     layer = next(layer for layer in model.layers if isinstance(layer, layers.EinsumDense))
     layer.enable_lora(2)
     plain = quantized.answers(model, "int8")
-    layer.lora_kernel_b.assign(np.full(layer.lora_kernel_b.shape, 0.5))
+    layer.lora_kernel_a.assign(np.linspace(-0.5, 0.5, layer.lora_kernel_a.numel()).reshape(layer.lora_kernel_a.shape))
+    layer.lora_kernel_b.assign(np.full(layer.lora_kernel_b.shape, 2.0))
     changed = quantized.answers(model, "int8")
     assert np.abs(changed - plain).max() > 0.1
     model.save(tmp_path / "m.keras")
