@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="lamina-tests-")  # a user's keras.json must not decide a test
 
@@ -52,3 +55,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     as_at_the_start()
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(scope="module")
+def tf() -> Iterator[Any]:
+    """The stand-in for TensorFlow, with `tf.keras`."""
+    from lamina import generations
+
+    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
+        pytest.skip("a Keras or TensorFlow is installed here")
+    generations.install("tf_keras")
+    try:
+        yield sys.modules["tensorflow"]
+    finally:
+        generations.uninstall()

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lamina import generations
-
 X, Y = (np.random.RandomState(seed).randn(8, width).astype("float32") for seed, width in ((1, 3), (2, 1)))
-
-
-@pytest.fixture(scope="module")
-def tf() -> Iterator[Any]:
-    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
-        pytest.skip("a Keras or TensorFlow is installed here")
-    generations.install("tf_keras")
-    try:
-        yield sys.modules["tensorflow"]
-    finally:
-        generations.uninstall()
 
 
 @pytest.fixture

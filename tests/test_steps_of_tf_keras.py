@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-
-from lamina import generations
-
-
-@pytest.fixture(scope="module")
-def tf() -> Iterator[Any]:
-    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
-        pytest.skip("a Keras or TensorFlow is installed here")
-    generations.install("tf_keras")
-    try:
-        yield sys.modules["tensorflow"]
-    finally:
-        generations.uninstall()
 
 
 def _drawn(seed: int, *shape: int) -> np.ndarray:

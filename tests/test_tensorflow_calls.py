@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import lzma
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from lamina import generations
-
 CALLS = json.loads(lzma.decompress((Path(__file__).parent / "golden" / "tensorflow_calls.json.xz").read_bytes()))
-
-
-@pytest.fixture(scope="module")
-def tf() -> Iterator[Any]:
-    if generations.alias.installed_keras() is not None or generations.alias.importlib.util.find_spec("tensorflow"):
-        pytest.skip("a Keras or TensorFlow is installed here")
-    generations.install("tf_keras")
-    try:
-        yield sys.modules["tensorflow"]
-    finally:
-        generations.uninstall()
 
 
 def run(program: str) -> Any:

@@ -339,12 +339,14 @@ def quantize_inside(model: Any, config: Any, filters: Any, type_check: bool) -> 
     if filters is not None and not callable(filters):
         wanted = re.compile("|".join(f"(?:{each})" for each in ([filters] if isinstance(filters, str) else filters)))
         filters = lambda layer: wanted.search(layer.name)  # noqa: E731
-    left = {}
+    left: dict[str, None] = {}  # names, each once
     for layer in model._flat_layers():
         if not any(layer._sublayers()) and layer.weights and (filters is None or filters(layer)):
             try:
+                if not hasattr(layer, "quantize"):
+                    raise NotImplementedError
                 layer.quantize(config=config, type_check=type_check)
-            except (NotImplementedError, AttributeError):
-                left[type(layer).__name__] = layer
+            except NotImplementedError:
+                left[type(layer).__name__] = None
     if left:
         warn(f"{named(model)}: quantize leaves layers of {', '.join(left)} as they are.")
