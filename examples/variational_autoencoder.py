@@ -94,7 +94,7 @@ def main() -> list[float]:
     side = pictures.shape[1]
     vae = VAE(get_encoder(side), get_decoder(side))
     vae.compile(optimizer=keras.optimizers.Adam())
-    history = vae.fit(pictures, epochs=10, batch_size=32, verbose=2)
+    history = vae.fit(pictures, epochs=15, batch_size=32, verbose=2)
 
     grid = np.stack(np.meshgrid(*[np.linspace(-1.5, 1.5, 5)] * 2), -1).reshape(-1, LATENT).astype("float32")
     drawn = vae.decoder.predict(grid, verbose=0)

@@ -1173,3 +1173,57 @@ def test_a_summary_is_told_line_by_line(space):
     model.summary(print_fn=lines.append)
     assert len(lines) > 10 and lines[: len(lines) // 2] == lines[len(lines) // 2 :]
     assert not any("\n" in line for line in lines)
+
+
+def built_config(layer, shape):
+    layer.build(shape)
+    return layer.get_config()
+
+
+def test_configs_hold_what_the_original_tells_when() -> None:
+    """As Keras 1.2.2 and tf_keras 2.21: before a layer is built, after it, and where an argument was given."""
+    batch_norm = tf_keras.layers.BatchNormalization
+    assert batch_norm().get_config()["axis"] == -1
+    for layer, shape, axes in (
+        (batch_norm(), (None, 4, 4, 3), [3]),
+        (batch_norm(axis=1), (None, 4, 4, 3), [1]),
+        (batch_norm(axis=[1, -1]), (None, 4, 4, 3), [1, 3]),
+    ):
+        config = built_config(layer, shape)
+        assert config["axis"] == axes and not [key for key in config if "renorm" in key]
+    renormed = built_config(batch_norm(renorm=True), (None, 3))
+    assert {"renorm", "renorm_clipping", "renorm_momentum"} <= renormed.keys()
+
+    lstm = keras1.layers.LSTM(3, stateful=True, input_dim=4, input_length=3)
+    told = {key: value for key, value in lstm.get_config().items() if key.startswith("input_") and key != "input_dtype"}
+    assert told == {"input_dim": 4, "input_length": 3}
+    lstm = keras1.layers.LSTM(3, stateful=True, batch_input_shape=(2, 3, 4))
+    keras1.models.Sequential([lstm])
+    assert lstm.get_config()["batch_input_shape"] == (2, 3, 4)
+    assert not {"input_dim", "input_length"} & lstm.get_config().keys()
+
+    rnn = tf_keras.layers.RNN(tf_keras.layers.LSTMCell(3), return_sequences=True)
+    assert not {"zero_output_for_mask", "num_constants"} & rnn.get_config().keys()
+    rnn = tf_keras.layers.RNN(tf_keras.layers.LSTMCell(3), return_sequences=True, zero_output_for_mask=True)
+    assert rnn.get_config()["zero_output_for_mask"] is True
+
+    legacy = tf_keras.optimizers.legacy
+    rest = {"name": "SGD", "learning_rate": pytest.approx(0.01), "momentum": 0.0, "nesterov": False}
+    assert legacy.SGD().get_config() == {**rest, "decay": 0.0}
+    assert legacy.SGD(decay=0.5, clipnorm=1.0).get_config() == {**rest, "decay": 0.5, "clipnorm": 1.0}
+    assert not {"decay", "lr"} & tf_keras.optimizers.SGD().get_config().keys()
+    for cls in (tf_keras.layers.TextVectorization, tf_keras.layers.StringLookup):
+        assert cls(vocabulary=["a"]).get_config()["dtype"] == ("string" if "Text" in cls.__name__ else "int64")
+
+
+def test_functions_in_configs_are_told_with_their_kind() -> None:
+    for space, more in ((keras1, {}), (keras2, {}), (tf_keras, {"module": None, "output_shape_module": None})):
+        layer = space.layers.Lambda(lambda x, a=2: x * a, output_shape=(3,), arguments={"a": 3})
+        config = {key: value for key, value in layer.get_config().items() if key not in ("name", "trainable", "dtype")}
+        code, defaults, closure = config.pop("function")
+        assert isinstance(code, str) and tuple(defaults) == (2,) and closure is None
+        raw = {"function_type": "lambda", "output_shape": (3,), "output_shape_type": "raw", "arguments": {"a": 3}}
+        assert config == {**raw, **more}
+        config = space.layers.Lambda(built_config).get_config()
+        assert (config["function"], config["function_type"]) == ("built_config", "function")
+        assert config["output_shape"] is None and config["output_shape_type"] == "raw"

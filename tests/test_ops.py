@@ -506,7 +506,7 @@ def test_lanczos_keeps_a_plain_picture():
     [
         ("split(A, 2, 1)", "axis 1 of size 3 does not divide into 2"),
         ("squeeze(A, 1)", "has size 3; expected 1"),
-        ("flip(A, 5)", "Axis 5 is not there"),
+        ("flip(A, 5)", "there is no axis 5"),
         ("where(A > 0, A)", "both `x1` and `x2`"),
         ("pad(A, 1, 'mirrored')", "unknown mode 'mirrored'"),
         ("pad(A, ((1, 1), (2, 2)))", "a pair for each of the 3 axes"),
@@ -578,7 +578,7 @@ def test_what_torch_refuses_is_said_with_the_name_of_the_op(name):
             assert isinstance(error, NotImplementedError), f"{type(error).__name__}: {error}"
         except ValueError as error:
             if type(error.__cause__) in (RuntimeError, IndexError):
-                assert " cannot take inputs of shape (" in str(error)
+                assert " cannot take inputs of shape (" in str(error) or "there is no axis" in str(error)
         except TypeError:
             pass
 
@@ -777,3 +777,48 @@ def test_unsigned_integers_are_held_in_wider_ones(dtype, wider):
         assert lamina.backend.standardize_dtype(found.dtype) == wider and found.tolist() == [1, 65535]
     assert ops.add(array, 1).tolist() == [2, 65536] and ops.max(array) == 65535 and ops.negative(array)[1] == -65535
     assert lamina.backend.standardize_dtype(ops.zeros(2, dtype).dtype) == wider
+
+
+def calls_along(axis: object) -> list[tuple[str, str, dict]]:
+    """(name, argument, all arguments) of each function that takes axes."""
+    special = {"xs": [A, A], "arrays": [A, A], "k": 1, "num_classes": 2, "shift": 1, "repeats": 1, "ord": 2}
+    special |= {"indices_or_sections": 1, "indices": np.array([0]), "source": 0, "destination": 0}
+    found = []
+    for name, function in sorted(vars(ops).items()):
+        parameters = inspect.signature(function).parameters if inspect.isfunction(function) else {}
+        for word in parameters.keys() & {"axis", "axes"}:
+            needed = [each.name for each in parameters.values() if each.default is each.empty and each.kind == 1]
+            given = {**dict.fromkeys(needed, A), **{key: special[key] for key in needed if key in special}}
+            if name == "multi_hot":
+                given["num_classes"] = 2
+            found.append((name, word, given | {word: axis}))
+    return found
+
+
+def test_axes_that_are_none_are_told_with_the_function() -> None:
+    assert len(calls_along(0)) > 70
+    for axis in ("a", 1.5):
+        for name, word, given in calls_along(axis):
+            with pytest.raises(ValueError, match=rf"^{name}: `{word}` must be made of integers; got {axis!r}\."):
+                getattr(ops, name)(**given)
+    inside = {
+        "nancumprod": "cumprod",
+        "nancumsum": "cumsum",
+        "nansum": "sum",
+        "geomspace": "linspace",
+        "logspace": "linspace",
+    }
+    for name, word, given in calls_along(7):
+        with pytest.raises(ValueError, match=rf"^{inside.get(name, name)}\b") as told:
+            getattr(ops, name)(**given)
+        assert "7" in str(told.value), (name, word)
+
+
+def test_one_axis_too_many_is_told_of_symbols_as_of_tensors() -> None:
+    for x in (A, lamina.Input((3, 4), batch_size=2)):
+        with pytest.raises(
+            ValueError, match=r"logsumexp: there is no axis 3 \(`axis`\): the input has shape \(2, 3, 4\)"
+        ):
+            ops.logsumexp(x, axis=3)
+        with pytest.raises(ValueError, match=r"argpartition: there is no axis 3 .* axes -3 to 2"):
+            ops.argpartition(x, 1, axis=3)

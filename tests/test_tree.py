@@ -31,6 +31,8 @@ def test_as_recorded(code: str, answer: str) -> None:
         with pytest.raises({"ValueError": ValueError, "TypeError": TypeError}[answer[1:]]):
             eval(code, NAMES)
     else:
+        if answer.startswith("OrderedDict"):
+            answer = repr(eval(answer, NAMES))  # Python 3.12 spells it otherwise
         assert repr(eval(code, NAMES)) == answer
 
 

@@ -1,6 +1,6 @@
 """Mutation testing: changes one thing in a module's functions at a time, and tells which changes no test notices.
 
-    python tools/mutate.py lamina/kernels/window.py [--sample N] [--only WORD] [--every N] tests/test_kernels_window.py
+    python tools/mutate.py lamina/kernels/window.py [--sample N] [--only WORD] [--every N] [--jobs N] tests/...
 
 Runs those functions of the test files that take no fixtures and have one of the words in their names, as they stand.
 A process is forked for each mutant. The functions it runs get the changed code in place, so that whoever holds them
@@ -24,6 +24,8 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 Test = Callable[[], Any]
@@ -132,7 +134,8 @@ def _exchange(old: Any, new: Any, seen: set[int]) -> None:
             _exchange(mine, item, seen)
 
 
-def survives(module: types.ModuleType, tree: ast.Module, tests: list[Test], seconds: int) -> bool:
+def begun(module: types.ModuleType, tree: ast.Module, tests: list[Test], seconds: int) -> int:
+    """The process that runs the tests with the changed module: it ends with 0 where all pass."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -150,7 +153,34 @@ def survives(module: types.ModuleType, tree: ast.Module, tests: list[Test], seco
             code = 0
         finally:
             os._exit(code)
-    return os.waitpid(child, 0)[1] == 0
+    return child
+
+
+def _row(value: Any, count: int) -> Any:
+    if isinstance(value, type(pytest.param())):
+        return value.values
+    return value if count > 1 else (value,)
+
+
+def passing(tests: list[Test]) -> bytes:
+    """1 for each test that passes alone and without a change, else 0: some need what pytest sets up."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        out = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        for test in tests:
+            try:
+                test()
+                os.write(writing, b"\1")
+            except BaseException:
+                os.write(writing, b"\0")
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        found = told.read()
+    os.wait()
+    return found
 
 
 def tests_of(name: str, words: list[str]) -> Iterator[Test]:
@@ -163,7 +193,7 @@ def tests_of(name: str, words: list[str]) -> Iterator[Test]:
         given: list[dict[str, Any]] = [{}]
         for names, values in marks:
             keys = [key.strip() for key in names.split(",")] if isinstance(names, str) else names
-            rows = [getattr(value, "values", value if len(keys) > 1 else (value,)) for value in values]
+            rows = [_row(value, len(keys)) for value in values]
             given = [{**one, **dict(zip(keys, row, strict=True))} for one in given for row in rows]
         if set(inspect.signature(function).parameters) <= given[0].keys():
             yield from (functools.partial(function, **one) for one in given)
@@ -175,6 +205,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="try so many, drawn at random")
     parser.add_argument("--seconds", type=int, default=60, help="of the processor's time for the tests of one mutant")
     parser.add_argument("--only", action="append", default=[], help="a word in the names of tests")
+    parser.add_argument("--jobs", type=int, default=1, help="mutants tried at the same time")
     parser.add_argument("--every", type=int, default=1, help="run each so-manieth test alone")
     parser.add_argument("tests", nargs="+")
     asked = parser.parse_args()
@@ -185,16 +216,30 @@ def main() -> None:
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     source = path.read_text()
     tests = [test for name in asked.tests for test in tests_of(name, asked.only)][:: asked.every]
-    if not tests or not survives(module, ast.parse(source), tests, 10 * asked.seconds):
+    tests = [test for test, passes in zip(tests, passing(tests), strict=True) if passes]
+    if not tests:
         sys.exit("There are no such tests, or they fail without a change.")
     total = sum(1 for _ in mutants(source))
     chosen = set(random.Random(0).sample(range(total), min(asked.sample or total, total)))
-    lines, left = source.splitlines(), 0
-    for index, (line, change, tree) in enumerate(mutants(source)):
-        if index in chosen and survives(module, tree, tests, asked.seconds):
-            left += 1
+    lines, survivors = source.splitlines(), 0
+    running: dict[int, tuple[int, str]] = {}
+
+    def ended() -> int:
+        """Wait for one process; 1 if its mutant survived, which is told."""
+        child, status = os.wait()
+        line, change = running.pop(child)
+        if not status:
             print(f"{asked.file}:{line}: {change}    in: {lines[line - 1].strip()}", flush=True)
-    print(f"{len(chosen)} of {total} mutants tried by {len(tests)} tests, {left} survived.")
+        return not status
+
+    for index, (line, change, tree) in enumerate(mutants(source)):
+        if index in chosen:
+            running[begun(module, tree, tests, asked.seconds)] = line, change
+        while len(running) >= asked.jobs:
+            survivors += ended()
+    while running:
+        survivors += ended()
+    print(f"{len(chosen)} of {total} mutants tried by {len(tests)} tests, {survivors} survived.")
 
 
 if __name__ == "__main__":

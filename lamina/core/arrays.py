@@ -289,7 +289,8 @@ def reversing_item(x: Tensor, key: Any) -> Tensor:
         if each is Ellipsis:
             axis += x.ndim - sum(takes)
         elif isinstance(each, slice) and (each.step or 1) < 0:
-            size, positions = x.shape[axis], range(*each.indices(x.shape[axis]))
+            size = x.shape[axis]
+            positions = range(size)[each]
             keys[place] = slice(size - 1 - positions[0], size - positions[-1], -each.step) if positions else slice(0, 0)
             flipped.append(axis)
         axis += count

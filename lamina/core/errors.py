@@ -22,6 +22,10 @@ class Unwritable(TypeError):
     """An object of which no config can tell."""
 
 
+class NoSuchAxis(ValueError):
+    """An axis that a tensor does not have."""
+
+
 class NotInitialized(RuntimeError, AttributeError):
     """A layer whose `__init__` did not call that of its base: Keras raises RuntimeError, attributes AttributeError."""
 

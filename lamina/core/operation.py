@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from . import symbolic
+from .errors import BadConfig, NoSuchAxis, short, show_shape
 from .layer import Layer, unique_name
 from .symbolic import SymbolicTensor
 
@@ -136,12 +137,40 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
                     return record(call, args, kwargs)
         try:
             return function(*args, **kwargs)
-        except (RuntimeError, IndexError) as error:
-            if type(error) not in (RuntimeError, IndexError):  # such as what a device without memory raises
+        except Exception as error:
+            told = _at_fault(function, args, kwargs, error)
+            if told is None and type(error) in (RuntimeError, IndexError):  # a device without memory raises another
+                told = symbolic.cannot_take(function.__name__, (args, kwargs), error)
+            if told is None:
                 raise
-            raise symbolic.cannot_take(function.__name__, (args, kwargs), error) from error
+            raise told from error
 
     return call
+
+
+def _at_fault(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> ValueError | None:
+    """What is to be said of an axis that made a call fail; None where it was something else."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+    except TypeError:
+        return None
+    for word in given.keys() & {"axis", "axes"}:
+        axes = [] if given[word] is None else pytree.tree_leaves(given[word])
+        if strange := [axis for axis in axes if not hasattr(axis, "__index__")]:
+            return BadConfig(f"{function.__name__}: `{word}` must be made of integers; got {short(strange[0])}.")
+        if word == "axes" and isinstance(error, TypeError) and isinstance(given[word], int):
+            return BadConfig(f"{function.__name__}: `axes` must be several integers; got {given[word]}.")
+        if isinstance(error, NoSuchAxis) or (type(error) is IndexError and "Dimension out of range" not in str(error)):
+            shape = next(
+                (tuple(leaf.shape) for leaf in pytree.tree_leaves((args, kwargs)) if hasattr(leaf, "shape")), ()
+            )
+            if missing := [axis for axis in axes if not -len(shape) <= axis < len(shape)]:
+                there = f"{-len(shape)} to {len(shape) - 1}" if shape else "none"
+                return NoSuchAxis(
+                    f"{function.__name__}: there is no axis {missing[0]} (`{word}`): the input has shape "
+                    f"{show_shape(shape)}, axes {there}."
+                )
+    return None
 
 
 def _holds_symbolic(value: Any) -> bool:

@@ -822,7 +822,8 @@ def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
     """A sparse tensor of the labels within these lengths."""
     places = (torch.arange(labels.shape[1]) < label_lengths.reshape(-1, 1)).nonzero()
     values = labels[tuple(places.t())]
-    return torch.sparse_coo_tensor(places.t(), values, labels.shape, check_invariants=True).coalesce()
+    with torch.sparse.check_sparse_tensor_invariants():  # before torch 2.12 a word for it alone left a warning
+        return torch.sparse_coo_tensor(places.t(), values, labels.shape, is_coalesced=True)
 
 
 # Loops ----------------------------------------------------------------------------------------------------------------

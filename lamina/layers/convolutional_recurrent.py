@@ -80,13 +80,13 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
 
     def sweep(self, x: Tensor, states: list[Tensor] | None, how: How) -> recurrence.Result:
         x, (kernel, recurrent_kernel, bias) = self._fitted(x, held(self, *_WEIGHTS))
-        axis, (inputs, state) = self.axis, self.plan_for(x)
+        axis, ((plan, by_gate), (state_plan, state_by_gate)) = self.axis, self.plan_for(x)
         drop, drop_state = self.gate_masks(x) if how[-1] and self._drops else (None, None)
-        z = kernels.project(x, kernel, bias, inputs[drop is not None], axis, drop)
+        z = kernels.project(x, kernel, bias, plan if drop is None else by_gate, axis, drop)
         step = partial(
             kernels.conv_lstm_step,
             recurrent_kernel=recurrent_kernel,
-            plan=state[drop_state is not None],
+            plan=state_plan if drop_state is None else state_by_gate,
             axis=axis,
             activation=of_tensors(self.activation),
             recurrent_activation=of_tensors(self.recurrent_activation),

@@ -18,6 +18,7 @@ from .base import Axis, as_index, axes_of, channels_last, is_trial, needs_values
 from .base import tensor as _tensor
 
 _AXES = 64  # torch computes with no more
+_GROUP = re.compile(r"\(([^()]*)\)|([^\s()]+)|([()])")
 
 # Shapes ----------------------------------------------------------------------------------------------------------
 
@@ -137,8 +138,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
 
 def _groups(side: str) -> list[list[str]]:
     """The names of each group. A bracket without a partner gives one name twice, which no pattern may."""
-    found = re.findall(r"\(([^()]*)\)|([^\s()]+)|([()])", side)
-    return [[bracket] * 2 if bracket else (many or one).split() for many, one, bracket in found]
+    return [[bracket] * 2 if bracket else (many or one).split() for many, one, bracket in _GROUP.findall(side)]
 
 
 @op

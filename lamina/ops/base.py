@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core import config, dtypes
 from ..core.arrays import is_array, numbers, shared, widened
-from ..core.errors import short
+from ..core.errors import NoSuchAxis, short
 from ..core.operation import record as record
 from ..core.operation import recorded
 from ..core.symbolic import SymbolicTensor
@@ -255,7 +255,7 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     given = (axis,) if isinstance(axis, int) else tuple(axis)
     for place in given:
         if not -ndim <= place < ndim:
-            raise ValueError(f"Axis {place} is not there: the tensor has {ndim} axes, {-ndim} to {ndim - 1}.")
+            raise NoSuchAxis(f"Axis {place} is not there: the tensor has {ndim} axes, {-ndim} to {ndim - 1}.")
     return tuple(place % ndim for place in given)
 
 

@@ -13,6 +13,7 @@ from ..core import dtypes
 from ..core.symbolic import SymbolicTensor
 from .base import (
     as_index,
+    axes_of,
     dtype_or_floatx,
     floating,
     floatx,
@@ -359,7 +360,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """A vector along a new axis for each class: 1 at its place; all 0 for a class that is not there."""
     _refuse_sparse("one_hot", sparse)
     x = as_index(x)
-    axis = axis % (x.ndim + 1)
+    (axis,) = axes_of(axis, x.ndim + 1)
     classes = torch.arange(num_classes, device=x.device).reshape(-1, *(1,) * (x.ndim - axis))
     return (x.unsqueeze(axis) == classes).to(dtype_or_floatx(dtype))
 

@@ -288,6 +288,11 @@ def write_optimizer(config: Arguments, shape: tuple | None) -> Arguments:
     return {key: value for key, value in config.items() if key != "lr" and (key != "decay" or value)}
 
 
+def write_decaying(config: Arguments, shape: tuple | None) -> Arguments:
+    """The optimizers of TensorFlow 2.0 to 2.10 tell their decay, and of limits those that were given."""
+    return {key: value for key, value in config.items() if key != "lr" and (not key.count("clip") or value is not None)}
+
+
 def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
     """Zeros for masked steps and a number of constants stand in the config where there are any."""
     return {
@@ -301,8 +306,8 @@ def write_robust(config: Arguments, shape: tuple | None) -> Arguments:
 
 
 def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
-    """Stateful layers of Keras 1 have a batch's shape instead of `input_dim` and `input_length`."""
-    dropped = ("input_dim", "input_length") if config["stateful"] else ()
+    """Stateful layers of Keras 1, once built, have a batch's shape instead of `input_dim` and `input_length`."""
+    dropped = ("input_dim", "input_length") if config["stateful"] and shape else ()
     return {key: value for key, value in config.items() if key not in dropped}
 
 
@@ -323,6 +328,7 @@ WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "lambda_with_modules": write_lambda_with_modules,
     "axes": write_axes,
     "optimizer": write_optimizer,
+    "decaying": write_decaying,
     "recurrent": write_recurrent,
     "robust": write_robust,
     "stateful": write_stateful,
