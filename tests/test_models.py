@@ -646,3 +646,47 @@ def test_registered_functions_come_back_by_their_bare_name_as_keras_3_6_wrote_it
 
     with pytest.raises(TypeError, match="Unknown class or function 'squared_by_name'"):
         keras.saving.deserialize_keras_object(bare)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["array", "tensor"])
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda x, of: keras.layers.Add()([x, of(np.ones((1, 4, 6)))]),
+        lambda x, of: keras.layers.Concatenate(-1)([of(np.ones((1, 4, 6), "float32")), x]),
+        lambda x, of: keras.layers.Dot(2)([x, of(np.ones((1, 4, 6), "float32"))]),
+        lambda x, of: keras.layers.Attention()([x, of(np.ones((1, 4, 6), "float32"))]),
+        lambda x, of: keras.layers.Attention()([x, x], mask=[of(np.array([[True, True, False, True]]))] * 2),
+        lambda x, of: keras.layers.MultiHeadAttention(2, 3, seed=1)(x, x, attention_mask=of(np.tri(4, dtype=bool))),
+        lambda x, of: keras.layers.Softmax()(x, mask=of(np.tri(4, 6, dtype=bool))),
+        lambda x, of: keras.layers.GlobalAveragePooling1D()(x, mask=of(np.array([[True, False, True, True]]))),
+        lambda x, of: keras.layers.LSTM(3, seed=2)(x, mask=of(np.array([[True, False, True, True]]))),
+        lambda x, of: keras.layers.LSTM(3, seed=2)(x, initial_state=[of(np.ones((1, 3), "float32"))] * 2),
+        lambda x, of: keras.layers.Lambda(lambda both: both[0] * both[1])([x, of(np.ones((1, 4, 6), "float32"))]),
+    ],
+)
+def test_constants_beside_symbols_are_those_of_a_call_on_values(apply, kind):
+    values = torch.rand(1, 4, 6)
+    symbol = keras.Input((4, 6))
+    keras.utils.set_random_seed(3)
+    expected = apply(values, kind)
+    keras.utils.set_random_seed(3)
+    model = keras.Model(symbol, apply(symbol, kind))
+    model.set_weights([np.full(weight.shape, 0.1, "float32") for weight in model.weights])
+    found = model(values)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    if not model.weights:
+        torch.testing.assert_close(found, expected)
+    np.testing.assert_allclose(model.predict(values.numpy(), verbose=0), found.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_constant_mask_goes_on_to_what_comes_behind():
+    mask = np.array([[True, True, False, False]])
+    symbol = keras.Input((4, 6))
+    first = keras.layers.LSTM(3, return_sequences=True)
+    behind = keras.layers.GlobalAveragePooling1D()
+    model = keras.Model(symbol, [behind(first(symbol, mask=mask)), first.output])
+    values = torch.rand(1, 4, 6)
+    mean, steps = model(values)
+    torch.testing.assert_close(mean, steps[:, :2].mean(1))
+    assert steps._keras_mask.tolist() == mask.tolist()

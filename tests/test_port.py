@@ -210,6 +210,29 @@ def test_attention_and_its_masks() -> None:
     assert {"query", "key", "value", "output_proj"} <= dict(module.multi_head_attention.named_children()).keys()
 
 
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda x, c: layers.Add()([x, c]),
+        lambda x, c: layers.Subtract()([c, x]),
+        lambda x, c: layers.Attention()([x, c]),
+        lambda x, c: layers.AdditiveAttention()([x, c]),
+        lambda x, c: layers.MultiHeadAttention(2, 3)(x, c),
+        lambda x, c: layers.MultiHeadAttention(2, 3)(x, x, attention_mask=np.tri(4, dtype=bool)),
+        lambda x, c: layers.GroupQueryAttention(3, 4, 2)(x, x, attention_mask=np.tri(4, dtype=bool)),
+        lambda x, c: layers.Softmax()(x, mask=c > 0.5),
+        lambda x, c: layers.GlobalAveragePooling1D()(x, mask=np.array([[True, False, True, True]])),
+    ],
+)
+def test_constants_are_written_into_the_module(apply: Any) -> None:
+    x = keras.Input((4, 6))
+    model = keras.Model(x, apply(x, torch.rand(1, 4, 6)))
+    module = port.to_torch(model)
+    batch = torch.rand(1, 4, 6)
+    torch.testing.assert_close(module(batch), model(batch))
+    assert len(module.state_dict()) == len(model.weights) + 1
+
+
 def test_several_inputs_and_outputs_keep_their_structure() -> None:
     a, b = keras.Input((4, 4, 3), name="picture"), keras.Input((2,), name="facts")
     x = layers.GlobalMaxPooling2D()(layers.Conv2D(2, 3)(a))
@@ -1134,3 +1157,53 @@ def test_onnx(tmp_path: Any) -> None:
             x = np.random.default_rng(0).random((count, 9, 8, 3), dtype="float32")
             (found,) = session.run(None, {session.get_inputs()[0].name: x})
             np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-5)
+
+
+class _Applies(nn.Module):
+    def __init__(self, apply: Any, **parts: nn.Module):
+        super().__init__()
+        self.apply_to = apply
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.apply_to(self, x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "apply"),
+    [
+        ((6,), lambda m, x: m.linear(x).view_as(x)),
+        ((6,), lambda m, x: x.unflatten(1, (2, -1)).sum(1)),
+        ((6,), lambda m, x: x.unflatten(-1, (-1, 3)).flatten(1)),
+        ((6,), lambda m, x: m.linear(x).view(x.size(0), x.size(1) // 3, 3).squeeze(1)),
+        ((6,), lambda m, x: x.unsqueeze(1).squeeze(dim=1) if x.dim() == 2 else x * 2),
+        ((3, 7, 7), lambda m, x: m.conv(x).mean(3).mean(2).reshape_as(x[:, :, 0, 0])),
+        ((3, 7, 7), lambda m, x: m.conv(x).unflatten(1, (1, 3)).sum(2)),
+        ((3, 7, 7), lambda m, x: (y := m.conv(x)).view(y.size(0), y.size(1), -1).mean(2)),
+        ((3, 7, 7), lambda m, x: nn.functional.adaptive_avg_pool2d(m.conv(x), 1).squeeze(3).squeeze(2)),
+    ],
+)
+def test_shapes_of_torch_are_followed(shape: tuple[int, ...], apply: Any) -> None:
+    module = _Applies(apply, linear=nn.Linear(6, 6), conv=nn.Conv2d(3, 3, 3)).eval()
+    model = port.from_torch(module, shape)
+    x = torch.rand(2, *shape)
+    found = model(x.movedim(1, -1) if len(shape) == 3 and model.input_shape[-1] == 3 else x)
+    expected = module(x)
+    expected = expected.movedim(1, -1) if expected.ndim == 4 and found.shape != expected.shape else expected
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("boolean", [True, False])
+def test_masks_of_attention_are_kept(boolean: bool) -> None:
+    hidden = torch.ones(4, 4).triu(1).bool()
+    mask = hidden if boolean else torch.zeros(4, 4).masked_fill(hidden, float("-inf"))
+    attention = nn.MultiheadAttention(6, 2, batch_first=True)
+    module = _Applies(lambda m, x: m.attention(x, x, x, attn_mask=mask, need_weights=False)[0], attention=attention)
+    x = torch.rand(2, 4, 6)
+    torch.testing.assert_close(port.from_torch(module.eval(), (4, 6))(x), module(x), rtol=1e-4, atol=1e-5)
+    biased = _Applies(
+        lambda m, x: m.attention(x, x, x, attn_mask=mask * 1.0 - 0.5, need_weights=False)[0], attention=attention
+    )
+    with pytest.raises(ValueError, match="its mask has numbers other than 0 and -inf"):
+        port.from_torch(biased.eval(), (4, 6))

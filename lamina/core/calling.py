@@ -222,7 +222,9 @@ class Calling(Weights):
             with building(self):  # another thread's first call may be building it
                 if not self._ready:
                     self._build_for(args, kwargs)
-        return (args, kwargs, True) if recorded else (*self._convert(args, kwargs), False)
+        if recorded and not kwargs and len(args) == 1 and type(args[0]) is symbolic.SymbolicTensor:
+            return args, kwargs, True
+        return (*self._convert(args, kwargs), recorded)
 
     def _make_weights_for(self, *args: Any) -> None:
         """What a first call on these arguments does before it runs."""
@@ -366,9 +368,8 @@ class Calling(Weights):
         def convert(leaf):
             nonlocal device
             if not isinstance(leaf, Tensor):
-                if not (arrays.is_array(leaf) or isinstance(leaf, np.generic)):
-                    return leaf
-                if self._takes_untouched(leaf):
+                array = arrays.is_array(leaf) or isinstance(leaf, np.generic)
+                if not array or isinstance(leaf, symbolic.SymbolicTensor) or self._takes_untouched(leaf):
                     return leaf
                 if device is None:
                     device = device_of(self)

@@ -57,7 +57,7 @@ class Graph:
         for key, mask in self.masks.items():
             count, before = len(self.nodes), set(done)
             try:
-                self._collect([] if mask is None else [mask], given, done, {}, name)
+                self._collect([mask] if isinstance(mask, SymbolicTensor) else [], given, done, {}, name)
             except ValueError:  # a mask from before the inputs, in a model that starts inside another graph
                 self.masks[key] = None
                 del self.nodes[count:]
@@ -296,7 +296,7 @@ class Plan:
         for output in pytree.tree_leaves(graph.outputs):
             mask = graph.masks.get(id(output))
             if mask is not None:
-                yield f"{self._variable(output)}._keras_mask = {self._variable(mask)}"
+                yield f"{self._variable(output)}._keras_mask = {self._render(mask)}"
 
     def _assigned(self, outputs: Any, result: str) -> str:
         names = [self._variable(tensor) for tensor in pytree.tree_leaves(outputs)]

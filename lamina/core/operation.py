@@ -39,6 +39,9 @@ class Operation(Layer):
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    def _convert(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        return args, dict(kwargs)  # the function takes arrays as it likes
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """Functions drop masks, as in Keras 3."""
 

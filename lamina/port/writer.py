@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import keyword
 import operator
@@ -199,7 +200,7 @@ class Writer(Arranging):
         write = form_of(layer)
         if write is not None:
             try:
-                return write(self, layer, *args, **kwargs)
+                return self._formed(write, layer, args, kwargs)
             except _Otherwise:
                 pass
         if not layer._ours and (any(True for _ in layer.children()) or any(True for _ in layer.parameters())):
@@ -210,6 +211,22 @@ class Writer(Arranging):
             except Exception:  # it looks at values: those it has while torch traces it will do
                 pass
         return self.traced(layer, args, kwargs)
+
+    def _formed(self, write: Form, layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+        """What a form writes; tensors that the layer is called on are constants. Raises _Otherwise."""
+        try:
+            inspect.signature(write).bind(self, layer, *args, **kwargs)
+        except TypeError:
+            raise _Otherwise from None
+        tensors = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        parts = {id(tensor): f"constant_{place}" for place, tensor in enumerate(tensors)}
+
+        def value(leaf: Any) -> Any:
+            if not isinstance(leaf, Tensor):
+                return leaf
+            return Value(self.constant(layer, leaf, parts[id(leaf)]), tuple(leaf.shape), leaf.dtype)
+
+        return write(self, layer, *pytree.tree_map(value, args), **pytree.tree_map(value, dict(kwargs)))
 
     def _check(self, layer: Any) -> None:
         refused = next((REFUSED[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in REFUSED), None)
