@@ -690,3 +690,19 @@ def test_a_constant_mask_goes_on_to_what_comes_behind():
     mean, steps = model(values)
     torch.testing.assert_close(mean, steps[:, :2].mean(1))
     assert steps._keras_mask.tolist() == mask.tolist()
+
+
+def test_constants_are_where_the_inputs_are():
+    """A device without values stands for any other."""
+    symbol = keras.Input((4, 6))
+    masked = keras.layers.Softmax()(symbol, mask=np.tri(4, 6, dtype=bool))
+    steps = keras.layers.LSTM(2, return_sequences=True)(symbol, mask=torch.ones(1, 4, dtype=torch.bool))
+    sums = keras.layers.Add()([symbol * torch.ones(4, 1), np.ones((1, 4, 6))])
+    model = keras.Model(symbol, [masked, steps, sums])
+    here = model(torch.rand(1, 4, 6))
+    model.to("meta")
+    found = model(torch.empty(1, 4, 6, device="meta"))
+    assert [each.device.type for each in found] == ["meta"] * 3
+    assert [each.shape for each in found] == [each.shape for each in here]
+    compiled = torch.compile(keras.Model(symbol, sums), backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(torch.ones(1, 4, 6)), torch.full((1, 4, 6), 2.0))

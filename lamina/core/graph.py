@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from . import care, masking
@@ -208,6 +209,21 @@ def _producer(tensor: SymbolicTensor, name: str) -> Node:
     return tensor.node
 
 
+class Constant:
+    """A tensor in a model, on the device of whatever it meets."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+        self._elsewhere: dict[torch.device, Tensor] = {}
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.tensor.device == x.device:
+            return self.tensor
+        if x.device not in self._elsewhere:
+            self._elsewhere[x.device] = self.tensor.to(x.device)
+        return self._elsewhere[x.device]
+
+
 class Plan:
     """A graph as one Python function; calling it runs the layers one after another.
 
@@ -264,6 +280,7 @@ class Plan:
             given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
             tells = given and next(layer.children(), None) is not None  # an explicit flag is one for what is inside
             bare = not (layer._care & care.IN_PLAN or tells)
+            self._near = node.inputs[0]
             arguments = [self._render(value, layer, bare) for value in node.args]
             for key, value in node.kwargs.items():
                 text = self._render(value, layer, bare)
@@ -296,6 +313,7 @@ class Plan:
         for output in pytree.tree_leaves(graph.outputs):
             mask = graph.masks.get(id(output))
             if mask is not None:
+                self._near = output
                 yield f"{self._variable(output)}._keras_mask = {self._render(mask)}"
 
     def _assigned(self, outputs: Any, result: str) -> str:
@@ -341,6 +359,8 @@ class Plan:
         items, spec = pytree.tree_flatten(value)
         if any(isinstance(item, SymbolicTensor) for item in items):  # in a named tuple, an ordered dictionary, ...
             return f"unflatten({render(items)}, {self._give(spec)})"
+        if type(value) is Tensor and not value.requires_grad:
+            return f"{self._give(Constant(value))}({self._variable(self._near)})"
         return self._give(value)
 
 
