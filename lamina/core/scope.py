@@ -69,6 +69,19 @@ def put(holder: Any, **values: Any) -> Iterator[None]:
         vars(holder).update(outer)
 
 
+@contextmanager
+def in_mode(module: Any, training: bool) -> Iterator[None]:
+    """Inside, a module and all inside it have this flag, by itself; afterwards those they had."""
+    flags = [(each, each.training) for each in module.modules()]
+    try:
+        for each, _ in flags:
+            each.training = training
+        yield
+    finally:
+        for each, flag in flags:
+            each.training = flag
+
+
 def told(training: bool) -> AbstractContextManager[None]:
     """Inside, this thread's calls are in training or not, whatever flags layers have."""
     return put(scope, training=training)
