@@ -17,12 +17,13 @@ from .pictures import (
     Filling,
     Pictures,
     Random,
-    ValueRange,
     extent,
     extent_as_given,
+    fill_mode,
     interpolation,
     operations,
     span,
+    value_range,
 )
 
 # Sizes -----------------------------------------------------------------------------------------------------------
@@ -287,13 +288,18 @@ class RandomPerspective(_Warped):
         )
 
 
-class RandomElasticTransform(ValueRange, Filling, Random):
+class RandomElasticTransform(Random):
     """In training, some of the pictures distorted like a sheet of rubber (Simard et al., 2003)."""
 
     bounds = (0, 1)
     factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
     scale: Any = arg(extent, default=1.0, doc="How strong it is.")
-    _order = ("factor", "scale", "interpolation", "fill_mode", "fill_value", "value_range", "seed", "data_format")
+    interpolation: str = arg(interpolation, default="bilinear")
+    fill_mode: str = arg(fill_mode, default="reflect", doc="What is outside of the picture.")
+    fill_value: float = arg(number(), default=0.0, doc="The value outside, for constant.")
+    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
+    seed: Any = arg(seed, default=None)
+    data_format: str = arg(data_format, default=None)
 
     def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
         height, width = x.shape[2:]
