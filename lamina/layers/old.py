@@ -59,17 +59,19 @@ _dims = Kind(
 )
 
 
-class MaxoutDense(KernelBias, Layer):
+class _Maps(Declared):
+    units: int = arg(integer(1), doc="Size of the output.")
+    features: int = arg(integer(1), default=4, doc="How many maps.")
+
+
+class MaxoutDense(KernelBias, _Maps, Layer):
     """The largest of `features` affine maps, value by value (Goodfellow et al., 2013).
 
     Input (batch, n), output (batch, units); kernel (features, n, units), bias (features, units).
     """
 
-    units: int = arg(integer(1), doc="Size of the output.")
-    features: int = arg(integer(1), default=4, doc="How many maps.")
     use_bias: bool = arg(boolean, default=True)
-    bias_initializer = fixed("zeros")
-    _order = ("units", "features")
+    bias_initializer: Any = fixed("zeros")
 
     kernel = weight("features", "inputs", "units")
     bias = weight("features", "units", when="use_bias")
@@ -86,16 +88,19 @@ class MaxoutDense(KernelBias, Layer):
         return (input_shape[0], self.units)
 
 
-class Highway(KernelBias, Layer):
+class _Changing(Declared):
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    activation: Any = arg(activation, default=None)
+
+
+class Highway(KernelBias, _Changing, Layer):
     """`t * activation(x @ kernel + bias) + (1 - t) * x` with the gate `t = sigmoid(x @ carry + carry_bias)`.
 
     Srivastava et al., 2015. Input and output (batch, n).
     """
 
-    activation: Any = arg(activation, default=None)
     use_bias: bool = arg(boolean, default=True)
-    bias_initializer = fixed("zeros")
-    _order = ("kernel_initializer", "activation")
+    bias_initializer: Any = fixed("zeros")
 
     kernel = weight("size", "size")
     carry = weight("size", "size", initializer=lambda layer: layer.kernel_initializer)
