@@ -266,7 +266,7 @@ def as_found(model: Any, train: bool) -> Iterator[None]:
         kept = [(tensor, tensor.detach().clone()) for tensor in written]
     devices = [device_of(model)] if device_of(model).type == "cuda" else []
     try:
-        with in_mode(model, train), torch.random.fork_rng(devices):
+        with in_mode(model.modules(), train), torch.random.fork_rng(devices):
             yield
     finally:
         with torch.no_grad():

@@ -54,7 +54,7 @@ def largest_difference(first: Any, second: Any) -> tuple[float, float]:
 @contextlib.contextmanager
 def evaluating(module: nn.Module, training: Any = False) -> Iterator[None]:
     """Inside, a module infers, without gradients."""
-    with in_mode(module, training), torch.no_grad():
+    with in_mode(module.modules(), training), torch.no_grad():
         yield
 
 

@@ -122,7 +122,7 @@ class Samples:
         given = self.build(list(self.inputs if inputs is None else inputs))
         if isinstance(self.model, Layer):
             return self.model(given, training=False)
-        with in_mode(self.model, False):
+        with in_mode(self.model.modules(), False):
             return self.model(*given) if isinstance(given, list) else self.model(given)
 
 
