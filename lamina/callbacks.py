@@ -620,7 +620,7 @@ class EarlyStopping(_Monitor):
             self.model.stop_training = True
 
     def _remember(self, epoch: int) -> None:
-        self.best_weights, self.best_epoch = _copy_state(self.model), epoch
+        self.best_weights, self.best_epoch = [tensor.detach().clone() for tensor in _tensors(self.model)], epoch
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.stopped_epoch > 0 and self.verbose:
@@ -635,10 +635,6 @@ class EarlyStopping(_Monitor):
 
 def _tensors(module: torch.nn.Module) -> list[Tensor]:
     return [*module.parameters(), *module.buffers()]
-
-
-def _copy_state(module: torch.nn.Module) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in _tensors(module)]
 
 
 class ReduceLROnPlateau(_Monitor):
@@ -780,11 +776,7 @@ class SwapEMAWeights(Callback, Declared):
     def on_test_end(self, logs: Any = None) -> None:
         self._swap(False)
 
-    def on_predict_begin(self, logs: Any = None) -> None:
-        self._swap(True)
-
-    def on_predict_end(self, logs: Any = None) -> None:
-        self._swap(False)
+    on_predict_begin, on_predict_end = on_test_begin, on_test_end
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

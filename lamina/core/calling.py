@@ -6,7 +6,7 @@ import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from .children import Children
 from .declare import quoted, short
 from .errors import answered, named
 from .fusion import granted
-from .scope import building, scope
+from .scope import building, in_mode, scope
 from .spec import InputSpec, unfit
 from .trail import FAULTS, Advice, Onlooker, Trail, advice_of, tell
 from .weights import Weights
@@ -539,23 +539,13 @@ def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[
     if not followers:
         return nullcontext()
     if torch.compiler.is_compiling():  # by one thread alone; it can trace no lock
-        return _flags_put(followers, training)
+        return in_mode(followers, training)
     return training_flags(layer, followers, training, functools.partial(_put, followers))
 
 
 def _put(modules: list[nn.Module], training: bool) -> None:
     for module in modules:
         module.training = training
-
-
-@contextmanager
-def _flags_put(modules: list[nn.Module], training: bool) -> Iterator[None]:
-    changed = [module for module in modules if module.training != training]
-    _put(changed, training)
-    try:
-        yield
-    finally:
-        _put(changed, not training)
 
 
 def _check_mask(layer: Any, inputs: Any, mask: Any, axes: Iterable[int]) -> None:

@@ -41,6 +41,7 @@ def may_hold_modules(value: Any) -> bool:
 
 
 def inside(children: nn.Module) -> Iterator[Any]:
+    """The modules directly inside this one, through lists and dicts."""
     for child in children._modules.values():
         if isinstance(child, Children):
             yield from inside(child)

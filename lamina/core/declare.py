@@ -123,8 +123,9 @@ class _Fixed:
         self.value = value
 
 
-def fixed(value: T) -> T:
-    """An attribute in place of an argument of a base, which the class no longer takes."""
+def fixed(value: T, *, init: Literal[False] = False) -> T:
+    """An attribute in place of an argument of a base, which the class no longer takes. Type checkers know of it where
+    the attribute is annotated."""
     held: Any = _Fixed(value)
     return held
 
@@ -139,7 +140,7 @@ class _Later:
         return self.find(owner)
 
 
-@dataclass_transform(field_specifiers=(arg, kept))
+@dataclass_transform(field_specifiers=(arg, kept, fixed))
 class Declared:
     """Base of everything with declared arguments. Fields come in the order of declaration, bases first."""
 

@@ -22,7 +22,7 @@ from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, Counts, may_count, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import BadConfig, NotInitialized, named, pass_on
-from .scope import building
+from .scope import building, put
 from .scope import clear_session as clear_session
 from .scope import scope as scope
 from .scope import snake_case as snake_case
@@ -37,13 +37,9 @@ devices.take_own()  # before a layer is made
 @contextmanager
 def building_inside(layer: Layer) -> Iterator[None]:
     """Inside, weights are made that belong to the layer: their paths begin with its name."""
-    path = scope.path
-    scope.path = (*path, layer.name)
-    try:
-        with unset_fake_temporarily(), torch.inference_mode(False):  # weights made there could never be trained
+    with put(scope, path=(*scope.path, layer.name)), unset_fake_temporarily():
+        with torch.inference_mode(False):  # weights made in it could never be trained
             yield
-    finally:
-        scope.path = path
 
 
 def _guarded_build(build: Callable) -> Callable:

@@ -6,7 +6,7 @@ import gc
 import itertools
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -67,6 +67,19 @@ def put(holder: Any, **values: Any) -> Iterator[None]:
         yield
     finally:
         vars(holder).update(outer)
+
+
+@contextmanager
+def in_mode(modules: Iterable[Any], training: bool) -> Iterator[None]:
+    """Inside, these modules have this flag, each by itself; afterwards those they had."""
+    flags = [(each, each.training) for each in modules]
+    try:
+        for each, _ in flags:
+            each.training = training
+        yield
+    finally:
+        for each, flag in flags:
+            each.training = flag
 
 
 def told(training: bool) -> AbstractContextManager[None]:

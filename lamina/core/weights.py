@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -260,13 +260,7 @@ class Weights(nn.Module):
         both = (*self._parameters.values(), *self._buffers.values())
         return [weight for weight in both if isinstance(weight, nn.Parameter)]
 
-    def _sublayers(self) -> Iterator[Any]:
-        """The modules directly inside this one, through lists and dicts."""
-        for child in self._modules.values():
-            if isinstance(child, Children):
-                yield from inside(child)
-            elif child is not None:
-                yield child
+    _sublayers = inside
 
     @property
     def _inner_layers(self) -> list[Any]:

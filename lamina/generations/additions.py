@@ -6,8 +6,8 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from ..core.errors import named
 from ..core.graph import Graph, Node, Plan
 from ..core.layer import Layer, scope, unique_name
 from ..core.operation import Operation
+from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
 from ..initializers import Initializer
 from ..layers import Input
@@ -313,15 +314,9 @@ class AddsBeside(Adds):
     def layers(self) -> list[Layer]:
         return [*super().layers, *self._beside]
 
-    @contextmanager
-    def _with_all(self) -> Iterator[None]:
+    def _with_all(self) -> AbstractContextManager[None]:
         """Inside, the graph is the whole one."""
-        state, graph = self.__dict__, self._graph
-        state["_graph"] = self._whole_graph or graph
-        try:
-            yield
-        finally:
-            state["_graph"] = graph
+        return put(self, _graph=self._whole_graph or self._graph)
 
     def _make_plan(self) -> Any:
         if self._added or self._held:

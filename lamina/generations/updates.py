@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ..core.layer import scope
+from ..core.scope import put
 from ..core.weight import Weight
 
 
@@ -63,14 +64,9 @@ _OPERATORS = ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv"
 OF_VARIABLES = {f"__{name}__": _remembering(f"__{name}__") for name in _OPERATORS}
 
 
-@contextmanager
-def at_work() -> Iterator[None]:
+def at_work() -> AbstractContextManager[None]:
     """Inside, steps are taken: expressions have their values for this one."""
-    outer, _collecting.at_work = _collecting.at_work, True
-    try:
-        yield
-    finally:
-        _collecting.at_work = outer
+    return put(_collecting, at_work=True)
 
 
 class Update(tuple):
@@ -100,16 +96,10 @@ def outside() -> bool:
     return not (scope.depth or scope.trying or _collecting.made is not None or _collecting.at_work)
 
 
-@contextmanager
-def rule_of(made: list[Any], gradients: Mapping[int, Any]) -> Iterator[None]:
+def rule_of(made: list[Any], gradients: Mapping[int, Any]) -> AbstractContextManager[None]:
     """Inside runs, for one step more, a rule written for a static graph: updates are handed on, and the variables it
     makes are those it made in the first step."""
-    outer = _collecting.made, _collecting.place, _collecting.gradients
-    _collecting.made, _collecting.place, _collecting.gradients = made, 0, gradients
-    try:
-        yield
-    finally:
-        _collecting.made, _collecting.place, _collecting.gradients = outer
+    return put(_collecting, made=made, place=0, gradients=gradients)
 
 
 def step_gradients() -> Mapping[int, Any] | None:

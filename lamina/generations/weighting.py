@@ -18,6 +18,7 @@ from ..activations import LOG_SPACE
 from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
+from ..core.scope import put
 from ..training.data import PyDataset, class_weights
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match, paths_of
 from . import losses as losses_of
@@ -353,7 +354,7 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
         each = [(metric, None) for metric in part.metrics] + [(metric, sample_weight) for metric in part.weighted]
         for metric, weight in each:
             own = _as_of_the_time(metric, found[1])
-            with _replaced(metric, own):
+            with put(metric, **own):
                 weight = _of_those_counted(metric, y, y_pred, weight)
                 metric.update_state(y, found[0] if own else y_pred, sample_weight=weight)
 
@@ -375,20 +376,6 @@ def _of_those_counted(metric: Any, y: Tensor, y_pred: Tensor, weight: Any) -> An
         return weight
     counted = ((y.squeeze(-1) if y.ndim == y_pred.ndim else y) != ignored).to(y_pred.dtype)
     return counted if weight is None else counted * weight.reshape(weight.shape + (1,) * (counted.ndim - weight.ndim))
-
-
-@contextmanager
-def _replaced(item: Any, values: dict[str, Any]) -> Iterator[None]:
-    """Inside, it has other attributes."""
-    own = vars(item)
-    kept = {name: own[name] for name in values if name in own}
-    own.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del own[name]
-        own.update(kept)
 
 
 _ACCURACIES = {

@@ -69,7 +69,7 @@ class SpatialDropout(Dropout, Spatial):
     """Drops whole channels in training (Tompson et al., 2014)."""
 
     rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
-    noise_shape = fixed(None)
+    noise_shape: Any = fixed(None)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
         """The shape of the mask: one place for all."""

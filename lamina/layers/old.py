@@ -15,9 +15,8 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from ..activations import activation, check_keeps_shape
-from ..constraints import constraint
 from ..core import functions, serialize
-from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, integer, number, one_of
+from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, fixed, integer, number, one_of
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
@@ -27,8 +26,8 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import noise, pooling, resize
 from ..kernels.convolution import plan_transposed
-from ..regularizers import regularizer
 from .activation import LeakyReLU, PReLU, Softmax, _Elementwise
+from .arguments import KernelBias
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
 from .convolutional_recurrent import ConvLSTM2D, ConvLSTM2DCell
@@ -60,22 +59,19 @@ _dims = Kind(
 )
 
 
-class MaxoutDense(Layer):
+class _Maps(Declared):
+    units: int = arg(integer(1), doc="Size of the output.")
+    features: int = arg(integer(1), default=4, doc="How many maps.")
+
+
+class MaxoutDense(KernelBias, _Maps, Layer):
     """The largest of `features` affine maps, value by value (Goodfellow et al., 2013).
 
     Input (batch, n), output (batch, units); kernel (features, n, units), bias (features, units).
     """
 
-    units: int = arg(integer(1), doc="Size of the output.")
-    features: int = arg(integer(1), default=4, doc="How many maps.")
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-    activity_regularizer: Any = arg(regularizer, default=None)
-    kernel_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
     use_bias: bool = arg(boolean, default=True)
-    bias_initializer = "zeros"
+    bias_initializer: Any = fixed("zeros")
 
     kernel = weight("features", "inputs", "units")
     bias = weight("features", "units", when="use_bias")
@@ -92,21 +88,19 @@ class MaxoutDense(Layer):
         return (input_shape[0], self.units)
 
 
-class Highway(Layer):
+class _Changing(Declared):
+    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
+    activation: Any = arg(activation, default=None)
+
+
+class Highway(KernelBias, _Changing, Layer):
     """`t * activation(x @ kernel + bias) + (1 - t) * x` with the gate `t = sigmoid(x @ carry + carry_bias)`.
 
     Srivastava et al., 2015. Input and output (batch, n).
     """
 
-    kernel_initializer: Any = arg(initializer, default="glorot_uniform")
-    activation: Any = arg(activation, default=None)
-    kernel_regularizer: Any = arg(regularizer, default=None)
-    bias_regularizer: Any = arg(regularizer, default=None)
-    activity_regularizer: Any = arg(regularizer, default=None)
-    kernel_constraint: Any = arg(constraint, default=None)
-    bias_constraint: Any = arg(constraint, default=None)
     use_bias: bool = arg(boolean, default=True)
-    bias_initializer = "zeros"
+    bias_initializer: Any = fixed("zeros")
 
     kernel = weight("size", "size")
     carry = weight("size", "size", initializer=lambda layer: layer.kernel_initializer)

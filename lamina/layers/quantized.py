@@ -169,13 +169,10 @@ class Quantizable(Layer):
             raise ValueError(
                 f"{named(self)} is quantized; its weights are no longer there for `dtype_policy` {policy.name!r}."
             )
+        elif mode == "int4":
+            self.quantize(mode, config=Int4QuantizationConfig(block_size=getattr(policy, "block_size", None)))
         else:
-            self.quantize(
-                mode,
-                config=None
-                if mode != "int4"
-                else Int4QuantizationConfig(block_size=getattr(policy, "block_size", None)),
-            )
+            self.quantize(mode)
 
     def _stored_weights(self) -> list[Weight]:
         return [getattr(self, name) for name in self._packed] if self._packed else super()._stored_weights()

@@ -95,7 +95,7 @@ class FBetaScore(DeclaredMetric):
 class F1Score(FBetaScore):
     """2 precision recall / (precision + recall), for (batch, classes) targets of 0 and 1."""
 
-    beta = fixed(1.0)
+    beta: float = fixed(1.0)
     name: str = name_arg("f1_score")
 
 
@@ -249,14 +249,14 @@ class MeanIoU(IoU):
 class OneHotIoU(IoU):
     """Intersection over union of chosen classes, for one-hot targets."""
 
-    sparse_y_true = fixed(False)
+    sparse_y_true: bool = fixed(False)
     sparse_y_pred: bool = arg(boolean, default=False, doc=_SPARSE_DOC.format("predictions"))
 
 
 class OneHotMeanIoU(MeanIoU):
     """Intersection over union averaged over the classes that occur, for one-hot targets."""
 
-    sparse_y_true = fixed(False)
+    sparse_y_true: bool = fixed(False)
     sparse_y_pred: bool = arg(boolean, default=False, doc=_SPARSE_DOC.format("predictions"))
 
 

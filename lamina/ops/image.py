@@ -20,20 +20,19 @@ _ORDERS = {"nearest": 0, "bilinear": 1}
 _FILLS = {"constant": "edge", "nearest": "edge", "wrap": "wrap", "mirror": "reflect", "reflect": "symmetric"}
 
 
-def _pictures(images: Any, name: str) -> tuple[Tensor, bool]:
-    """A batch of pictures, and whether it is one picture alone. Raises ValueError for other ranks."""
-    x = tensor(images)
+def _pictures(images: Any, data_format: str | None, name: str) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """A batch (N, C, H, W), and what gives results the axes of `images`. Raises ValueError for other ranks."""
+    x, last = tensor(images), channels_last(data_format)
+    alone = x.ndim == 3
     if x.ndim not in (3, 4):
         raise ValueError(f"{name}: expected one picture (3 axes) or a batch (4 axes); got shape {tuple(x.shape)}.")
-    return (x.unsqueeze(0), True) if x.ndim == 3 else (x, False)
 
+    def back(y: Tensor) -> Tensor:
+        y = y.movedim(1, -1) if last else y
+        return y.squeeze(0) if alone else y
 
-def _first(x: Tensor, last: bool) -> Tensor:
-    return x.movedim(-1, 1) if last else x
-
-
-def _back(x: Tensor, last: bool) -> Tensor:
-    return x.movedim(1, -1) if last else x
+    x = x.unsqueeze(0) if alone else x
+    return x.movedim(-1, 1) if last else x, back
 
 
 def _like(y: Tensor, dtype: torch.dtype) -> Tensor:
@@ -70,8 +69,7 @@ def resize(
     `interpolation`: nearest, bilinear, bicubic, lanczos3, lanczos5; `antialias` widens it when shrinking. Where the
     aspect ratio is to stay, the middle is cropped out, or `fill_value` put round.
     """
-    x, alone = _pictures(images, "resize")
-    last, dtype = channels_last(data_format), x.dtype
+    x, back = _pictures(images, data_format, "resize")
     _known(interpolation, ("nearest", *_TAPS), "resize", "interpolation")
     if len(size) != 2:
         raise ValueError(f"resize: `size` must be (height, width); got {size!r}.")
@@ -79,8 +77,7 @@ def resize(
         raise ValueError("resize: only one of crop_to_aspect_ratio and pad_to_aspect_ratio can be True.")
     if fill_mode != "constant":
         raise ValueError(f'resize: `fill_mode` must be "constant"; got {fill_mode!r}.')
-    target = (int(size[0]), int(size[1]))
-    x = _first(x, last)
+    target, dtype = (int(size[0]), int(size[1])), x.dtype
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
         x = to_ratio(x, target, pad_to_aspect_ratio, fill_value)
     if interpolation.startswith("lanczos"):
@@ -93,8 +90,7 @@ def resize(
         if antialias and wide.dtype.itemsize < 4:  # torch's kernel knows no half precision on a CPU
             wide = wide.float()
         y = F.interpolate(wide, target, mode=interpolation, align_corners=False, antialias=antialias)
-    y = _like(_back(y, last), dtype)
-    return y.squeeze(0) if alone else y
+    return back(_like(y, dtype))
 
 
 _METHODS = {
@@ -181,13 +177,10 @@ def pad_images(
     data_format: str | None = None,
 ) -> Tensor:
     """Zeros round pictures; of each axis two of before, after and target size say how many."""
-    x, alone = _pictures(images, "pad_images")
-    last = channels_last(data_format)
-    x = _first(x, last)
+    x, back = _pictures(images, data_format, "pad_images")
     rows = _borders(top_padding, bottom_padding, target_height, x.shape[2], 1, "pad_images", "height")
     columns = _borders(left_padding, right_padding, target_width, x.shape[3], 1, "pad_images", "width")
-    y = _back(F.pad(x, (*columns, *rows)), last)
-    return y.squeeze(0) if alone else y
+    return back(F.pad(x, (*columns, *rows)))
 
 
 @op
@@ -202,13 +195,10 @@ def crop_images(
     data_format: str | None = None,
 ) -> Tensor:
     """Pictures without their borders; of each axis two of before, after and target size say how much."""
-    x, alone = _pictures(images, "crop_images")
-    last = channels_last(data_format)
-    x = _first(x, last)
+    x, back = _pictures(images, data_format, "crop_images")
     top, bottom = _borders(top_cropping, bottom_cropping, target_height, x.shape[2], -1, "crop_images", "height")
     left, right = _borders(left_cropping, right_cropping, target_width, x.shape[3], -1, "crop_images", "width")
-    y = _back(x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right], last)
-    return y.squeeze(0) if alone else y
+    return back(x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right])
 
 
 @op
@@ -230,7 +220,7 @@ def extract_patches(
         raise ValueError(f"extract_patches: expected {rank + 1} or {rank + 2} axes; got shape {shape}.")
     _known(padding, ("valid", "same"), "extract_patches", "padding")
     last = channels_last(data_format)
-    x = _first(x, last)
+    x = x.movedim(-1, 1) if last else x
     sizes, steps, gaps = (
         (value,) * rank if isinstance(value, int) else tuple(value)
         for value in (size, size if strides is None else strides, dilation_rate)
@@ -242,7 +232,8 @@ def extract_patches(
         x = x.unfold(axis, window.extent(length, gap), step)[..., ::gap]
     # (N, C, *places, *window) to (N, window * C, *places)
     x = x.permute(0, *range(2 + rank, 2 + 2 * rank), 1, *range(2, 2 + rank))
-    x = _back(x.flatten(1, rank + 1), last)
+    x = x.flatten(1, rank + 1)
+    x = x.movedim(1, -1) if last else x
     return x.squeeze(0) if alone else x
 
 
@@ -373,18 +364,14 @@ def map_coordinates(
     return _sample(x, (), places, order, fill_mode, fill_value)
 
 
-def _warped(
-    x: Tensor, rows: Tensor, columns: Tensor, last: bool, order: int, fill_mode: str, fill_value: float
-) -> Tensor:
+def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill_mode: str, fill_value: float) -> Tensor:
     """Pictures whose value at each place comes from (rows, columns), each (N, H, W)."""
-    x = x if last else x.movedim(1, -1)
     batch = torch.arange(x.shape[0], device=x.device).reshape(-1, 1, 1)
-    y = _sample(x, (batch,), (rows, columns), order, fill_mode, fill_value)
-    return y if last else y.movedim(-1, 1)
+    return _sample(x.movedim(1, -1), (batch,), (rows, columns), order, fill_mode, fill_value).movedim(-1, 1)
 
 
-def _grid(x: Tensor, last: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    height, width = x.shape[1:3] if last else x.shape[2:]
+def _grid(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    height, width = x.shape[2:]
     rows = torch.arange(height, dtype=dtype, device=x.device).unsqueeze(1)
     return rows, torch.arange(width, dtype=dtype, device=x.device).unsqueeze(0)
 
@@ -402,23 +389,21 @@ def affine_transform(
 
     `transform`: (a0, a1, a2, b0, b1, b2, 0, 0), one, or one for each picture.
     """
-    x, alone = _pictures(images, "affine_transform")
+    x, back = _pictures(images, data_format, "affine_transform")
     order = _known(interpolation, _ORDERS, "affine_transform", "interpolation")
     _known(fill_mode, _FILLS, "affine_transform", "fill_mode")
-    last = channels_last(data_format)
     transform = floating(transform).to(x.device)
     if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
         raise ValueError(f"affine_transform: `transform` must be (8,) or (N, 8); got {tuple(transform.shape)}.")
-    y = _warp_by(x, transform.expand(x.shape[0], 8), last, order, fill_mode, fill_value)
-    return y.squeeze(0) if alone else y
+    return back(_warp_by(x, transform.expand(x.shape[0], 8), order, fill_mode, fill_value))
 
 
-def _warp_by(x: Tensor, transform: Tensor, last: bool, order: int, fill_mode: str, fill_value: float) -> Tensor:
-    rows, columns = _grid(x, last, transform.dtype)
+def _warp_by(x: Tensor, transform: Tensor, order: int, fill_mode: str, fill_value: float) -> Tensor:
+    rows, columns = _grid(x, transform.dtype)
     a0, a1, a2, b0, b1, b2, c0, c1 = transform.reshape(-1, 8, 1, 1).unbind(1)
     scale = c0 * columns + c1 * rows + 1
     at_columns, at_rows = (a0 * columns + a1 * rows + a2) / scale, (b0 * columns + b1 * rows + b2) / scale
-    return _warped(x, at_rows, at_columns, last, order, fill_mode, fill_value)
+    return _warped(x, at_rows, at_columns, order, fill_mode, fill_value)
 
 
 @op(call=3)
@@ -431,9 +416,8 @@ def perspective_transform(
     data_format: str | None = None,
 ) -> Tensor:
     """The picture pulled so that four points (x, y) come to lie where `end_points` say. Points (4, 2) or (N, 4, 2)."""
-    x, alone = _pictures(images, "perspective_transform")
+    x, back = _pictures(images, data_format, "perspective_transform")
     order = _known(interpolation, _ORDERS, "perspective_transform", "interpolation")
-    last = channels_last(data_format)
     start, end = (value.to(x.device) for value in same_dtype(floating(start_points), floating(end_points)))
     if start.shape != end.shape or start.shape[-2:] != (4, 2) or start.ndim not in (2, 3):
         raise ValueError(
@@ -441,8 +425,7 @@ def perspective_transform(
             f"{tuple(start.shape)} and {tuple(end.shape)}."
         )
     transform = homography(end.reshape(-1, 4, 2), start.reshape(-1, 4, 2)).expand(x.shape[0], 8)
-    y = _warp_by(x, transform, last, order, "constant", fill_value)
-    return y.squeeze(0) if alone else y
+    return back(_warp_by(x, transform, order, "constant", fill_value))
 
 
 def homography(source: Tensor, target: Tensor) -> Tensor:
@@ -467,19 +450,17 @@ def elastic_transform(
     data_format: str | None = None,
 ) -> Tensor:
     """Places moved at random, by noise of strength `alpha` that is smooth over `sigma` pixels (Simard et al., 2003)."""
-    x, alone = _pictures(images, "elastic_transform")
+    x, back = _pictures(images, data_format, "elastic_transform")
     order = _known(interpolation, _ORDERS, "elastic_transform", "interpolation")
     _known(fill_mode, _FILLS, "elastic_transform", "fill_mode")
-    last = channels_last(data_format)
     dtype = floating(x).dtype
-    rows, columns = _grid(x, last, dtype)
+    rows, columns = _grid(x, dtype)
     generator = random.generator(random.stream(seed), x.device)
     noise = torch.empty((x.shape[0], 2, rows.shape[0], columns.shape[1]), dtype=dtype, device=x.device)
     noise = noise.normal_(0, float(sigma), generator=generator)
     length = int(6 * sigma) | 1
     across, down = gaussian_blur(noise, (length, length), (sigma, sigma), "channels_first").unbind(1)
-    y = _warped(x, rows + alpha * down, columns + alpha * across, last, order, fill_mode, fill_value)
-    return y.squeeze(0) if alone else y
+    return back(_warped(x, rows + alpha * down, columns + alpha * across, order, fill_mode, fill_value))
 
 
 # Filters ---------------------------------------------------------------------------------------------------------
@@ -505,26 +486,21 @@ def gaussian_blur(
     images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
 ) -> Tensor:
     """Pictures smoothed over `sigma` (x, y) pixels by a kernel (height, width), with zeros beyond the edges."""
-    x, alone = _pictures(images, "gaussian_blur")
-    last, dtype = channels_last(data_format), x.dtype
-    x = _first(floating(x), last)
+    given, back = _pictures(images, data_format, "gaussian_blur")
+    x = floating(given)
     height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else (int(size) for size in kernel_size)
     horizontal, vertical = (sigma,) * 2 if isinstance(sigma, (int, float)) else sigma
     down, across = _gaussian(height, vertical, x), _gaussian(width, horizontal, x)
-    y = _like(_back(_filtered(x, down, across, (height // 2, width // 2)), last), dtype)
-    return y.squeeze(0) if alone else y
+    return back(_like(_filtered(x, down, across, (height // 2, width // 2)), given.dtype))
 
 
 @op
 def sobel_edges(images: Any, data_format: str | None = None) -> Tensor:
     """The slopes downwards and to the right, as a last axis of 2; there are zeros beyond the edges."""
-    x, alone = _pictures(images, "sobel_edges")
-    last = channels_last(data_format)
-    x = _first(floating(x), last)
+    x, back = _pictures(images, data_format, "sobel_edges")
+    x = floating(x)
     smooth, slope = x.new_tensor([1, 2, 1]), x.new_tensor([-1, 0, 1])
-    y = torch.stack([_filtered(x, slope, smooth, (1, 1)), _filtered(x, smooth, slope, (1, 1))], -1)
-    y = y.movedim(1, -2) if last else y
-    return y.squeeze(0) if alone else y
+    return torch.stack([back(_filtered(x, *each, (1, 1))) for each in ((slope, smooth), (smooth, slope))], -1)
 
 
 @op(name="SSIM", call=2)
@@ -539,11 +515,11 @@ def ssim(
     data_format: str | None = None,
 ) -> Tensor:
     """Structural similarity of two batches of pictures, a value a picture, 1 for equal ones (Wang et al., 2004)."""
-    (x, alone), (y, _) = _pictures(image1, "ssim"), _pictures(image2, "ssim")
+    image1, image2 = tensor(image1), tensor(image2)
+    x, y = (_pictures(image, data_format, "ssim")[0] for image in (image1, image2))
     if x.shape != y.shape:
-        raise ValueError(f"ssim: both must have one shape; got {tuple(x.shape)} and {tuple(y.shape)}.")
-    last = channels_last(data_format)
-    x, y = same_dtype(*(_first(floating(z), last) for z in (x, y)))
+        raise ValueError(f"ssim: both must have one shape; got {tuple(image1.shape)} and {tuple(image2.shape)}.")
+    x, y = same_dtype(floating(x), floating(y))
     if min(x.shape[2:]) < filter_size:
         raise ValueError(f"ssim: pictures of {tuple(x.shape[2:])} are smaller than the filter, {filter_size}.")
     taps = _gaussian(filter_size, filter_sigma, x)
@@ -557,4 +533,4 @@ def ssim(
     spread = local(x * x + y * y) - mean_x**2 - mean_y**2
     structure = (2 * (local(x * y) - mean_x * mean_y) + c2) / (spread + c2)
     value = (luminance * structure).mean((1, 2, 3))
-    return value.squeeze(0) if alone else value
+    return value.squeeze(0) if image1.ndim == 3 else value

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,9 @@ from .base import (
     typed_as,
 )
 
+_PLAIN = {"weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0}
+_fused_sgd: Any = partial(lists._fused_sgd_, **_PLAIN, nesterov=False, maximize=False, is_first_step=False)
+
 
 class SGD(Rule):
     """Gradient descent: w -= learning_rate * g; with momentum v = momentum * v - learning_rate * g, w += v.
@@ -41,7 +46,7 @@ class SGD(Rule):
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
         if not self.momentum:
-            _fused_sgd(group.weights, grads, [], rate, decay=decay)
+            _fused_sgd(group.weights, grads, [], lr=rate, weight_decay=decay)
             return
         if decay:
             shrink(group.weights, rate * decay)
@@ -53,33 +58,9 @@ class SGD(Rule):
         else:
             # torch adds (1 - dampening) * g to the velocity and subtracts the velocity lr times: here -rate and -1.
             share = -self.momentum if self.nesterov else -1.0
-            _fused_sgd(group.weights, grads, velocities, share, momentum=self.momentum, dampening=1 + rate)
+            _fused_sgd(group.weights, grads, velocities, lr=share, momentum=self.momentum, dampening=1 + rate)
         if self.nesterov:
-            _fused_sgd(group.weights, grads, [], rate)
-
-
-def _fused_sgd(
-    weights: list[Tensor],
-    grads: list[Tensor],
-    velocities: list[Tensor],
-    rate: Number,
-    *,
-    decay: float = 0.0,
-    momentum: float = 0.0,
-    dampening: float = 0.0,
-) -> None:
-    lists._fused_sgd_(
-        weights,
-        grads,
-        velocities,
-        weight_decay=decay,
-        momentum=momentum,
-        lr=rate,
-        dampening=dampening,
-        nesterov=False,
-        maximize=False,
-        is_first_step=False,
-    )
+            _fused_sgd(group.weights, grads, [], lr=rate)
 
 
 class RMSprop(Rule):

@@ -22,6 +22,7 @@ from ..core.calling import device_of
 from ..core.care import tend
 from ..core.fusion import calls
 from ..core.graph import Graph, Plan
+from ..core.scope import in_mode
 from .cells import layers_of
 
 LEAST, MOST = 4, 200  # how many of each kind of run
@@ -260,19 +261,14 @@ def graph_of(layer: Any) -> Any:
 @contextmanager
 def as_found(model: Any, train: bool) -> Iterator[None]:
     """Inside, the model trains or not; afterwards flags, what calls write to and torch's random state are as before."""
-    flags = [(module, module.training) for module in model.modules()]
     written = [*model.buffers(), *(weight for weight in model.parameters() if not weight.requires_grad)]
     with torch.no_grad():
         kept = [(tensor, tensor.detach().clone()) for tensor in written]
     devices = [device_of(model)] if device_of(model).type == "cuda" else []
     try:
-        for module, _ in flags:
-            module.training = train
-        with torch.random.fork_rng(devices):
+        with in_mode(model.modules(), train), torch.random.fork_rng(devices):
             yield
     finally:
-        for module, flag in flags:
-            module.training = flag
         with torch.no_grad():
             for tensor, before in kept:
                 tensor.copy_(before)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..core.errors import short
 from .table import STYLE, Column, as_html, shown
+
+T = TypeVar("T")
 
 TRAIN, VALIDATION = "#4477aa", "#cc5566"  # can be told apart by all, on light and dark pages
 DECADES = 100  # a loss that spans as much is shown on a logarithmic axis
@@ -185,7 +187,7 @@ def _svg(panel: Panel) -> str:
         for epoch, anchor in {first: "start", last: "end"}.items():
             yield f'<text x="{place(epoch, low)[0]:.1f}" y="{HIGH - 6:.0f}" text-anchor="{anchor}">{epoch}</text>'
         for curve, each in zip(panel.curves, points, strict=True):
-            places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in _thinned(each)))
+            places = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in thinned(each)))
             style = f'stroke="{_colour(curve)}" stroke-width="1.8"' + ' stroke-dasharray="5 3"' * curve.dashed
             yield f'<polyline points="{places}" fill="none" {style}/>'
         if panel.best is not None:
@@ -196,8 +198,8 @@ def _svg(panel: Panel) -> str:
     return "".join(lines())
 
 
-def _thinned(points: Sequence[tuple[float, float]], most: int = 300) -> Sequence[tuple[float, float]]:
-    """Of long curves some of the points, the first and the last among them."""
-    if len(points) <= most:
-        return points
-    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+def thinned(items: Sequence[T], most: int = 300) -> Sequence[T]:
+    """Of many some, evenly, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]

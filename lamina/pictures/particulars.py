@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -29,32 +30,21 @@ def fitting(rules: tuple[Rule, ...], layer: Any) -> list[Said]:
 # What arguments make of a layer ---------------------------------------------------------------------------------------
 
 
-def _is_pointwise(layer: Any) -> bool:
-    return {*layer.kernel_size} == {1} and layer.groups == 1
-
-
 def _is_depthwise(layer: Any) -> bool:
     return layer.groups > 1 and layer.kernel.shape[-2] == 1
 
 
-def _is_strided(layer: Any) -> bool:
-    return max(layer.strides) > 1 and not isinstance(layer, convolution.ConvTranspose)
-
-
-def _overlaps(layer: Any) -> bool:
-    return any(s < p for s, p in zip(layer.strides, layer.pool_size, strict=True))
-
-
 _RNN = layers.RNN
+_STEPPING = (convolution.Conv, convolution.DepthwiseConv, convolution.SeparableConv, LocallyConnected)
 PARTICULARS: tuple[Rule, ...] = (
     (convolution.Conv, lambda layer: layer.padding == "causal", _SAID.causal),
     (convolution._Convolution, lambda layer: max(layer.dilation_rate) > 1, _SAID.dilated),
     (convolution.Conv, lambda layer: layer.groups > 1 and not _is_depthwise(layer), _SAID.grouped),
     (convolution.Conv, _is_depthwise, _SAID.depthwise),
-    (convolution.Conv, _is_pointwise, _SAID.pointwise),
-    ((convolution._Convolution, LocallyConnected), _is_strided, _SAID.strided),
+    (convolution.Conv, lambda layer: {*layer.kernel_size} == {1} and layer.groups == 1, _SAID.pointwise),
+    (_STEPPING, lambda layer: max(layer.strides) > 1, _SAID.strided),
     (convolution.ConvTranspose, lambda layer: max(layer.strides) > 1, _SAID.spread),
-    (pooling._Pooling, _overlaps, _SAID.overlapping),
+    (pooling._Pooling, lambda layer: any(map(operator.lt, layer.strides, layer.pool_size)), _SAID.overlapping),
     (_RNN, "return_sequences", _SAID.every_step),
     (_RNN, lambda layer: not layer.return_sequences, _SAID.last_step),
     (_RNN, "return_state", _SAID.states),

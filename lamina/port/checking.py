@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import dtypes
 from ..core.errors import named
+from ..core.scope import in_mode
 
 _UNKNOWN = {0: 3, 1: 12}  # sizes that are open: of the batch, of time; pictures are larger
 
@@ -53,15 +54,8 @@ def largest_difference(first: Any, second: Any) -> tuple[float, float]:
 @contextlib.contextmanager
 def evaluating(module: nn.Module, training: Any = False) -> Iterator[None]:
     """Inside, a module infers, without gradients."""
-    flags = [(each, each.training) for each in module.modules()]
-    try:
-        for each, _ in flags:
-            each.training = training
-        with torch.no_grad():
-            yield
-    finally:
-        for each, flag in flags:
-            each.training = flag
+    with in_mode(module.modules(), training), torch.no_grad():
+        yield
 
 
 def report(what: str, model: Any, expected: Any, found: Any, tolerance: float) -> None:

@@ -88,14 +88,10 @@ def relu(to: Writer, layer: Layer, x: Value) -> Value:
     return x.like(to.module(layer, lambda: made, x.made))
 
 
-@form(layers.LeakyReLU)
-def leaky_relu(to: Writer, layer: Layer, x: Value) -> Value:
-    return x.like(to.module(layer, lambda: nn.LeakyReLU(layer.negative_slope), x.made))
-
-
-@form(layers.ELU)
-def elu(to: Writer, layer: Layer, x: Value) -> Value:
-    return x.like(to.module(layer, lambda: nn.ELU(layer.alpha), x.made))
+@form(layers.LeakyReLU, layers.ELU)
+def leaking(to: Writer, layer: Layer, x: Value) -> Value:
+    make, slope = (nn.ELU, "alpha") if isinstance(layer, layers.ELU) else (nn.LeakyReLU, "negative_slope")
+    return x.like(to.module(layer, partial(make, getattr(layer, slope)), x.made))
 
 
 @form(layers.PReLU)
@@ -123,31 +119,19 @@ def _columns_of(x: Value, change: Any = None) -> Any:
     return lambda weight: (weight if change is None else change(weight))[order]
 
 
-@form(layers.Dense)
+@form(layers.Dense, layers.EinsumDense)
 def dense(to: Writer, layer: Layer, x: Value) -> Value:
-    x = x if x.columns else to.settled(x)
+    """A Linear; an equation is one where it takes the last axis and gives another one."""
+    if isinstance(layer, layers.EinsumDense):
+        bias = layer.bias is None or layer.bias.ndim == 1
+        otherwise(layer._summed == 1 and layer.kernel.ndim == 2 and bias)
+    x, (features, units) = x if x.columns else to.settled(x), layer.kernel.shape
     rows = _columns_of(x)
 
     def make() -> nn.Module:
-        return filled(
-            to, layer, lambda: nn.Linear(x.shape[-1] or 0, layer.units, bias=layer.use_bias),
-            weight=From("kernel", lambda kernel: (kernel if rows is None else rows(kernel)).T), bias=From("bias"),
-        )  # fmt: skip
-
-    y = Value(to.module(layer, make, x.made), (*x.shape[:-1], layer.units), x.dtype)
-    return activated(to, layer, y, layer.activation)
-
-
-@form(layers.EinsumDense)
-def einsum_dense(to: Writer, layer: Layer, x: Value) -> Value:
-    """A Linear where the equation takes the last axis and gives another one."""
-    bias = layer.bias is None or layer.bias.ndim == 1
-    otherwise(layer._summed == 1 and layer.kernel.ndim == 2 and bias)
-    x, (features, units) = to.settled(x), layer.kernel.shape
-
-    def make() -> nn.Module:
         linear = partial(nn.Linear, features, units, bias=layer.bias is not None)
-        return filled(to, layer, linear, weight=From("kernel", lambda kernel: kernel.T), bias=From("bias"))
+        kernel = From("kernel", lambda kernel: (kernel if rows is None else rows(kernel)).T)
+        return filled(to, layer, linear, weight=kernel, bias=From("bias"))
 
     y = Value(to.module(layer, make, x.made), (*x.shape[:-1], units), x.dtype)
     return activated(to, layer, y, layer.activation)
@@ -441,11 +425,15 @@ def unit_normalization(to: Writer, layer: Layer, x: Value) -> Value:
 # Random in training --------------------------------------------------------------------------------------------------
 
 
-@form(layers.Dropout, layers.AlphaDropout)
+@form(layers.Dropout, layers.AlphaDropout, SpatialDropout)
 def dropout(to: Writer, layer: Layer, x: Value, training: bool = False) -> Value:
     alpha = isinstance(layer, layers.AlphaDropout)
+    kind = nn.AlphaDropout if alpha else nn.Dropout
     if layer.rate == 0 or (to.inference and not training):
         return x
+    if isinstance(layer, SpatialDropout):
+        otherwise(not training)
+        x, kind = _first(to, layer, x), _RANKS["Dropout"][layer.rank - 1]
     if layer.noise_shape is not None:
         otherwise(not alpha and not training)
         x = to.settled(x) if x.columns else x
@@ -456,15 +444,7 @@ def dropout(to: Writer, layer: Layer, x: Value, training: bool = False) -> Value
     if training:
         function = nn.functional.alpha_dropout if alpha else nn.functional.dropout
         return x.like(function(x.made, layer.rate, True))
-    return x.like(to.module(layer, partial(nn.AlphaDropout if alpha else nn.Dropout, layer.rate), x.made))
-
-
-@form(SpatialDropout)
-def spatial_dropout(to: Writer, layer: Layer, x: Value) -> Value:
-    if layer.rate == 0 or to.inference:
-        return x
-    x = _first(to, layer, x)
-    return x.like(to.module(layer, partial(_RANKS["Dropout"][layer.rank - 1], layer.rate), x.made))
+    return x.like(to.module(layer, partial(kind, layer.rate), x.made))
 
 
 @form(layers.GaussianNoise, layers.GaussianDropout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,9 +14,35 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .. import activations, layers, ops
+from ..core.symbolic import SymbolicTensor
 from .axes import Value, channels_behind, plain, reread, turn
 from .forms import _RANKS
 from .reader import BATCH, Flag, InTraining, Reader, flat, reads, reshaped, shape_of, weighs
+
+Computing = Callable[..., Any]
+
+
+def computes(*words: str) -> Callable[[Computing], Computing]:
+    """Marks a function as what functions of torch compute, written in ops on symbolic tensors in torch's order of axes.
+
+    Its first argument is which of the words it is, where there are several.
+    """
+
+    def enter(compute: Computing) -> Computing:
+        def reading(reader: Reader, name: str, *args: Any, **options: Any) -> Any:
+            args, options = pytree.tree_map(partial(_made, reader), (args, options))
+            found = compute(*([reader.word] if len(words) > 1 else ()), *args, **options)
+            return pytree.tree_map(lambda leaf: reader.value(leaf) if isinstance(leaf, SymbolicTensor) else leaf, found)
+
+        reads(*words)(reading)
+        return compute
+
+    return enter
+
+
+def _made(reader: Reader, value: Any) -> Any:
+    return reader.settled(value).made if isinstance(value, Value) else value
+
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
@@ -463,8 +489,8 @@ def mean(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = F
 class _Extremes(NamedTuple):
     """The result of `max` and `min` along an axis."""
 
-    values: Value
-    indices: Value
+    values: Any
+    indices: Any
 
 
 @reads("max", "min")
@@ -479,29 +505,25 @@ def extremes(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool
     return _Extremes(*map(reader.value, found))
 
 
-@reads("var", "std")
+@computes("var", "std")
 def variance(
-    reader: Reader, name: str, x: Value, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
-    correction: int | None = None,
-) -> Any:  # fmt: skip
+    word: str, x: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
+) -> Any:
     sizes = [x.shape[axis] for axis in ([dim] if type(dim) is int else dim or ())] if type(dim) is not bool else []
     if not sizes or None in sizes:
         return NotImplemented
-    count = math.prod(sizes)  # type: ignore[arg-type]
+    count = math.prod(sizes)
     more = count / (count - (int(unbiased) if correction is None else correction))
-    made = getattr(ops, reader.word)(reader.settled(x).made, dim, keepdim)
-    return reader.value(made * (more if reader.word == "var" else math.sqrt(more)))
+    return getattr(ops, word)(x, dim, keepdim) * (more if word == "var" else math.sqrt(more))
 
 
-@reads("norm", "linalg_norm", "linalg_vector_norm")
-def norm(
-    reader: Reader, name: str, x: Value, ord: Any = None, dim: Any = None, keepdim: bool = False, **options: Any
-) -> Any:
+@computes("norm", "linalg_norm", "linalg_vector_norm")
+def norm(word: str, x: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
     ord = next((each for each in (ord, options.pop("p", None)) if each not in (None, "fro")), 2)
     axis = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
     if type(axis) is not int or any(value is not None for value in options.values()):
         return NotImplemented
-    return reader.value(ops.norm(reader.settled(x).made, ord, axis, keepdim))
+    return ops.norm(x, ord, axis, keepdim)
 
 
 @reads("glu")
@@ -514,98 +536,79 @@ def masked_fill(reader: Reader, name: str, x: Value, mask: Any, value: Any) -> A
     return reader.operation(torch.where, (mask, value, x), {})
 
 
-@reads("gather")
-def gathered(reader: Reader, name: str, x: Value, dim: int, index: Value) -> Any:
+@computes("gather")
+def gathered(x: Any, dim: int, index: Any) -> Any:
     """Of axes that the index has less of, the first places."""
-    if not isinstance(x, Value) or not isinstance(index, Value):
+    if not isinstance(x, SymbolicTensor) or not isinstance(index, SymbolicTensor):
         return NotImplemented
     axis = dim % len(x.shape)
     keys = [
         slice(None) if place == axis or own == size else slice(size)
         for place, (own, size) in enumerate(zip(x.shape, index.shape, strict=True))
     ]
-    return reader.value(
-        ops.take_along_axis(reader.settled(x).made[tuple(keys)], ops.cast(reader.settled(index).made, "int32"), axis)
-    )
+    return ops.take_along_axis(x[tuple(keys)], ops.cast(index, "int32"), axis)
 
 
-@reads("one_hot")
-def one_hot(reader: Reader, name: str, x: Value, num_classes: int = -1) -> Any:
-    if num_classes < 0:
-        return NotImplemented
-    return reader.value(ops.one_hot(reader.settled(x).made, num_classes, dtype="int64"))
+@computes("one_hot")
+def one_hot(x: Tensor, num_classes: int = -1) -> Any:
+    return NotImplemented if num_classes < 0 else ops.one_hot(x, num_classes, dtype="int64")
 
 
-@reads("topk")
-def topk(
-    reader: Reader, name: str, x: Value, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> _Extremes:
-    x = reader.settled(x)
-    made = ops.swapaxes(x.made, dim, -1)
-    values, places = ops.top_k(made if largest else ops.negative(made), k)
+@computes("topk")
+def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> _Extremes:
+    x = ops.swapaxes(x, dim, -1)
+    values, places = ops.top_k(x if largest else ops.negative(x), k)
     found = (values if largest else ops.negative(values), places)
-    return _Extremes(*(reader.value(ops.swapaxes(each, dim, -1)) for each in found))
+    return _Extremes(*(ops.swapaxes(each, dim, -1) for each in found))
 
 
-@reads("sort", "argsort")
-def ordered(
-    reader: Reader, name: str, x: Value, dim: int = -1, descending: bool = False, stable: bool = True
-) -> Value | _Extremes:
-    made = reader.settled(x).made
-    places = ops.argsort(ops.negative(made) if descending else made, dim)
-    if reader.word == "argsort":
-        return reader.value(places)
-    return _Extremes(reader.value(ops.take_along_axis(made, places, dim)), reader.value(places))
+@computes("sort")
+def ordered(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> _Extremes:
+    places = argsort(x, dim, descending)
+    return _Extremes(ops.take_along_axis(x, places, dim), places)
 
 
-@reads("median")
-def median(reader: Reader, name: str, x: Value, dim: int | None = None, keepdim: bool = False) -> Any:
+@computes("argsort")
+def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    return ops.argsort(ops.negative(x) if descending else x, dim)
+
+
+@computes("median")
+def median(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower one of two in the middle."""
     size = None if dim is None else x.shape[dim]
     if dim is None or size is None:
         return NotImplemented
     place = (size - 1) // 2
     keys = (slice(None),) * (dim % len(x.shape)) + (slice(place, place + 1) if keepdim else place,)
-    found = ordered(reader, name, x, dim)
-    return _Extremes(*(reader.value(each.made[keys]) for each in found))
-
-
-def _made(reader: Reader, value: Any) -> Any:
-    return reader.settled(value).made if isinstance(value, Value) else value
+    return _Extremes(*(each[keys] for each in ordered(x, dim)))
 
 
 _PRODUCTS = {"addmm": ops.matmul, "baddbmm": ops.matmul, "addcmul": ops.multiply, "addcdiv": ops.divide}
 
 
-@reads(*_PRODUCTS)
+@computes(*_PRODUCTS)
 def added_product(
-    reader: Reader, name: str, x: Any, a: Any, b: Any, *, value: float = 1, alpha: float = 1, beta: float = 1
-) -> Value:
-    product, factor = _PRODUCTS[reader.word](_made(reader, a), _made(reader, b)), value * alpha
-    x = _made(reader, x)
-    return reader.value(
-        ops.add(x if beta == 1 else ops.multiply(x, beta), product if factor == 1 else product * factor)
-    )
+    word: str, x: Tensor, a: Tensor, b: Tensor, *, value: float = 1, alpha: float = 1, beta: float = 1
+) -> Tensor:
+    product, factor = _PRODUCTS[word](a, b), value * alpha
+    return ops.add(x if beta == 1 else ops.multiply(x, beta), product if factor == 1 else product * factor)
 
 
-@reads("lerp")
-def lerp(reader: Reader, name: str, start: Any, end: Any, weight: Any) -> Value:
-    start, end, weight = (_made(reader, each) for each in (start, end, weight))
-    return reader.value(ops.add(start, ops.multiply(weight, ops.subtract(end, start))))
+@computes("lerp")
+def lerp(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    return ops.add(start, ops.multiply(weight, ops.subtract(end, start)))
 
 
-@reads("cdist")
-def distances(reader: Reader, name: str, a: Any, b: Any, p: float = 2.0, compute_mode: str | None = None) -> Value:
-    a, b = ops.expand_dims(_made(reader, a), -2), ops.expand_dims(_made(reader, b), -3)
-    return reader.value(ops.norm(ops.subtract(a, b), p, -1))
+@computes("cdist")
+def distances(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    return ops.norm(ops.subtract(ops.expand_dims(a, -2), ops.expand_dims(b, -3)), p, -1)
 
 
-@reads("cosine_similarity")
-def cosine_similarity(reader: Reader, name: str, a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Value:
-    a, b = (_made(reader, each) for each in (a, b))
-    norms = (ops.maximum(ops.norm(each, 2, dim, True), eps) for each in (a, b))
-    a, b = (ops.divide(each, norm) for each, norm in zip((a, b), norms, strict=True))
-    return reader.value(ops.sum(ops.multiply(a, b), dim))
+@computes("cosine_similarity")
+def cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    a, b = (ops.divide(each, ops.maximum(ops.norm(each, 2, dim, True), eps)) for each in (a, b))
+    return ops.sum(ops.multiply(a, b), dim)
 
 
 @reads("threshold")
@@ -625,17 +628,15 @@ def bounded(reader: Reader, name: str, x: Value, bound: Any) -> Any:
     return reader.operation(torch.clamp, (x,), {reader.word[-3:]: bound})
 
 
-@reads("narrow", "select", "index_select")
-def picked(reader: Reader, name: str, x: Value, dim: int, place: Any, length: int = 0) -> Value:
-    key = slice(place, place + length) if reader.word == "narrow" else place
-    keys = (slice(None),) * (dim % len(x.shape))
-    return reader.value(reader.settled(x).made[(*keys, key)])
+@computes("narrow", "select", "index_select")
+def picked(word: str, x: Tensor, dim: int, place: Any, length: int = 0) -> Tensor:
+    key = slice(place, place + length) if word == "narrow" else place
+    return x[(*(slice(None),) * (dim % len(x.shape)), key)]
 
 
-@reads("einsum")
-def einsum(reader: Reader, name: str, equation: str, *operands: Any) -> Value:
-    parts = (reader.settled(each).made if isinstance(each, Value) else each for each in pytree.tree_leaves(operands))
-    return reader.value(ops.einsum(equation, *parts))
+@computes("einsum")
+def einsum(equation: str, *operands: Tensor) -> Tensor:
+    return ops.einsum(equation, *pytree.tree_leaves(operands))
 
 
 @reads("flatten")
@@ -737,10 +738,9 @@ def dim(reader: Reader, name: str, x: Value) -> int:
     return len(x.shape)
 
 
-@reads("unsqueeze")
-def unsqueeze(reader: Reader, name: str, x: Value, dim: int) -> Value:
-    x = reader.settled(x)
-    return reader.value(ops.expand_dims(x.made, dim))
+@computes("unsqueeze")
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    return ops.expand_dims(x, dim)
 
 
 @reads("squeeze")

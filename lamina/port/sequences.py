@@ -27,14 +27,14 @@ def _gates(cell: Any) -> Callable[[Tensor], Tensor]:
     return lambda weight: weight.movedim(-1, 0)
 
 
-def _sources(cell: Any, suffix: str) -> dict[str, From]:
+def _sources(cell: Any) -> dict[str, From]:
     change = _gates(cell)
-    found = {f"weight_ih_l0{suffix}": From("kernel", change), f"weight_hh_l0{suffix}": From("recurrent_kernel", change)}
     if isinstance(cell, layers.GRUCell):  # a bias of the inputs, one of the state
         biases = [From("bias", lambda bias, i=i: change(bias[i])) for i in (0, 1)]
     else:
         biases = [From("bias"), From("bias", second=True)]
-    return found | {f"bias_ih_l0{suffix}": biases[0], f"bias_hh_l0{suffix}": biases[1]}
+    kernels = {"weight_ih_l0": From("kernel", change), "weight_hh_l0": From("recurrent_kernel", change)}
+    return kernels | {"bias_ih_l0": biases[0], "bias_hh_l0": biases[1]}
 
 
 def _fits(to: Writer, layer: Layer) -> bool:
@@ -50,20 +50,15 @@ def _fits(to: Writer, layer: Layer) -> bool:
 
 
 def _network(to: Writer, cells: Sequence[Any]) -> nn.Module:
-    """torch's module of one cell, or of one forward and one backward."""
+    """torch's module of one cell, or of one forward and one backward, which are alike."""
     cell = cells[0]
-    options = {"nonlinearity": "relu" if cell._options.get("relu") else "tanh"} if len(cell._options) > 1 else {}
-    options = options if isinstance(cell, layers.SimpleRNNCell) else {}
-    make = partial(
-        _RECURRENT[type(cell)], cell.kernel.shape[0], cell.units, bias=cell.use_bias, batch_first=True,
-        bidirectional=len(cells) > 1, **options,
-    )  # fmt: skip
+    options = {"nonlinearity": "relu"} if isinstance(cell, layers.SimpleRNNCell) and cell._options.get("relu") else {}
+    sizes = cell.kernel.shape[0], cell.units
+    make = partial(_RECURRENT[type(cell)], *sizes, bias=cell.use_bias, batch_first=True, **options)
     with torch.device("meta"):
-        module = make()
+        module = make(bidirectional=len(cells) > 1)
     for one, suffix in zip(cells, ("", "_reverse"), strict=False):
-        own = filled(to, one, partial(_RECURRENT[type(cell)], one.kernel.shape[0], one.units, bias=one.use_bias,
-                                      batch_first=True, **options), **_sources(one, ""))  # fmt: skip
-        for name, value in own.named_parameters():
+        for name, value in filled(to, one, make, **_sources(one)).named_parameters():
             module._parameters[f"{name}{suffix}"] = value
     module._init_flat_weights()
     return module
@@ -114,7 +109,8 @@ def _run(to: Writer, layer: Layer, cells: Any, x: Any, mask: Any, start: Any, pa
         def ends(asked: Any) -> Any:
             if asked is not None:
                 return asked[:, -1]
-            return [state if len(cells) > 1 else state.squeeze(0) for state in _listed(states, lstm)]
+            listed = [states[0], states[1]] if lstm else [states]
+            return [state if len(cells) > 1 else state.squeeze(0) for state in listed]
 
         return outputs, ends
     back = layer.go_backwards
@@ -131,10 +127,6 @@ def _run(to: Writer, layer: Layer, cells: Any, x: Any, mask: Any, start: Any, pa
     held = torch.take_along_dim(outputs, places.clamp(min=0).long(), 1).masked_fill(places < 0, 0.0)
     sequence = held.masked_fill(torch.logical_not(valid).unsqueeze(-1), 0.0) if layer.zero_output_for_mask else held
     return sequence, lambda asked: held[:, -1]
-
-
-def _listed(states: Any, several: bool) -> list[Any]:
-    return [states[0], states[1]] if several else [states]
 
 
 @form(layers.Bidirectional)

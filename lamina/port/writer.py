@@ -22,6 +22,7 @@ from ..core.errors import named
 from ..core.graph import Graph
 from ..core.layer import Layer
 from ..core.operation import Operation
+from ..core.scope import put
 from ..core.spec import InputSpec
 from ..core.symbolic import Node, SymbolicTensor
 from ..files import program
@@ -190,7 +191,7 @@ class Writer(Arranging):
         self._check(layer)
         given = kwargs.pop("training", None)
         if given is not None and not given and not self.inference:
-            with _changed(self, inference=True):
+            with put(self, inference=True):
                 return self.layer(layer, *args, **kwargs)
         if given:
             kwargs["training"] = True
@@ -390,17 +391,6 @@ def otherwise(unless: Any) -> None:
     """Leave a form whose layer has arguments beyond it."""
     if not unless:
         raise _Otherwise
-
-
-@contextlib.contextmanager
-def _changed(owner: Any, **values: Any) -> Iterator[None]:
-    """Inside, attributes of an object have other values."""
-    before = {name: getattr(owner, name) for name in values}
-    vars(owner).update(values)
-    try:
-        yield
-    finally:
-        vars(owner).update(before)
 
 
 @contextlib.contextmanager

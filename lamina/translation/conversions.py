@@ -293,16 +293,9 @@ def write_decaying(config: Arguments, shape: tuple | None) -> Arguments:
     return {key: value for key, value in config.items() if key != "lr" and (not key.count("clip") or value is not None)}
 
 
-def write_recurrent(config: Arguments, shape: tuple | None) -> Arguments:
-    """Zeros for masked steps and a number of constants stand in the config where there are any."""
-    return {
-        key: value for key, value in config.items() if key not in ("zero_output_for_mask", "num_constants") or value
-    }
-
-
-def write_robust(config: Arguments, shape: tuple | None) -> Arguments:
-    """Robust masking stands in the config where it is asked for."""
-    return {key: value for key, value in config.items() if key != "robust_masking" or value}
+def _where_asked(*words: str) -> Callable[[Arguments, tuple | None], Arguments]:
+    """These words stand in the config where there is something to say, and only there."""
+    return lambda config, shape: {key: value for key, value in config.items() if key not in words or value}
 
 
 def write_stateful(config: Arguments, shape: tuple | None) -> Arguments:
@@ -317,20 +310,16 @@ def write_lookup(config: Arguments, shape: tuple | None) -> Arguments:
     return {**config, "dtype": "int64"} if config["output_mode"] == "int" else config
 
 
-def write_of_texts(config: Arguments, shape: tuple | None) -> Arguments:
-    return {**config, "dtype": "string"}
-
-
 WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
     "lambda_": write_lambda,
     "lookup": write_lookup,
-    "of_texts": write_of_texts,
+    "of_texts": lambda config, shape: {**config, "dtype": "string"},
     "lambda_with_modules": write_lambda_with_modules,
     "axes": write_axes,
     "optimizer": write_optimizer,
     "decaying": write_decaying,
-    "recurrent": write_recurrent,
-    "robust": write_robust,
+    "recurrent": _where_asked("zero_output_for_mask", "num_constants"),
+    "robust": _where_asked("robust_masking"),
     "stateful": write_stateful,
     "drop_missing": drop_missing,
 }

@@ -59,9 +59,8 @@ class Code:
     def __init__(self, node: cst.BaseExpression):
         self.node = node
 
-    def _with(self, sign: str, other: Any, turned: bool = False) -> Code:
-        pair = [f"({written(each)})" for each in ((other, self) if turned else (self, other))]
-        return Code(expression(sign.join(pair)))
+    def _with(self, sign: str, other: Any) -> Code:
+        return Code(expression(f"({written(self)}){sign}({written(other)})"))
 
     def __sub__(self, other: Any) -> Code:
         return self._with(" - ", other)

@@ -43,6 +43,8 @@ _TELLING = frozenset(
 )
 # Of NumPy up to 1.23.
 _OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
+_SEEN_TO = ("predict_classes", "flow_from_directory", "flow_from_dataframe")  # methods that go another way
+_OF_LAYERS = ("inbound_nodes", "uses_learning_phase")
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
 
@@ -80,6 +82,10 @@ class Rewriter(Imports):
     def parent(self, node: cst.CSTNode) -> Any:
         return self.get_metadata(ParentNodeProvider, node, None)
 
+    def is_called(self, node: cst.CSTNode) -> bool:
+        parent = self.parent(node)
+        return isinstance(parent, cst.Call) and parent.func is node
+
     # -- names ------------------------------------------------------------------------------------------------------
 
     def absent(self, node: cst.CSTNode, own: str) -> None:
@@ -98,10 +104,7 @@ class Rewriter(Imports):
             return self._member(original_node, updated_node)
         target = self.names.find(own)
         if target is None:
-            called = (
-                isinstance(self.parent(original_node), cst.Call) and self.parent(original_node).func is original_node
-            )
-            if original_node not in self.inner and not called:
+            if original_node not in self.inner and not self.is_called(original_node):
                 self._function_or_absent(original_node, own)
             return updated_node
         if target.home == "backend" and target.name and own.partition(".")[0] != "backend":
@@ -125,8 +128,7 @@ class Rewriter(Imports):
 
     def _plain_function(self, node: cst.CSTNode, own: str) -> bool:
         """Whether a function of K is called, which the call sees to, or may be handed on as it is."""
-        parent = self.parent(node)
-        if isinstance(parent, cst.Call) and parent.func is node:
+        if self.is_called(node):
             return False
         entry = migrating.BACKEND.get(own.rpartition(".")[2])
         if entry is not None and "{" not in entry.modern and not entry.renamed:
@@ -148,8 +150,6 @@ class Rewriter(Imports):
     def _member(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
         """An attribute of some object."""
         name, owner = original.attr.value, text_of(original.value)
-        parent = self.parent(original)
-        called = isinstance(parent, cst.Call) and parent.func is original
         if name == "lr" and (
             owner.endswith("optimizer") or (owner in ("opt", "adam", "sgd") and self._is_optimizer(owner))
         ):
@@ -158,20 +158,10 @@ class Rewriter(Imports):
             return cst.Name(name)
         if name in migrating.RENAMED:
             return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
-        if (
-            name in METHODS
-            and "3" not in METHODS[name]
-            and name not in migrating.ATTRIBUTES
-            and name != "predict_classes"
-        ):
-            if name.startswith(("flow_", "_")) or called or name in ("inbound_nodes", "uses_learning_phase"):
-                if name not in ("flow_from_directory", "flow_from_dataframe"):
-                    self.tell(
-                        original,
-                        f".{name}",
-                        "Keras 3 has no such attribute",
-                        migrating.INSTEAD.get(name, "look for what it was used for"),
-                    )
+        gone = "3" not in METHODS.get(name, "3") and name not in (*migrating.ATTRIBUTES, *_SEEN_TO)
+        if gone and (name in _OF_LAYERS or name.startswith("_") or self.is_called(original)):
+            told = migrating.INSTEAD.get(name, "look for what it was used for")
+            self.tell(original, f".{name}", "Keras 3 has no such attribute", told)
         return updated
 
     def _is_optimizer(self, name: str) -> bool:
@@ -193,8 +183,8 @@ class Rewriter(Imports):
             return updated_node
         target = self.names.find(own)
         if target is None:
-            called = isinstance(parent, cst.Call) and parent.func is original_node
-            if original_node not in self.inner and not called and self._starred(original_node):
+            elsewhere = self.reader.qualified(original_node) or self.is_called(original_node)
+            if original_node not in self.inner and not elsewhere:
                 self._function_or_absent(original_node, own)
             return updated_node
         if own.rpartition(".")[2] != original_node.value or not target.name or target.name == original_node.value:
@@ -205,9 +195,6 @@ class Rewriter(Imports):
             return updated_node
         self.touched.add(original_node.value)
         return updated_node.with_changes(value=target.name)
-
-    def _starred(self, node: cst.CSTNode) -> bool:
-        return not self.reader.qualified(node)
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -323,8 +310,7 @@ class Rewriter(Imports):
         """Let an Input stand before a layer that tells its input's shape; else what is left of that."""
         parent, implied = self.parent(call), shape.get("implied")
         whole, told = _shape_of(shape)
-        at_once = isinstance(parent, cst.Call) and parent.func is call  # its input is known
-        if at_once or (whole is None and told is None):
+        if self.is_called(call) or (whole is None and told is None):  # where it is called its input is known
             return []
         text = f"shape={written(told)}" if whole is None else f"batch_shape={written(whole)}"
         batch = shape.get("batch_size")
@@ -556,12 +542,8 @@ class Rewriter(Imports):
         if count == 1:
             return cst.parse_expression(f'({call} > 0.5).astype("int32")')
         if count is None:
-            self.tell(
-                original,
-                ".predict_classes",
-                "how many outputs the model has cannot be told",
-                "where there is one, write `(model.predict(x) > 0.5)`",
-            )
+            why, told = "how many outputs the model has cannot be told", "write `(model.predict(x) > 0.5)`"
+            self.tell(original, ".predict_classes", why, f"where there is one, {told}")
         return cst.parse_expression(f"{call}.argmax(axis=-1)")
 
     def _file(self, updated: cst.Call, method: str) -> cst.Call:
@@ -590,12 +572,8 @@ class Rewriter(Imports):
             data = next((each.value for told, each in zip(names, args, strict=True) if told == source), None)
             size = self._batch_size(data)
             if size is None:
-                self.tell(
-                    original,
-                    f"{name}",
-                    "Keras 1 counted samples, Keras 3 counts batches",
-                    f"give `{steps}`: the samples divided by the size of a batch",
-                )
+                told = f"give `{steps}`: the samples divided by the size of a batch"
+                self.tell(original, name, "Keras 1 counted samples, Keras 3 counts batches", told)
                 found.append(arg.with_changes(keyword=cst.Name(name)))
                 continue
             count = value_of(arg.value)
@@ -635,12 +613,8 @@ class Rewriter(Imports):
         moved = migrating.MOVED.get(f"losses.{name}")
         if moved:
             if self.table.lists_weights and name.startswith("cosine"):
-                self.tell(
-                    call,
-                    repr(name),
-                    "Keras 1 divides it by the number of features",
-                    "`cosine_similarity` does not: scale the loss",
-                )
+                told = "`cosine_similarity` does not: scale the loss"
+                self.tell(call, repr(name), "Keras 1 divides it by the number of features", told)
             return moved.rpartition(".")[2]
         second = self.table.functions.get("losses", {}).get(name)
         module: Any = losses if home == "losses" else metrics
@@ -651,12 +625,8 @@ class Rewriter(Imports):
                 module.get(name)
             except (ValueError, TypeError):
                 if name.isidentifier() and name not in self.reader.defined:
-                    self.tell(
-                        call,
-                        repr(name),
-                        f"Keras 3 knows no such {'loss' if home == 'losses' else 'metric'}",
-                        hint(home, name) or "write it as a function",
-                    )
+                    why = f"Keras 3 knows no such {'loss' if home == 'losses' else 'metric'}"
+                    self.tell(call, repr(name), why, hint(home, name) or "write it as a function")
         return name
 
     def leave_SubscriptElement(

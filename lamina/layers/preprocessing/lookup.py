@@ -77,12 +77,11 @@ class _Special(_Limits):
 
 
 class _Weighing(Declared):
-    output_mode: str
     idf_weights: Any = arg(idf_weights, default=None, attribute="input_idf_weights", doc='Of the terms, for "tf_idf".')
 
     _of_floats: ClassVar[tuple[str, ...]] = ("tf_idf",)  # output modes
 
-    def _output_type(self) -> Any:
+    def _output_type(self: Any) -> Any:
         return config.floatx() if self.output_mode in self._of_floats else "int64"
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import show_shape
+from ..curves import thinned
 from ..said import Language, sentences
 from . import canvas
 from .running import (
@@ -52,7 +53,7 @@ def activations(
     check_model(what, model)
     samples = Samples(what, model, x, 1)
     if layers is None:
-        chosen = _evenly([each for each in _layers(model) if type(each).__name__ not in _PASSING])
+        chosen = thinned([each for each in _layers(model) if type(each).__name__ not in _PASSING], _LAYERS)
     else:
         several = layers if isinstance(layers, (list, tuple)) else [layers]
         chosen = [layer_of(what, model, layer) for layer in several]
@@ -78,12 +79,6 @@ def activations(
 def _layers(model: Any) -> list[Any]:
     layers = getattr(model, "layers", None)
     return list(layers) if isinstance(layers, list) else list(model.children())
-
-
-def _evenly(items: list[Any]) -> list[Any]:
-    if len(items) <= _LAYERS:
-        return items
-    return [items[round(i * (len(items) - 1) / (_LAYERS - 1))] for i in range(_LAYERS)]
 
 
 def _draw_activation(

@@ -15,7 +15,7 @@ from ...core.calling import device_of
 from ...core.care import tend
 from ...core.errors import named, short, show_shape
 from ...core.layer import Layer
-from ...core.scope import asking, scope
+from ...core.scope import asking, in_mode, scope
 from .canvas import array_of
 
 _TORCH_CONVOLUTIONS = (nn.modules.conv._ConvNd,)
@@ -122,13 +122,8 @@ class Samples:
         given = self.build(list(self.inputs if inputs is None else inputs))
         if isinstance(self.model, Layer):
             return self.model(given, training=False)
-        flags = [(module, module.training) for module in self.model.modules()]
-        try:
-            self.model.eval()
+        with in_mode(self.model.modules(), False):
             return self.model(*given) if isinstance(given, list) else self.model(given)
-        finally:
-            for module, flag in flags:
-                module.training = flag
 
 
 def _parts(what: str, x: Any, known: list[Any]) -> tuple[list[Any], list[Any], Callable[[list[Any]], Any]]:
