@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..core import care, random, symbolic
 from ..core.declare import Declared, Kind, arg, boolean, integer, items, number, one_of, seed
-from ..core.errors import named, show_shape
+from ..core.errors import named, short, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
 from ..core.weight import weight
@@ -87,7 +87,8 @@ class _Projected(_Attention):
         super().check()
         if self.flash_attention and self.dropout:
             raise ValueError(
-                f"{type(self).__name__}: flash attention has no dropout; leave out `flash_attention` or `dropout`."
+                f"{type(self).__name__}: Dropout is not supported when flash attention is enabled. Leave out "
+                f"`flash_attention` or `dropout`."
             )
 
     def _dense(self, name: str, steps: tuple, inputs: tuple, outputs: tuple, activation: Any = None) -> EinsumDense:
@@ -456,7 +457,10 @@ class Attention(_Attention, OfSeveral):
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         mask = kwargs.get("mask")
         if mask is not None and (not isinstance(mask, (list, tuple)) or not 2 <= len(mask) <= 3):
-            raise ValueError(f"{named(self)}: `mask` must be a list, [query_mask, value_mask].")
+            raise ValueError(
+                f"{named(self)}: layer mask must be a list of length 2 or 3, [query_mask, value_mask]; "
+                f"got {short(mask)}."
+            )
         args = super()._checked_first(args, kwargs)
         if args:
             self._checked_shapes([tuple(each.shape) for each in args[0]])

@@ -83,7 +83,8 @@ def output_mode(*choices: str) -> Kind[str]:
         return word
 
     words = ", ".join(f'"{choice}"' for choice in choices)
-    return Kind(f"one of {words}", convert, good=choices[:1], bad=("no-such-mode", 3.5, None))
+    says = "Invalid value for argument `{}`. Expected"
+    return Kind(f"one of {words}", convert, good=choices[:1], bad=("no-such-mode", 3.5, None), says=says)
 
 
 def _dense(value: Any, owner: Any) -> bool:

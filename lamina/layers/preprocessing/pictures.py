@@ -42,8 +42,14 @@ def _extent(value: Any, owner: Any, bounds: tuple[float, float], strict: bool) -
 
 
 # How far a random change goes: f stands for the range from -f to f, and not below the layer's lower bound.
-_WORDS = "a number, or a pair of numbers"
-extent = Kind(_WORDS, lambda value, owner: _extent(value, owner, owner.bounds, False), good=(1,), bad=("a", None, (1,)))
+_WORDS, _SAYS = "a number, or a pair of numbers", "The `{}` argument should be"
+extent = Kind(
+    _WORDS,
+    lambda value, owner: _extent(value, owner, owner.bounds, False),
+    good=(1,),
+    bad=("a", None, (1,)),
+    says=_SAYS,
+)
 
 
 def _as_given(value: Any, owner: Any) -> Any:
@@ -61,10 +67,11 @@ def span(value: Any) -> tuple[float, float]:
 
 
 value_range = Kind(
-    "a pair of numbers",
+    "a list of two numbers",
     lambda value, owner: tuple(sorted(numbers(value, owner))),
     good=((0, 1),),
     bad=(3, (1,), "ab", None),
+    says=_SAYS,
 )
 interpolation = one_of("nearest", "bilinear")
 fill_mode = one_of("reflect", "wrap", "constant", "nearest")
@@ -229,7 +236,7 @@ class Pictures(Spatial):
         if data.ndim not in (3, 4):
             form = "(height, width, channels)" if self.channels_last else "(channels, height, width)"
             raise ValueError(
-                f"{named(self)}: expected pictures {form} or a batch of them, of 3 or 4 axes; "
+                f"{named(self)}: Expected the input image to be rank 3 or 4, {form} or a batch of these; "
                 f"got shape {tuple(data.shape)}."
             )
         alone = data.ndim == 3
