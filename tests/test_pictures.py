@@ -329,7 +329,7 @@ GIVEN: dict[str, tuple[Callable[..., Any], dict[str, Any], Any]] = {
         {"apply_erasing": [True], "batch_masks": [[[[True], [False]]] * 2], "fill_value": 0},
         [[0, 4], [0, 8]],
     ),
-    "mix_weight": (lambda: L.MixUp(), {"mix_weight": 0.5, "permutation_order": [0]}, [[2, 4], [6, 8]]),
+    "mix_weight": (lambda: L.MixUp(), {"mix_weight": 1, "permutation_order": [0]}, [[2, 4], [6, 8]]),
 }
 
 

@@ -91,6 +91,18 @@ CALLS: dict[str, Callable[[], Any]] = {
     "Invalid value for argument `output_mode`. Expected one of": lambda: L.Hashing(3, output_mode="x"),
     "The `value_range` argument should be a list of two numbers": lambda: L.RandomBrightness(0.1, value_range=[10]),
     "The `factor` argument should be a number": lambda: L.RandomBrightness(1.1),
+    "max_value of a ReLU layer cannot be a negative value": lambda: L.ReLU(-1),
+    "threshold of a ReLU layer cannot be None": lambda: L.ReLU(threshold=None),
+    "The negative_slope value of a Leaky ReLU layer cannot be None": lambda: L.LeakyReLU(None),
+    "Invalid value received for argument `rate`. Expected a float value between 0 and 1": lambda: L.Dropout(-0.5),
+    "Specifying `strides > 1` is not compatible with `dilation_rate > 1`": lambda: L.ConvLSTM1D(
+        2, 3, strides=2, dilation_rate=2
+    ),
+    "`power_iterations` should be greater than zero": lambda: L.SpectralNormalization(L.Dense(2), 0),
+    "can only be a tuple of size 2": lambda: L.Hashing(2, salt=[1]),
+    "argument to be a boolean": lambda: L.Dense(2, trainable="yes"),
+    "Invalid `output_shape`": lambda: L.MultiHeadAttention(2, 2, output_shape=8.0),
+    "for argument `output_mode`": lambda: keras.utils.FeatureSpace({"a": "float"}, output_mode="x"),
     "Expected the input image to be rank 3 or 4": lambda: L.RandomBrightness(0.1)(X, training=True),
     "Invalid permutation in `dims`": lambda: L.Permute((0, 1)),
     "`mask` passed to the `TimeDistributed` layer has a shape": lambda: L.TimeDistributed(L.Dense(2))(

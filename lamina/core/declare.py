@@ -16,7 +16,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -60,6 +60,10 @@ class Kind(Generic[T]):
     error: type[Exception] = ValueError
     none_is_default: bool = False
     says: str = "argument `{}` must be"
+
+    def saying(self, says: str) -> Kind[T]:
+        """The same kind, whose errors begin otherwise."""
+        return replace(self, says=says)
 
     def optional(self) -> Kind[T | None]:
         """The same kind, or None."""

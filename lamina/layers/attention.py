@@ -323,7 +323,7 @@ class _Heads(Declared):
 
 class _Axes(Declared):
     output_shape: Any = arg(
-        _some_sizes,
+        _some_sizes.saying("Invalid `{}`: it must be"),
         default=None,
         attribute="_output_shape",
         doc="Sizes of the output behind the steps; None: the query's.",

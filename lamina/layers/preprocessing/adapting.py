@@ -105,7 +105,13 @@ def _as_salt(value: Any, owner: Any) -> list[int]:
     return list(both)
 
 
-salt = Kind("an integer, or two", _as_salt, good=([3, 3],), bad=("a", 1.5, [1, 2, 3], True)).optional()
+salt = Kind(
+    "two integers, or one",
+    _as_salt,
+    good=([3, 3],),
+    bad=("a", 1.5, [1, 2, 3], True),
+    says="argument `{}` can only be a tuple of size 2,",
+).optional()
 
 
 class Salt(Declared):

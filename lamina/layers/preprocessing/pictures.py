@@ -309,9 +309,9 @@ def said(transformation: Transformation | None, like: Tensor) -> Transformation:
 
 
 def each(numbers: Tensor, like: Tensor) -> Tensor:
-    """One number for each picture, (N, 1, 1, 1), of the type of these unless it is a whole one."""
+    """One number for each picture, (N, 1, 1, 1), of the type of these; or whether something is."""
     numbers = numbers.reshape(-1, 1, 1, 1)
-    return numbers.to(like.dtype) if numbers.is_floating_point() else numbers
+    return numbers if numbers.dtype is torch.bool else numbers.to(like.dtype)
 
 
 class Random(Pictures):
