@@ -56,15 +56,15 @@ class Activation(Activated, _Elementwise):
         return symbolic.map_shapes(lambda shape: activations.shape_after(self.activation, shape, self), input_shape)
 
 
-_relu = number(0).saying("{} of a ReLU layer cannot be None or a negative value; it must be")
-_leaky = number(0).saying("The {} value of a Leaky ReLU layer cannot be None; it must be")
+_relu = number(0).saying("argument `{0}`: the {0} of a ReLU layer cannot be None or a negative value, it must be")
+_leaky = number(0).saying("argument `{0}`: The {0} value of a Leaky ReLU layer cannot be None, it must be")
 
 
 class ReLU(_Elementwise):
     """max(x, 0), with a slope below a threshold and a largest value."""
 
     max_value: float | None = arg(
-        number(0).optional().saying("{} of a ReLU layer cannot be a negative value; it must be"),
+        number(0).optional().saying("argument `{0}`: the {0} of a ReLU layer cannot be a negative value, it must be"),
         default=None,
         doc="Largest output.",
     )
