@@ -147,7 +147,7 @@ def test_gradients_reach_the_pictures(make: Any) -> None:
 
 @each_or_mixed
 def test_other_ranks_are_refused(make: Any) -> None:
-    with pytest.raises(ValueError, match=r"rank 3 or 4; got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"rank 3 or 4, .* got shape \(2, 3\)"):
         make()(torch.ones(2, 3))
 
 
