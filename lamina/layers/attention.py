@@ -35,8 +35,15 @@ class _Attention(Layer):
 
     supports_masking = True
 
+    seed_generator: random.SeedGenerator | None = None  # of one that drops something
+
     def check(self) -> None:
-        vars(self)["seed_generator"] = random.stream(self.seed)
+        if self.dropout:
+            vars(self)["seed_generator"] = random.stream(self.seed)
+
+    @property
+    def _seeded(self) -> bool:
+        return self.seed_generator is not None and not self.seed_generator.shared
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
@@ -221,7 +228,7 @@ class _Projected(_Attention):
         query, key, value = self._heads_first(query), self._heads_first(key), self._heads_first(value)
         rate = self.dropout if training else 0.0
         # On a CPU torch's own dropout of the weights takes longer than ours, and there is no kernel for both.
-        whole = not return_attention_scores and (not rate or (self.seed_generator is None and not query.is_cpu))
+        whole = not return_attention_scores and (not rate or (not self._seeded and not query.is_cpu))
         whole = whole and type(self)._masked_softmax is _Projected._masked_softmax
         if use_causal_mask and (attention_mask is not None or not whole):
             earlier = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
