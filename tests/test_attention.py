@@ -245,7 +245,7 @@ def test_regularizers_of_the_activity_are_the_projections() -> None:
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "flash and dropout": (lambda: L.MultiHeadAttention(2, 3, dropout=0.1, flash_attention=True), "no dropout"),
+    "flash and dropout": (lambda: L.MultiHeadAttention(2, 3, dropout=0.1, flash_attention=True), "is not supported"),
     "flash and weights": (
         lambda: L.MultiHeadAttention(2, 3, flash_attention=True)(QUERY, VALUE, return_attention_scores=True),
         "gives no weights",
@@ -258,7 +258,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "unknown": (lambda: L.MultiHeadAttention(2, 3)(keras.Input((4, None)), keras.Input((4, 3))), "known sizes"),
     "list": (lambda: L.Attention()(QUERY), "must be called on a list"),
     "one of a list": (lambda: L.Attention()([QUERY]), r"\[query, value\]"),
-    "mask": (lambda: L.Attention()([QUERY, VALUE], mask=VALID), "`mask` must be a list"),
+    "mask": (lambda: L.Attention()([QUERY, VALUE], mask=VALID), "mask must be a list"),
     "equation": (lambda: L.EinsumDense("ab,bc", 3), "ab,bc->ac"),
     "kernel": (lambda: L.EinsumDense("ab,bx->ac", 3), '"x" of the kernel'),
     "output": (lambda: L.EinsumDense("ab,b->ac", 3), '"c" of the output'),

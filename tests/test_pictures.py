@@ -147,7 +147,7 @@ def test_gradients_reach_the_pictures(make: Any) -> None:
 
 @each_or_mixed
 def test_other_ranks_are_refused(make: Any) -> None:
-    with pytest.raises(ValueError, match=r"3 or 4 axes; got shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"rank 3 or 4, .* got shape \(2, 3\)"):
         make()(torch.ones(2, 3))
 
 
@@ -177,8 +177,12 @@ def test_workers_draw_each_for_themselves_and_repeatably() -> None:
 # What is drawn ----------------------------------------------------------------------------------------------------
 
 
-def drawn(layer: Random, count: int = 4000) -> Any:
-    return layer.draw(torch.empty(count, 3, 12, 10))
+def drawn(layer: Random, key: str, count: int = 4000) -> Any:
+    return layer.get_random_transformation(torch.empty(count, 12, 10, 3))[key]
+
+
+def matrices(layer: Any) -> Any:
+    return layer.matrix((12, 10), layer.get_random_transformation(torch.empty(4000, 12, 10, 3)))
 
 
 def assert_uniform(values: Tensor, lower: float, upper: float) -> None:
@@ -212,52 +216,60 @@ def test_what_is_sheared_is_filled() -> None:
 
 
 def test_half_of_the_pictures_are_flipped() -> None:
-    assert abs(drawn(L.RandomFlip(seed=1)).float().mean() - 0.5) < 0.03
+    assert abs(drawn(L.RandomFlip(seed=1), "flips").float().mean() - 0.5) < 0.03
 
 
 def test_angles_zooms_shifts_and_shears_are_uniform() -> None:
-    turns = drawn(L.RandomRotation((-0.1, 0.2), seed=1))
+    turns = matrices(L.RandomRotation((-0.1, 0.2), seed=1))
     assert_uniform(torch.atan2(turns[:, 1, 0], turns[:, 0, 0]) / (2 * torch.pi), -0.1, 0.2)
-    zooms = drawn(L.RandomZoom((-0.5, 0.2), 0.3, seed=1))
+    zooms = matrices(L.RandomZoom((-0.5, 0.2), 0.3, seed=1))
     assert_uniform(zooms[:, 1, 1], 0.5, 1.2)
     assert_uniform(zooms[:, 0, 0], 0.7, 1.3)
-    alike = drawn(L.RandomZoom(0.3, seed=1))
+    alike = matrices(L.RandomZoom(0.3, seed=1))
     torch.testing.assert_close(alike[:, 0, 0], alike[:, 1, 1])
-    shifts = drawn(L.RandomTranslation((0.1, 0.2), (-0.3, 0.4), seed=1))
+    shifts = matrices(L.RandomTranslation((0.1, 0.2), (-0.3, 0.4), seed=1))
     assert_uniform(shifts[:, 1, 2], -12 * 0.2, -12 * 0.1)
     assert_uniform(shifts[:, 0, 2], -10 * 0.4, 10 * 0.3)
-    shears = drawn(L.RandomShear((0.2, 0.3), (0.1, 0.4), seed=1))
+    shears = matrices(L.RandomShear((0.2, 0.3), (0.1, 0.4), seed=1))
     assert_uniform(shears[:, 0, 1].abs(), 0.2, 0.3)
     assert_uniform(shears[:, 1, 0].abs(), 0.1, 0.4)
     assert (shears[:, 0, 1].sign() == shears[:, 1, 0].sign()).all() and abs(shears[:, 0, 1].sign().mean()) < 0.06
 
 
 def test_contrast_and_brightness_are_uniform() -> None:
-    assert_uniform(drawn(L.RandomContrast((0.2, 0.5), seed=1)), 0.8, 1.5)
-    assert_uniform(drawn(L.RandomContrast(0.5, seed=1)), 1.0, 1.5)  # as in Keras 3: nothing below 1 for a number
-    assert_uniform(drawn(L.RandomBrightness(0.5, (0, 1), seed=1)), -0.5, 0.5)
-    assert_uniform(drawn(L.RandomBrightness((0.1, 0.3), (-1, 1), seed=1)), 0.2, 0.6)
+    assert_uniform(drawn(L.RandomContrast((0.2, 0.5), seed=1), "contrast_factor"), 0.8, 1.5)
+    assert_uniform(
+        drawn(L.RandomContrast(0.5, seed=1), "contrast_factor"), 1.0, 1.5
+    )  # as in Keras 3: nothing below 1 for a number
+    assert_uniform(drawn(L.RandomBrightness(0.5, (0, 1), seed=1), "rgb_delta"), -0.5, 0.5)
+    assert_uniform(drawn(L.RandomBrightness((0.1, 0.3), (-1, 1), seed=1), "rgb_delta"), 0.2, 0.6)
 
 
 def test_colours_are_drawn_in_their_ranges() -> None:
-    assert_uniform(drawn(L.RandomColorDegeneration((-0.2, 0.7), seed=1)), -0.2, 0.7)
-    assert_uniform(drawn(L.RandomHue(0.6, seed=1)), -0.3, 0.3)
-    assert_uniform(drawn(L.RandomSaturation(0.6, seed=1)), -0.6, 0.6)
-    assert_uniform(drawn(L.RandomSharpness((0.2, 0.6), seed=1)), 0.2, 0.6)
-    bits = 8 - drawn(L.RandomPosterization((2, 6), seed=1)).log2()
+    assert_uniform(drawn(L.RandomColorDegeneration((-0.2, 0.7), seed=1), "factor"), -0.2, 0.7)
+    assert_uniform(drawn(L.RandomHue(0.6, seed=1), "factor"), -0.3, 0.3)
+    times = drawn(L.RandomSaturation(0.6, seed=1), "factor")
+    assert_uniform(times / (1 + times), -0.6, 0.6)
+    assert_uniform(drawn(L.RandomSharpness((0.2, 0.6), seed=1), "factor"), 0.2, 0.6)
+    bits = 8 - drawn(L.RandomPosterization((2, 6), seed=1), "shift_factor")
     assert torch.bincount(bits.flatten().long()).tolist()[2:] == pytest.approx([1000] * 4, abs=130)
-    assert (drawn(L.RandomPosterization((3, 3))) == 32).all()
-    more, threshold = drawn(L.Solarization(0.5, (0.2, 0.6), seed=1))
-    assert_uniform(more, 0, 127.5)
-    assert_uniform(threshold, 0.2, 153)
-    for layer, part in ((L.RandomGrayscale(0.3), 0.3), (L.RandomInvert((0.2, 0.6)), 0.4), (L.RandomInvert(), 0.5)):
-        assert abs(drawn(layer).float().mean() - part) < 0.04
-    chosen, sigma = drawn(L.RandomGaussianBlur((0.2, 0.6), 3, (0.5, 0.9)))
-    assert abs(chosen.float().mean() - 0.4) < 0.04 and 0.5 <= sigma.min() and sigma.max() <= 0.91
-    erased, values = drawn(L.RandomErasing((1, 1), (0.25, 0.25)))
-    assert (abs(erased.float().mean((1, 2, 3)) - 0.25) < 0.06).all()
+    assert (drawn(L.RandomPosterization((3, 3)), "shift_factor") == 5).all()
+    assert_uniform(drawn(L.Solarization(0.5, (0.2, 0.6), seed=1), "additions"), 0, 127.5)
+    assert_uniform(drawn(L.Solarization(0.5, (0.2, 0.6), seed=1), "thresholds"), 0.2, 153)
+    for layer, key, part in (
+        (L.RandomGrayscale(0.3), "should_apply", 0.3),
+        (L.RandomInvert((0.2, 0.6)), "apply_inversion", 0.4),
+        (L.RandomInvert(), "apply_inversion", 0.5),
+        (L.RandomGaussianBlur((0.2, 0.6)), "should_apply_blur", 0.4),
+        (L.RandomErasing(fill_value=3.0), "apply_erasing", 0.5),
+    ):
+        assert abs(drawn(layer, key).float().mean() - part) < 0.04
+    sigma = drawn(L.RandomGaussianBlur(1.0, 3, (0.5, 0.9)), "blur_factor")
+    assert 0.5 <= sigma.min() and sigma.max() <= 0.91
+    masks = drawn(L.RandomErasing((1, 1), (0.25, 0.25)), "batch_masks")
+    assert (abs(masks.float().mean((1, 2, 3)) - 0.25) < 0.06).all()
+    values = drawn(L.RandomErasing((1, 1)), "fill_value")
     assert values.min() == 0 and values.max() == 255 and abs((values == 0).float().mean() - 0.5) < 0.01
-    assert abs(drawn(L.RandomErasing(fill_value=3.0))[0].any(-1).any(-1).float().mean() - 0.5) < 0.04
 
 
 def test_crops_are_taken_from_everywhere() -> None:
@@ -274,6 +286,81 @@ def test_crops_are_taken_from_everywhere() -> None:
     assert L.RandomCrop(20, 4)(x).shape == (1, 20, 4, 1)
 
 
+# What may be called and overridden, as in Keras ----------------------------------------------------------------------
+
+
+@each_or_mixed
+def test_a_transformation_serves_several_pictures(make: Any, pictures: Tensor) -> None:
+    layer = make(bounding_box_format="xyxy")
+    data = {
+        "images": pictures,
+        "labels": torch.eye(64),
+        "segmentation_masks": pictures[..., :1],
+        "bounding_boxes": {"boxes": torch.tensor([[[2.0, 1, 4, 3]]] * 64), "labels": torch.ones(64, 1)},
+    }
+    how = layer.get_random_transformation(data, training=True, seed=5)
+    expected = make(bounding_box_format="xyxy", seed=5)(data)
+    found = {
+        "images": layer.transform_images(pictures.numpy(), how),
+        "labels": layer.transform_labels(data["labels"], how),
+        "segmentation_masks": layer.transform_segmentation_masks(data["segmentation_masks"], how),
+        "bounding_boxes": layer.transform_bounding_boxes(data["bounding_boxes"], how),
+    }
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert layer.get_random_transformation(data, training=False) is None
+    torch.testing.assert_close(layer.transform_images(pictures, None), pictures, rtol=0, atol=0)
+    torch.testing.assert_close(layer.transform_images(pictures, how, training=False), pictures, rtol=0, atol=0)
+
+
+HALF = torch.tensor([[[[2.0], [4.0]], [[6.0], [8.0]]]])  # a picture of two rows
+GIVEN: dict[str, tuple[Callable[..., Any], dict[str, Any], Any]] = {
+    "flips": (lambda: L.RandomFlip("horizontal"), {"flips": [[True]]}, [[4, 2], [8, 6]]),
+    "rgb_delta": (lambda: L.RandomBrightness(0.5), {"rgb_delta": 1.5}, [[3.5, 5.5], [7.5, 9.5]]),
+    "contrast_factor": (lambda: L.RandomContrast(0.5), {"contrast_factor": np.full((1,), 2.0)}, [[0, 3], [7, 11]]),
+    "apply_inversion": (lambda: L.RandomInvert(), {"apply_inversion": np.array([True])}, [[253, 251], [249, 247]]),
+    "shift_factor": (lambda: L.RandomPosterization(4), {"shift_factor": np.array([2], "uint8")}, [[0, 4], [4, 8]]),
+    "translations": (
+        lambda: L.RandomTranslation(0.5, 0.5, "constant"),
+        {"translations": np.array([[1.0, 0.0]])},
+        [[0, 2], [0, 6]],
+    ),
+    "batch_masks": (
+        lambda: L.RandomErasing(),
+        {"apply_erasing": [True], "batch_masks": [[[[True], [False]]] * 2], "fill_value": 0},
+        [[0, 4], [0, 8]],
+    ),
+    "mix_weight": (lambda: L.MixUp(), {"mix_weight": 1, "permutation_order": [0]}, [[2, 4], [6, 8]]),
+}
+
+
+@pytest.mark.parametrize("make, how, expected", GIVEN.values(), ids=GIVEN.keys())
+def test_a_transformation_is_told_by_the_names_of_keras(make: Any, how: dict[str, Any], expected: Any) -> None:
+    class Told(type(make())):  # type: ignore[misc]
+        def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> dict[str, Any]:
+            assert (tuple(data.shape), training, seed) == (tuple(HALF.shape), True, None)
+            return how
+
+    config = make().get_config()
+    found = Told.from_config(config)(HALF)
+    torch.testing.assert_close(found[0, ..., 0], torch.tensor(expected).float())
+    assert set(how) <= set(make().get_random_transformation(HALF))
+
+
+def test_a_layer_may_change_pictures_its_own_way() -> None:
+    class Halved(L.RandomFlip):
+        def transform_images(self, images: Tensor, transformation: Any, training: bool = True) -> Tensor:
+            assert images.ndim == 4 and transformation["input_shape"] == (2, 2, 1)
+            return super().transform_images(images, transformation, training=training) / 2
+
+        def transform_labels(self, labels: Tensor, transformation: Any, training: bool = True) -> Tensor:
+            assert labels.shape == (1, 3)
+            return labels + transformation["flips"].sum() * 0 + 1
+
+    found = Halved("horizontal", seed=1)({"images": HALF[0], "labels": np.zeros(3)})
+    assert sorted(found["images"].flatten().tolist()) == [1, 2, 3, 4]
+    assert found["labels"].tolist() == [1, 1, 1]
+
+
 # What is done with it ---------------------------------------------------------------------------------------------
 
 
@@ -281,10 +368,10 @@ def test_crops_are_taken_from_everywhere() -> None:
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_warps_are_what_the_operation_computes(fill_mode: str, interpolation: str, pictures: Tensor) -> None:
     layer = L.RandomRotation(0.4, fill_mode, interpolation, fill_value=7.0, seed=1)
-    matrix = layer.draw(pictures.movedim(-1, 1))
-    given = torch.cat([matrix.flatten(1), torch.zeros(64, 2)], 1)
-    expected = ops.image.affine_transform(pictures, given, interpolation, fill_mode, 7.0, "channels_last")
-    found = layer._like(layer.transform(pictures.movedim(-1, 1), matrix), False)
+    how = layer.get_random_transformation(pictures)
+    matrix = how["rotation_matrix"]
+    expected = ops.image.affine_transform(pictures, matrix, interpolation, fill_mode, 7.0, "channels_last")
+    found = layer.transform_images(pictures, how)
     if interpolation == "bilinear":
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-2)
     else:  # places halfway between two pixels
@@ -297,8 +384,9 @@ def test_rand_augment_and_aug_mix_stay_in_range_and_do_something(pictures: Tenso
         assert all(each.min() >= 0 and each.max() <= 255 for each in found)
         assert sum(not torch.equal(each, pictures) for each in found) >= 28
     assert L.RandAugment(num_ops=0)(pictures).equal(pictures)
-    shares, own, chains = L.AugMix(seed=1).draw(pictures.movedim(-1, 1))
-    assert shares.sum() == pytest.approx(1) and 0 <= own <= 1 and len(chains) == 3
+    how = L.AugMix(seed=1).get_random_transformation(pictures)
+    assert how["chain_mixing_weights"].sum() == pytest.approx(1) and 0 <= how["weight_sample"] <= 1
+    assert len(how["chain_transforms"]) == 3
 
 
 def test_mixtures_take_labels_along() -> None:
@@ -319,10 +407,10 @@ def test_mixtures_take_labels_along() -> None:
 
 
 def test_shares_of_mixtures_are_of_a_beta_distribution() -> None:
-    share = drawn(L.MixUp(0.2, seed=1))[1]
+    share = drawn(L.MixUp(0.2, seed=1), "mix_weight")
     variance = 1 / (4 * (2 * 0.2 + 1))
     assert share.mean() == pytest.approx(0.5, abs=0.03) and share.var() == pytest.approx(variance, rel=0.1)
-    share = drawn(L.CutMix((1, 1), seed=1))[1]
+    share = drawn(L.CutMix((1, 1), seed=1), "mix_weight")
     assert share.mean() == pytest.approx(0.5, abs=0.03) and share.var() == pytest.approx(1 / 12, rel=0.1)
 
 
@@ -528,7 +616,7 @@ def test_one_number_of_contrast_goes_both_ways(pictures: Tensor) -> None:
     layer = OLD.RandomContrast(0.5, seed=1)
     layer(pictures, training=True)
     assert layer.get_config()["factor"] == 0.5
-    assert_uniform(drawn(layer), 0.5, 1.5)
+    assert_uniform(drawn(layer, "contrast_factor"), 0.5, 1.5)
 
 
 def test_names_under_experimental() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -275,3 +277,21 @@ def test_numpy_seeds_the_older_generations(space):
     assert not np.array_equal(first, trained(2))
     assert not np.array_equal(first, trained(1, before_fit=3))
     assert np.array_equal(trained(1, before_fit=3), trained(1, before_fit=3))
+
+
+@pytest.mark.parametrize("make", [lambda: layers.Dropout(0.5), lambda: layers.GRU(3, dropout=0.5)])
+def test_layers_without_a_seed_draw_from_torch_until_their_state_is_assigned(make: Any) -> None:
+    layer, x = make(), torch.ones(4, 5, 6)
+    layer(x)
+    (state,) = layer.non_trainable_variables
+    assert layers.Dense(3).non_trainable_variables == []
+
+    def twice(begin: Callable[[], Any]) -> list[torch.Tensor]:
+        return [(begin(), layer(x, training=True))[1] for _ in range(2)]
+
+    assert torch.equal(*twice(lambda: torch.manual_seed(1)))
+    assert torch.equal(*twice(lambda: state.assign([7, 0])))
+    assert not torch.equal(*twice(lambda: torch.manual_seed(1)))
+    fresh = make()
+    fresh(x)
+    assert copy.deepcopy(fresh).non_trainable_variables[0].stream.shared

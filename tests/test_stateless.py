@@ -278,7 +278,7 @@ def test_gradients_of_values_by_autograd() -> None:
         x = torch.rand(2, 3, 5)
         layer(x)
         values = [(weight.detach() * 2).requires_grad_() for weight in layer.trainable_variables]
-        layer.stateless_call(values, [], x)[0].sum().backward()
+        layer.stateless_call(values, layer.non_trainable_variables, x)[0].sum().backward()
         assert all(value.grad is not None and value.grad.any() for value in values)
         assert all(weight.grad is None for weight in layer.weights)
 

@@ -74,6 +74,36 @@ CALLS: dict[str, Callable[[], Any]] = {
         output_mode="count", output_sequence_length=2
     ),
     "length 2 or 3": lambda: L.Attention()([X[None]] * 4),
+    "layer mask must be a list": lambda: L.Attention()([X[None]] * 2, mask=X[None]),
+    "Dropout is not supported when flash attention is enabled": lambda: L.MultiHeadAttention(
+        2, 2, dropout=0.1, flash_attention=True
+    ),
+    "Computed output size would be zero or negative": lambda: L.DepthwiseConv1D(11)(X[None]),
+    "Cannot enable lora on a layer that isn't yet built": lambda: L.Dense(2).enable_lora(2),
+    "Argument `input_tensor` must be a KerasTensor": lambda: L.InputLayer(input_tensor=X),
+    "Values in `cropping` argument should be smaller than the corresponding spatial dimension": lambda: L.Cropping2D(2)(
+        X[None, ..., None]
+    ),
+    "should be a positive integer": lambda: L.RepeatVector(0),
+    "num_tokens must be set to use this layer": lambda: L.CategoryEncoding(),
+    "`num_tokens` must be >= 1": lambda: L.CategoryEncoding(0),
+    "The `num_bins` for `Hashing` cannot be `None` or non-positive": lambda: L.Hashing(0),
+    "Invalid value for argument `output_mode`. Expected one of": lambda: L.Hashing(3, output_mode="x"),
+    "The `value_range` argument should be a list of two numbers": lambda: L.RandomBrightness(0.1, value_range=[10]),
+    "The `factor` argument should be a number": lambda: L.RandomBrightness(1.1),
+    "max_value of a ReLU layer cannot be a negative value": lambda: L.ReLU(-1),
+    "threshold of a ReLU layer cannot be None": lambda: L.ReLU(threshold=None),
+    "The negative_slope value of a Leaky ReLU layer cannot be None": lambda: L.LeakyReLU(None),
+    "Invalid value received for argument `rate`. Expected a float value between 0 and 1": lambda: L.Dropout(-0.5),
+    "Specifying `strides > 1` is not compatible with `dilation_rate > 1`": lambda: L.ConvLSTM1D(
+        2, 3, strides=2, dilation_rate=2
+    ),
+    "`power_iterations` should be greater than zero": lambda: L.SpectralNormalization(L.Dense(2), 0),
+    "can only be a tuple of size 2": lambda: L.Hashing(2, salt=[1]),
+    "argument to be a boolean": lambda: L.Dense(2, trainable="yes"),
+    "Invalid `output_shape`": lambda: L.MultiHeadAttention(2, 2, output_shape=8.0),
+    "for argument `output_mode`": lambda: keras.utils.FeatureSpace({"a": "float"}, output_mode="x"),
+    "Expected the input image to be rank 3 or 4": lambda: L.RandomBrightness(0.1)(X, training=True),
     "Invalid permutation in `dims`": lambda: L.Permute((0, 1)),
     "`mask` passed to the `TimeDistributed` layer has a shape": lambda: L.TimeDistributed(L.Dense(2))(
         X[None], mask=np.ones((1, 5), bool)
@@ -86,6 +116,12 @@ def test_messages_hold_the_words_that_programs_go_by(words: str) -> None:
     with pytest.raises(ValueError) as caught:
         CALLS[words]()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [L.RepeatVector, L.UpSampling1D])
+def test_another_type_is_another_error(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"Expected an integer value for `(n|size)`"):
+        make("3")
 
 
 def test_an_input_layer_takes_what_its_tensor_is() -> None:

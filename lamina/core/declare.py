@@ -16,7 +16,7 @@ import math
 import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -32,15 +32,23 @@ REQUIRED: Any = inspect.Parameter.empty
 
 
 class Refused(Exception):
-    """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it."""
+    """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it.
+
+    `error` is what it becomes, where that is not the kind's.
+    """
+
+    def __init__(self, hint: str = "", error: type[Exception] | None = None):
+        super().__init__(hint)
+        self.error = error
 
 
 @dataclass(eq=False)
 class Kind(Generic[T]):
     """What an argument accepts, and becomes: a T.
 
-    `expected` names it in words, `convert(value, owner)` returns the normal form or raises `Refused`, `dump` writes the
-    normal form into a config, `good` and `bad` are examples for tests.
+    `expected` names it in words, behind those that `says` of the argument (and class). `convert(value, owner)` returns
+    the normal form or raises `Refused`, `dump` writes the normal form into a config, `good` and `bad` are examples for
+    tests.
     """
 
     expected: str
@@ -51,6 +59,11 @@ class Kind(Generic[T]):
     bad: tuple = ()
     error: type[Exception] = ValueError
     none_is_default: bool = False
+    says: str = "argument `{}` must be"
+
+    def saying(self, says: str) -> Kind[T]:
+        """The same kind, whose errors begin otherwise."""
+        return replace(self, says=says)
 
     def optional(self) -> Kind[T | None]:
         """The same kind, or None."""
@@ -62,7 +75,8 @@ class Kind(Generic[T]):
             return None if value is None else self.dump(value)
 
         bad = tuple(value for value in self.bad if value is not None)
-        return Kind(f"{self.expected} or None", convert, dump=dump, good=(None, *self.good), bad=bad, error=self.error)
+        good, expected = (None, *self.good), f"{self.expected} or None"
+        return Kind(expected, convert, dump=dump, good=good, bad=bad, error=self.error, says=self.says)
 
 
 @dataclass(eq=False)
@@ -89,8 +103,10 @@ class Arg:
             if not isinstance(refused, (Refused, OverflowError)) and not hasattr(value, "shape"):
                 raise
             hint = f" {refused}" if isinstance(refused, Refused) and str(refused) else ""
-            expected = f"{type(owner).__name__}: argument `{self.name}` must be {self.kind.expected}"
-            raise self.kind.error(f"{expected}; got {short(value)}.{hint}") from None
+            cls = type(owner).__name__
+            expected = f"{cls}: {self.kind.says.format(self.name, cls)} {self.kind.expected}"
+            error = getattr(refused, "error", None) or self.kind.error
+            raise error(f"{expected}; got {short(value)}.{hint}") from None
 
 
 def arg(

@@ -124,7 +124,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         input_dim: Any = arg(text, default=None, kw_only=True)
     _args: ClassVar[dict[str, Arg]] = {
         "name": Arg(text.optional(), None, "", True, False, "name"),
-        "trainable": Arg(boolean, True, "", True, False, "trainable"),
+        "trainable": Arg(boolean.saying("Expected `{}` argument to be a boolean,"), True, "", True, False, "trainable"),
         "dtype": Arg(_policy, None, "", True, False, "dtype"),
     }
 

@@ -55,11 +55,13 @@ class SeedState(Weight):
 class SeedGenerator:
     """A stream of random numbers of its own: the same seed gives the same draws, whatever else draws meanwhile.
 
-    It has a torch generator for each device it draws on. Copies and pickles go on from where the stream is; in each
-    worker of a DataLoader it is another stream, told by the seed and by the worker's.
+    It has a torch generator for each device it draws on; one that is `shared` draws from torch's global generators
+    until its state is assigned. Copies and pickles go on from where the stream is; in each worker of a DataLoader it is
+    another stream, told by the seed and by the worker's.
     """
 
     _home = "keras.random"
+    shared = False
 
     def __init__(self, seed: int | None = None, name: str | None = None):
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
@@ -84,7 +86,8 @@ class SeedGenerator:
         if state is None:
             state = self._state = SeedState(torch.zeros(2, dtype=torch.int64), path=self.name or "seed_generator")
             state.stream = self
-        state.data.copy_(torch.tensor([self._seed, self._draws]))
+        if state.tolist() != [self._seed, self._draws]:
+            state.data.copy_(torch.tensor([self._seed, self._draws]))
         return state
 
     def next(self, ordered: bool = True) -> Tensor:
@@ -101,6 +104,7 @@ class SeedGenerator:
         """Go to the place that a state tells: the same one gives the same draws, that of now changes nothing."""
         if (seed, draws) == (self._seed, self._draws):
             return
+        self.shared = False
         self._seed, self._draws = seed, draws
         self._start = zlib.crc32(f"{seed} {draws}".encode()) if draws else seed
         for generator in self._generators.values():
@@ -121,6 +125,8 @@ class SeedGenerator:
 
     def draw(self, like: Tensor, shape: Sequence[int], how: str, *numbers: float) -> Tensor:
         """A tensor of this shape and of the type and device of `like`, filled by torch's method `how` of `numbers`."""
+        if self.shared:
+            return getattr(like.new_empty(shape), how)(*numbers)
         if torch.compiler.is_compiling():
             # Of equal calls of `new_empty` some backends keep one, and its two fillings with it.
             values = torch.empty(shape, dtype=like.dtype, device=like.device)
@@ -159,13 +165,13 @@ class SeedGenerator:
 
     def __getstate__(self) -> dict[str, Any]:
         states = {str(device): generator.get_state() for device, generator in self._generators.items()}
-        own = {"_seed": self._seed, "_start": self._start, "name": self.name}
+        own = {"_seed": self._seed, "_start": self._start, "name": self.name, "shared": self.shared}
         return {**own, "_generators": states, "_draws": self._draws}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._seed, self.name, self._generators, self._draws = state["_seed"], state["name"], {}, 0
         self._start = state.get("_start", self._seed)
-        self._worker = None
+        self._worker, self.shared = None, state.get("shared", False)
         self._enter()
         for device, generator_state in state["_generators"].items():
             if torch.device(device).type == "cpu" or torch.cuda.is_available():
@@ -188,7 +194,7 @@ def drawn() -> dict[SeedGenerator, int]:
 
 def streams_of(module: nn.Module) -> list[SeedGenerator]:
     """The seeded streams of the layers in a module, each once."""
-    found = [stream for each in module.modules() for stream in own_streams(each)]
+    found = [stream for each in module.modules() for stream in own_streams(each) if not stream.shared]
     return [*{id(stream): stream for stream in found}.values()]
 
 
@@ -216,11 +222,15 @@ def _fill(values: Tensor, how: str, numbers: Sequence[float], stream: int) -> No
     getattr(values, how)(*numbers, generator=_streams[stream].on(values.device))
 
 
-def stream(seed: int | SeedGenerator | None) -> SeedGenerator | None:
+def stream(seed: int | SeedGenerator | None) -> SeedGenerator:
     """The stream a `seed` argument stands for; None is torch's global one."""
-    return seed if seed is None or isinstance(seed, SeedGenerator) else SeedGenerator(seed)
+    if isinstance(seed, SeedGenerator):
+        return seed
+    made = SeedGenerator(seed or 0)
+    made.shared = seed is None
+    return made
 
 
-def generator(stream: SeedGenerator | None, device: torch.device) -> torch.Generator | None:
+def generator(stream: SeedGenerator, device: torch.device) -> torch.Generator | None:
     """The torch generator of a stream on `device`; None for torch's global one."""
-    return None if stream is None else stream.on(device)
+    return None if stream.shared else stream.on(device)

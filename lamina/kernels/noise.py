@@ -17,7 +17,12 @@ _BITS_PAY = 4096
 
 
 class Stream(Protocol):
-    """A source of random numbers: `draw` gives a tensor like another, filled by torch's in-place method `how`."""
+    """A source of random numbers: `draw` gives a tensor like another, filled by torch's in-place method `how`.
+
+    One that is `shared` draws from torch's global generators.
+    """
+
+    shared: bool
 
     def draw(self, like: Tensor, shape: Sequence[int], how: str, *numbers: float) -> Tensor: ...
 
@@ -31,7 +36,7 @@ def dropout(x: Tensor, rate: float, shape: Sequence[int] | None = None, stream: 
     """`x` with a fraction `rate` set to 0 and the rest scaled by 1 / (1 - rate); `shape` broadcasts the mask."""
     if rate >= 1:
         return torch.zeros_like(x)
-    if shape is None and stream is None:
+    if shape is None and (stream is None or stream.shared):
         if x.is_cpu and x.numel() > _BITS_PAY and 0.001 < rate < 0.999 and not torch.compiler.is_compiling():
             return _dropout_by_bits(x, rate)
         return functional.dropout(x, rate)

@@ -162,6 +162,7 @@ def check_fits(
             raise ValueError(
                 f"{name}: a window of {span} does not fit into {where}, which has size {size} with "
                 f"padding={p!r} (spatial sizes {tuple(sizes)}, window {tuple(kernel)}). "
+                "Computed output size would be zero or negative. "
                 "Use padding='same', a smaller window or dilation, or larger inputs."
             )
 

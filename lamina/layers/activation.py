@@ -56,12 +56,20 @@ class Activation(Activated, _Elementwise):
         return symbolic.map_shapes(lambda shape: activations.shape_after(self.activation, shape, self), input_shape)
 
 
+_relu = number(0).saying("argument `{0}`: the {0} of a ReLU layer cannot be None or a negative value, it must be")
+_leaky = number(0).saying("argument `{0}`: The {0} value of a Leaky ReLU layer cannot be None, it must be")
+
+
 class ReLU(_Elementwise):
     """max(x, 0), with a slope below a threshold and a largest value."""
 
-    max_value: float | None = arg(number(0).optional(), default=None, doc="Largest output.")
-    negative_slope: float = arg(number(0), default=0.0, doc="Slope below the threshold.")
-    threshold: float = arg(number(0), default=0.0, doc="Where the identity begins.")
+    max_value: float | None = arg(
+        number(0).optional().saying("argument `{0}`: the {0} of a ReLU layer cannot be a negative value, it must be"),
+        default=None,
+        doc="Largest output.",
+    )
+    negative_slope: float = arg(_relu, default=0.0, doc="Slope below the threshold.")
+    threshold: float = arg(_relu, default=0.0, doc="Where the identity begins.")
 
     @property
     def ends_in_relu(self) -> bool:  # type: ignore[override]
@@ -75,7 +83,7 @@ class ReLU(_Elementwise):
 class LeakyReLU(_Elementwise):
     """x where positive, else `negative_slope * x`."""
 
-    negative_slope: float = arg(number(0), default=0.3, doc="Slope below zero.")
+    negative_slope: float = arg(_leaky, default=0.3, doc="Slope below zero.")
     alpha: Any = arg(
         number(0).optional(), default=None, kw_only=True, config=False, attribute="_alpha", doc="The slope as well."
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..core import care, random, symbolic
 from ..core.declare import Declared, Kind, arg, boolean, integer, items, number, one_of, seed
-from ..core.errors import named, show_shape
+from ..core.errors import named, short, show_shape
 from ..core.layer import Layer
 from ..core.masking import get_mask
 from ..core.weight import weight
@@ -35,8 +35,15 @@ class _Attention(Layer):
 
     supports_masking = True
 
+    seed_generator: random.SeedGenerator | None = None  # of one that drops something
+
     def check(self) -> None:
-        vars(self)["seed_generator"] = random.stream(self.seed)
+        if self.dropout:
+            vars(self)["seed_generator"] = random.stream(self.seed)
+
+    @property
+    def _seeded(self) -> bool:
+        return self.seed_generator is not None and not self.seed_generator.shared
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
@@ -87,7 +94,8 @@ class _Projected(_Attention):
         super().check()
         if self.flash_attention and self.dropout:
             raise ValueError(
-                f"{type(self).__name__}: flash attention has no dropout; leave out `flash_attention` or `dropout`."
+                f"{type(self).__name__}: Dropout is not supported when flash attention is enabled. Leave out "
+                f"`flash_attention` or `dropout`."
             )
 
     def _dense(self, name: str, steps: tuple, inputs: tuple, outputs: tuple, activation: Any = None) -> EinsumDense:
@@ -220,7 +228,7 @@ class _Projected(_Attention):
         query, key, value = self._heads_first(query), self._heads_first(key), self._heads_first(value)
         rate = self.dropout if training else 0.0
         # On a CPU torch's own dropout of the weights takes longer than ours, and there is no kernel for both.
-        whole = not return_attention_scores and (not rate or (self.seed_generator is None and not query.is_cpu))
+        whole = not return_attention_scores and (not rate or (not self._seeded and not query.is_cpu))
         whole = whole and type(self)._masked_softmax is _Projected._masked_softmax
         if use_causal_mask and (attention_mask is not None or not whole):
             earlier = kernels.earlier(query.shape[-2], key.shape[-2], query.device)
@@ -322,7 +330,7 @@ class _Heads(Declared):
 
 class _Axes(Declared):
     output_shape: Any = arg(
-        _some_sizes,
+        _some_sizes.saying("Invalid `{}`: it must be"),
         default=None,
         attribute="_output_shape",
         doc="Sizes of the output behind the steps; None: the query's.",
@@ -456,7 +464,10 @@ class Attention(_Attention, OfSeveral):
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         mask = kwargs.get("mask")
         if mask is not None and (not isinstance(mask, (list, tuple)) or not 2 <= len(mask) <= 3):
-            raise ValueError(f"{named(self)}: `mask` must be a list, [query_mask, value_mask].")
+            raise ValueError(
+                f"{named(self)}: layer mask must be a list of length 2 or 3, [query_mask, value_mask]; "
+                f"got {short(mask)}."
+            )
         args = super()._checked_first(args, kwargs)
         if args:
             self._checked_shapes([tuple(each.shape) for each in args[0]])

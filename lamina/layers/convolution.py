@@ -98,7 +98,7 @@ class _Convolution(Activated, Windowed):
 def _refuse_dilated_strides(layer: _Convolution) -> None:
     if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         raise ValueError(
-            f"{type(layer).__name__}: `strides` above 1 cannot be combined with `dilation_rate` above 1; "
+            f"{type(layer).__name__}: Specifying `strides > 1` is not compatible with `dilation_rate > 1`; "
             f"got strides={layer.strides} and dilation_rate={layer.dilation_rate}. Set one of them to 1."
         )
 

@@ -24,6 +24,9 @@ def _noise_shape(value: Any, owner: Any) -> tuple | None:
 noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a", (0, 1), (-1, None)))
 
 
+_RATE = "Invalid value received for argument `{}`. Expected a float value between 0 and 1:"
+
+
 class _Noise(_Elementwise):
     """Random in training, the identity otherwise. With a seed the layer has a random stream of its own."""
 
@@ -36,7 +39,7 @@ class _Noise(_Elementwise):
 class _Dropping(_Noise):
     """What drops values by a mask, of the inputs' shape or one that broadcasts to it."""
 
-    rate: float = arg(number(0, 1), doc="Fraction to drop.")
+    rate: float = arg(number(0, 1).saying(_RATE), doc="Fraction to drop.")
     noise_shape: Any = arg(noise_shape, default=None, doc="Shape of the mask.")
     seed: Any = arg(seed, default=None)
 
@@ -68,7 +71,7 @@ class Dropout(_Dropping):
 class SpatialDropout(Dropout, Spatial):
     """Drops whole channels in training (Tompson et al., 2014)."""
 
-    rate: float = arg(number(0, 1), doc="Fraction of the channels to drop.")
+    rate: float = arg(number(0, 1).saying(_RATE), doc="Fraction of the channels to drop.")
     noise_shape: Any = fixed(None)
 
     def mask_shape(self, inputs: Tensor) -> tuple | None:
@@ -110,7 +113,7 @@ class GaussianNoise(_Noise):
 class GaussianDropout(_Noise):
     """Multiplies with normal noise of mean 1 and variance rate / (1 - rate) in training (Srivastava et al., 2014)."""
 
-    rate: float = arg(number(0, 1, below=True), doc="As of a Dropout of the same strength.")
+    rate: float = arg(number(0, 1, below=True).saying(_RATE), doc="As of a Dropout of the same strength.")
     seed: Any = arg(seed, default=None)
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
@@ -122,7 +125,7 @@ class GaussianDropout(_Noise):
 class AlphaDropout(_Dropping):
     """Dropout that keeps mean and variance of selu's outputs (Klambauer et al., 2017)."""
 
-    rate: float = arg(number(0, 1, below=True), doc="Fraction to drop.")
+    rate: float = arg(number(0, 1, below=True).saying(_RATE), doc="Fraction to drop.")
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:

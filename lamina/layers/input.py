@@ -40,7 +40,8 @@ class InputLayer(Layer):
         batch_shape, shape = (one if one is not None else other for one, other in (told[:2], told[2:]))
         if input_tensor is not None:
             if not isinstance(input_tensor, SymbolicTensor):
-                raise ValueError(f"InputLayer: `input_tensor` must be a symbolic tensor; got {short(input_tensor)}.")
+                got = short(input_tensor)
+                raise ValueError(f"InputLayer: Argument `input_tensor` must be a KerasTensor; got {got}.")
             said = {"shape": shape, "batch_shape": batch_shape, "batch_size": batch_size, "dtype": dtype}
             _check_same(input_tensor, {**said, "sparse": sparse, "ragged": ragged})
             batch_shape, shape, batch_size, dtype = input_tensor.shape, None, None, input_tensor.dtype

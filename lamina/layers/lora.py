@@ -57,7 +57,7 @@ class LoRA(Quantizable):
         """
         self._check_no_constraint()
         if not self.built:
-            raise ValueError(f"{named(self)}: build the layer before enable_lora.")
+            raise ValueError(f"{named(self)}: Cannot enable lora on a layer that isn't yet built. Call it first.")
         if self.lora_enabled:
             raise ValueError(f"{named(self)}: lora is already enabled, with rank {self.lora_rank}.")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:

@@ -423,7 +423,9 @@ class SpectralNormalization(Layer):
     """
 
     layer: Layer = arg(_layer, doc="What is run.")
-    power_iterations: int = arg(integer(1), default=1, doc="Steps of the estimate in each call.")
+    power_iterations: int = arg(
+        integer(1).saying("`{}` should be greater than zero,"), default=1, doc="Steps of the estimate in each call."
+    )
 
     vector_u = weight(
         "*row", initializer=TruncatedNormal(stddev=0.02), dtype=lambda layer: layer.kernel.dtype, trainable=False

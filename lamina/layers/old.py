@@ -47,7 +47,7 @@ from .pooling import (
 )
 from .preprocessing.features import Normalization
 from .preprocessing.geometry import RandomCrop, Resizing
-from .preprocessing.pictures import Random, numbers, span
+from .preprocessing.pictures import Random, Size, Transformation, numbers, span
 from .recurrent import RNN, StackedRNNCells, _build_cell, _cell, _listed, _output_size
 from .reshape import UpSampling2D
 from .wrappers import Bidirectional, TimeDistributed
@@ -867,7 +867,7 @@ class RandomCropOrMiddle(RandomCrop):
     def call(self, data: Any, training: bool = True) -> Any:
         if training:
             return super().call(data)
-        x, alone = self._batch(data)
+        x, alone = self._batch(self._images(data))
         return self._like(resize.resize(resize.to_ratio(x, self.size, False), self.size, "bilinear"), alone)
 
 
@@ -890,17 +890,20 @@ class _Stretched(Random):
     seed: Any = arg(RandomCrop._args["seed"].kind, default=None)
     side = 0
 
-    def draw(self, x: Tensor) -> tuple[int, ...]:
+    def draw(self, x: Tensor) -> Transformation:
         lower, upper = span(self.factor)
         size = list(x.shape[2:])
         size[self.side] = int((self.uniform(x, (1 + lower, 1 + upper), count=1) * size[self.side]).item())
-        return tuple(size)
+        return {"size": tuple(size)}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return resize.resize(x, drawn, self.interpolation)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return resize.resize(x, how["size"], self.interpolation)
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return resize.resize(masks, drawn, "nearest")
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        return resize.resize(masks, how["size"], "nearest")
+
+    def size_after(self, size: Size, how: Transformation) -> Size:
+        return how["size"]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         place = len(input_shape) - 3 + self.side

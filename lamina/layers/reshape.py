@@ -128,12 +128,19 @@ class Permute(Layer):
 
 def _as_times(value: Any, owner: Any) -> int:
     number = integer().convert(value, owner)
-    if number < 1:  # a ValueError, as Keras raises, where other types are a TypeError
-        raise ValueError(f"{type(owner).__name__}: argument `n` must be a positive integer; got {number}.")
+    if number < 1:
+        raise Refused(error=ValueError)
     return number
 
 
-_times = Kind("a positive integer", _as_times, good=(1, 3), bad=("3", 2.5, None), error=TypeError)
+_times = Kind(
+    "a positive integer",
+    _as_times,
+    good=(1, 3),
+    bad=("3", 2.5, None),
+    error=TypeError,
+    says="Expected an integer value for `{}`, and it should be",
+)
 
 
 class RepeatVector(Layer):
@@ -212,8 +219,9 @@ class _Cropping(Spatial):
         for size, pair in zip(self.spatial(input_shape), self.cropping, strict=True):
             if size is not None and sum(pair) > size - self._least:
                 raise ValueError(
-                    f"{named(self)}: Values in `cropping` argument should be smaller than the spatial sizes "
-                    f"{self.spatial(input_shape)}, of which {self.cropping} leaves nothing; crop less than {size}."
+                    f"{named(self)}: Values in `cropping` argument should be smaller than the corresponding spatial "
+                    f"dimension of the input, but of {self.spatial(input_shape)} {self.cropping} leaves nothing; crop "
+                    f"less than {size}."
                 )
         return self.resized(input_shape, lambda size, pair: None if size is None else size - sum(pair), self.cropping)
 
@@ -260,7 +268,7 @@ class _UpSampling(Spatial):
 class UpSampling1D(_UpSampling):
     """Every step `size` times over. Input (batch, steps, features)."""
 
-    size: int = arg(integer(1), default=2, doc="How often.")
+    size: int = arg(_times, default=2, doc="How often.")
     rank = 1
 
 

@@ -18,7 +18,7 @@ from ..core.symbolic import SymbolicTensor, is_symbolic
 from ..layers.activation import Identity
 from ..layers.input import Input
 from ..layers.merge import Concatenate
-from ..layers.preprocessing.adapting import first_part
+from ..layers.preprocessing.adapting import first_part, output_mode
 from ..layers.preprocessing.features import CategoryEncoding, Discretization, Normalization, Rescaling
 from ..layers.preprocessing.hashing import HashedCrossing, Hashing
 from ..layers.preprocessing.lookup import IntegerLookup, StringLookup
@@ -105,7 +105,9 @@ class FeatureSpace(Layer):
     """
 
     features: Any = arg(_features, doc="What there is.")
-    output_mode: str = arg(one_of("concat", "dict"), default="concat", doc="One vector, or each feature by its name.")
+    output_mode: str = arg(
+        output_mode("concat", "dict"), default="concat", doc="One vector, or each feature by its name."
+    )
     crosses: Any = arg(_crosses, default=None, doc="Features to be taken together.")
     crossing_dim: int = arg(integer(1), default=32, doc="Buckets of a cross that says no number.")
     hashing_dim: int = arg(integer(1), default=32, doc="Buckets of hashed features that say no number.")

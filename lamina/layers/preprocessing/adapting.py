@@ -83,7 +83,8 @@ def output_mode(*choices: str) -> Kind[str]:
         return word
 
     words = ", ".join(f'"{choice}"' for choice in choices)
-    return Kind(f"one of {words}", convert, good=choices[:1], bad=("no-such-mode", 3.5, None))
+    says = "Invalid value for argument `{}`. Expected"
+    return Kind(f"one of {words}", convert, good=choices[:1], bad=("no-such-mode", 3.5, None), says=says)
 
 
 def _dense(value: Any, owner: Any) -> bool:
@@ -104,7 +105,13 @@ def _as_salt(value: Any, owner: Any) -> list[int]:
     return list(both)
 
 
-salt = Kind("an integer, or two", _as_salt, good=([3, 3],), bad=("a", 1.5, [1, 2, 3], True)).optional()
+salt = Kind(
+    "two integers, or one",
+    _as_salt,
+    good=([3, 3],),
+    bad=("a", 1.5, [1, 2, 3], True),
+    says="argument `{}` can only be a tuple of size 2,",
+).optional()
 
 
 class Salt(Declared):

@@ -13,7 +13,7 @@ from ...core.declare import Declared, Kind, Refused, arg, as_integer, as_sizes, 
 from ...kernels import histogram, noise
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
-from .pictures import Factor, Pictures, Random, ValueRange, extent, numbers, operations
+from .pictures import Factor, Pictures, Random, Transformation, ValueRange, each, extent, numbers, operations
 
 _FIRST = "channels_first"
 
@@ -53,39 +53,39 @@ class RandomContrast(Seed, ValueRange, Factor, _ByName):
 
     bounds = (0, 1)
 
-    def draw(self, x: Tensor) -> Tensor:
+    def draw(self, x: Tensor) -> Transformation:
         lower, upper = self.factor
-        return self.uniform(x, (1 - lower, 1 + upper), 1, 1, 1)
+        return {"contrast_factor": self.uniform(x, (1 - lower, 1 + upper), 1, 1, 1)}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
-        return self.within(torch.lerp(mean, x, drawn.to(x.dtype)))
+        return self.within(torch.lerp(mean, x, each(how["contrast_factor"], x)))
 
 
 class RandomBrightness(Seed, ValueRange, Factor, _ByName):
     """In training, all values of a picture plus a random part of the value range."""
 
-    def draw(self, x: Tensor) -> Tensor:
+    def draw(self, x: Tensor) -> Transformation:
         lower, upper = self.value_range
-        return self.uniform(x, self.factor, 1, 1, 1) * (upper - lower)
+        return {"rgb_delta": self.uniform(x, self.factor, 1, 1, 1) * (upper - lower)}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return self.within(x + drawn.to(x.dtype))
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return self.within(x + each(how["rgb_delta"], x))
 
 
 class _Changed(Seed, DataFormat, ValueRange, Factor, _Coloured):
     """One number a picture, uniform between the bounds of `factor`."""
 
-    def draw(self, x: Tensor) -> Tensor:
-        return self.uniform(x, self.factor, 1, 1, 1)
+    def draw(self, x: Tensor) -> Transformation:
+        return {"factor": self.uniform(x, self.factor)}
 
 
 class RandomColorDegeneration(_Changed):
     """In training, colours on the way to grey: 0 leaves them, 1 is grey, below 0 they become stronger."""
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         grey = operations().rgb_to_grayscale(self.coloured(x), _FIRST)
-        return self.within(torch.lerp(x, grey.expand_as(x), drawn.to(x.dtype)))
+        return self.within(torch.lerp(x, grey.expand_as(x), each(how["factor"], x)))
 
 
 class RandomHue(_Changed):
@@ -93,21 +93,25 @@ class RandomHue(_Changed):
 
     bounds = (0, 1)
 
-    def draw(self, x: Tensor) -> Tensor:
-        side = torch.where(self.uniform(x, (0, 1), 1, 1, 1) > 0.5, -0.5, 0.5)
-        return side * super().draw(x)
+    def draw(self, x: Tensor) -> Transformation:
+        side = torch.where(self.uniform(x, (0, 1)) > 0.5, -0.5, 0.5)
+        return {"factor": side * self.uniform(x, self.factor)}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         hue, rest = operations().rgb_to_hsv(self.scaled(self.coloured(x), 1), _FIRST).split([1, 2], 1)
-        turned = torch.cat([torch.remainder(hue + drawn.to(x.dtype), 1.0), rest], 1)
+        turned = torch.cat([torch.remainder(hue + each(how["factor"], x), 1.0), rest], 1)
         return self.unscaled(operations().hsv_to_rgb(turned, _FIRST).clamp(0, 1), 1)
 
 
 class RandomSaturation(_Changed):
     """In training, the saturation times f / (1 - f): 0 is grey, 0.5 changes nothing, 1 is without limit."""
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        times = (drawn / (1 - drawn + config.epsilon())).to(x.dtype)
+    def draw(self, x: Tensor) -> Transformation:
+        factor = self.uniform(x, self.factor)
+        return {"factor": factor / (1 - factor + config.epsilon())}
+
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        times = each(how["factor"], x)
         hue, saturation, value = operations().rgb_to_hsv(self.coloured(x), _FIRST).split(1, 1)
         return operations().hsv_to_rgb(
             torch.cat([hue, (saturation * times).clamp(*self.value_range), value], 1), _FIRST
@@ -119,9 +123,9 @@ class RandomSharpness(_Changed):
 
     bounds = (0, 1)
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         smooth = functional.avg_pool2d(x, 3, 1, 1) * (9 / 13) + x * (4 / 13)
-        return self.within(torch.lerp(smooth, x, (2 * drawn).to(x.dtype)))
+        return self.within(torch.lerp(smooth, x, each(2 * how["factor"], x)))
 
 
 class RandomPosterization(_Changed):
@@ -129,13 +133,13 @@ class RandomPosterization(_Changed):
 
     bounds = (1, 8)
 
-    def draw(self, x: Tensor) -> Tensor:
+    def draw(self, x: Tensor) -> Transformation:
         lower, upper = self.factor
-        bits = self.uniform(x, (lower, upper), 1, 1, 1).floor().clamp(max=max(upper - 1, lower))
-        return torch.exp2(8 - bits)
+        bits = self.uniform(x, (lower, upper)).floor().clamp(max=max(upper - 1, lower))
+        return {"shift_factor": 8 - bits}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        step = drawn.to(x.dtype)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        step = torch.exp2(each(how["shift_factor"], x)).to(x.dtype)
         return self.unscaled(torch.floor(self.scaled(x, 255).floor() / step) * step, 255)
 
 
@@ -146,11 +150,11 @@ class RandomGrayscale(Seed, DataFormat, Random):
     seed: Any = arg(Seed._args["seed"].kind, default=None, config="set")
     _order = ("factor", "data_format", "seed")
 
-    def draw(self, x: Tensor) -> Tensor:
-        return self.uniform(x, (0, 1), 1, 1, 1) < self.factor
+    def draw(self, x: Tensor) -> Transformation:
+        return {"should_apply": self.uniform(x, (0, 1)) < self.factor}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return torch.where(drawn, operations().rgb_to_grayscale(self.coloured(x), _FIRST), x)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return torch.where(each(how["should_apply"], x), operations().rgb_to_grayscale(self.coloured(x), _FIRST), x)
 
 
 class _Chance(Declared):
@@ -161,11 +165,11 @@ class _Chance(Declared):
 class RandomInvert(DataFormat, Seed, ValueRange, _Chance, _Coloured):
     """In training, the negative of some of the pictures."""
 
-    def draw(self, x: Tensor) -> Tensor:
-        return self.chance(x, self.factor)
+    def draw(self, x: Tensor) -> Transformation:
+        return {"apply_inversion": self.chance(x, self.factor)}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return torch.where(drawn, self.value_range[1] - x, x)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return torch.where(each(how["apply_inversion"], x), self.value_range[1] - x, x)
 
 
 def _odd(value: Any, owner: Any) -> tuple[int, ...]:
@@ -185,13 +189,13 @@ class RandomGaussianBlur(Seed, DataFormat, ValueRange, _Chance, _Coloured):
     sigma: Any = arg(extent, default=1.0, doc="Its width, in pixels.")
     _order = ("factor", "kernel_size", "sigma", "value_range", "data_format", "seed")
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.chance(x, self.factor), self.uniform(x, self.sigma, count=2) + 1e-6
+    def draw(self, x: Tensor) -> Transformation:
+        chosen = self.chance(x, self.factor)
+        return {"should_apply_blur": chosen, "blur_factor": self.uniform(x, self.sigma, count=2) + 1e-6}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        chosen, sigma = drawn
-        blurred = operations().gaussian_blur(x, self.kernel_size, sigma.to(x.dtype), _FIRST)
-        return self.within(torch.where(chosen, blurred, x))
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        blurred = operations().gaussian_blur(x, self.kernel_size, how["blur_factor"].to(x.dtype), _FIRST)
+        return self.within(torch.where(each(how["should_apply_blur"], x), blurred, x))
 
 
 def _fill(value: Any, owner: Any) -> Any:
@@ -209,21 +213,24 @@ class RandomErasing(DataFormat, Seed, ValueRange, _Chance, _Coloured):
     )
     _order = ("factor", "scale", "fill_value", "value_range", "seed", "data_format")
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Any]:
-        erased = self.chance(x, self.factor) & rectangle(self, x, self.uniform(x, self.scale, 2).sqrt())[0]
+    def draw(self, x: Tensor) -> Transformation:
+        chosen = self.chance(x, self.factor)
+        masks = rectangle(self, x, self.uniform(x, self.scale, 2).sqrt())[0]
         if self.fill_value is None:
             values = noise.draw(x, x.shape, self.seed_generator, "normal_", 0, 1) * self.value_range[1]
         else:
-            values = torch.as_tensor(self.fill_value, dtype=x.dtype, device=x.device).reshape(-1, 1, 1)
-        return erased, self.within(values)
+            values = torch.as_tensor(self.fill_value, dtype=x.dtype, device=x.device).reshape(1, -1, 1, 1)
+        values = self._like(self.within(values), False)
+        return {"apply_erasing": chosen, "batch_masks": masks, "fill_value": values}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        erased, values = drawn
-        return torch.where(erased, values, x)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        values = how["fill_value"].to(x.dtype)
+        values = self._batch(values)[0] if values.ndim == 4 else values.reshape(-1, 1, 1)
+        return torch.where(each(how["apply_erasing"], x) & self._batch(how["batch_masks"])[0], values, x)
 
 
 def rectangle(layer: Random, x: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
-    """Where in each picture a rectangle is, (N, 1, H, W), at a random place, and its part of the area, (N,).
+    """Where in each picture a rectangle is, a mask, at a random place, and its part of the area, (N,).
 
     `sides`: (N, 2) parts of height and width.
     """
@@ -233,7 +240,7 @@ def rectangle(layer: Random, x: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
         first = start * (1 - part) * size
         within.append((places >= first) & (places < first + part * size))
     rows, columns = within
-    return rows[:, None, :, None] & columns[:, None, None, :], sides.prod(1)
+    return layer._like(rows[:, None, :, None] & columns[:, None, None, :], False), sides.prod(1)
 
 
 class Solarization(Seed, ValueRange, _ByName):
@@ -243,14 +250,14 @@ class Solarization(Seed, ValueRange, _ByName):
     threshold_factor: Any = arg(extent, default=0.0, doc="Where the negative begins.")
     _order = ("addition_factor", "threshold_factor", "value_range", "seed")
 
-    def draw(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(
-            self.uniform(x, (lower, 255 * upper), 1, 1, 1).to(x.dtype)
-            for lower, upper in (self.addition_factor, self.threshold_factor)
-        )
+    def draw(self, x: Tensor) -> Transformation:
+        limits = {"additions": self.addition_factor, "thresholds": self.threshold_factor}
+        return {
+            key: self.uniform(x, (lower, 255 * upper), 1, 1, 1).to(x.dtype) for key, (lower, upper) in limits.items()
+        }
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        more, threshold = drawn
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        more, threshold = each(how["additions"], x), each(how["thresholds"], x)
         y = (self.scaled(x, 255) + more).clamp(0, 255)
         return self.unscaled(torch.where(y < threshold, y, 255 - y), 255)
 
@@ -260,7 +267,7 @@ class AutoContrast(ValueRange, Pictures):
 
     data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         lower, upper = self.value_range
         low, high = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         scale = (upper - lower) / torch.where(high > low, high - low, 1)
@@ -273,7 +280,7 @@ class Equalization(DataFormat, ValueRange, _Coloured):
     bins: int = arg(integer(2), default=256, doc="How many values are told apart.")
     _order = ("value_range", "bins", "data_format")
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         values = self.scaled(x, 255)
         kinds = (values * ((self.bins - 1) / 255)).clamp(0, self.bins - 1).long()
         kinds = kinds + torch.arange(x.shape[1], device=x.device).reshape(-1, 1, 1) * self.bins
@@ -306,6 +313,6 @@ class ContrastLimitedAdaptiveHistogramEqualization(ValueRange, _Scaled, Pictures
     data_format: str = arg(data_format, default=None)
     _keeps_dtype = True
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         values = self.scaled(x.float(), 255)
         return self.unscaled(histogram.locally_equalized(values, self.tile_grid_size, self.clip_limit), 255).to(x.dtype)

@@ -337,11 +337,11 @@ def _compressed(summary: np.ndarray, epsilon: float) -> np.ndarray:
 
 def _positive(value: Any, owner: Any) -> int:
     if value is None:
-        raise Refused("Where the number is not known, use IntegerLookup.")
+        raise Refused("num_tokens must be set to use this layer; where the number is not known, use IntegerLookup.")
     return integer(1).convert(value, owner)
 
 
-_tokens = Kind("a positive integer", _positive, good=(4,), bad=(0, -1, "a", None))
+_tokens = Kind("a positive integer", _positive, good=(4,), bad=(0, -1, "a", None), says="`{}` must be >= 1,")
 
 
 class CategoryEncoding(Layer):

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...core.declare import Declared, arg, boolean, integer, number, one_of, seed
 from ...kernels import noise, resize, warp
@@ -17,6 +18,9 @@ from .pictures import (
     Filling,
     Pictures,
     Random,
+    Size,
+    Transformation,
+    each,
     extent,
     extent_as_given,
     fill_mode,
@@ -40,18 +44,25 @@ class _Sized(Declared):
         return (*input_shape[:place], *self.size, *input_shape[place + 2 :])
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         return self.height, self.width
 
-    def transform_masks(self: Any, masks: Tensor, drawn: Any) -> Tensor:
-        return self.transform(masks, drawn, "nearest")
+    def size_after(self, size: Size, how: Transformation) -> Size:
+        return self.size
+
+    def transform_masks(self: Any, masks: Tensor, how: Transformation) -> Tensor:
+        return self.transform(masks, how, "nearest")
 
 
-def _scaled(x: Tensor, before: tuple, after: tuple, left: float = 0.0, top: float = 0.0) -> Tensor:
+def _scaled(like: Tensor, before: tuple, after: tuple, left: float = 0.0, top: float = 0.0) -> Tensor:
     """The matrix that takes the part (rows, columns) of a picture at (left, top) to a whole one of another size."""
     down, across = after[0] / before[0], after[1] / before[1]
     rows = ((across, 0.0, -across * left), (0.0, down, -down * top), (0.0, 0.0, 1.0))
-    return torch.tensor(rows, dtype=torch.float32, device=x.device).unsqueeze(0)
+    return torch.tensor(rows, dtype=torch.float32, device=like.device).unsqueeze(0)
+
+
+def _to_ratio(size: Size, target: tuple[int, int], pad: bool) -> tuple:
+    return tuple(resize.to_ratio(torch.empty((1, 1, *size), device="meta"), target, pad).shape[2:])
 
 
 class Resizing(DataFormat, _Sized, Pictures):
@@ -76,35 +87,38 @@ class Resizing(DataFormat, _Sized, Pictures):
         if self.crop_to_aspect_ratio and self.pad_to_aspect_ratio:
             raise ValueError("Resizing: only one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio` can be True.")
 
-    def transform(self, x: Tensor, drawn: Any, interpolation: str | None = None) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation, interpolation: str | None = None) -> Tensor:
         if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
             x = resize.to_ratio(x, self.size, self.pad_to_aspect_ratio, self.fill_value)
         return resize.resize(x, self.size, interpolation or self.interpolation, self.antialias)
 
-    def moved(self, x: Tensor, drawn: Any) -> Tensor:
-        before = tuple(x.shape[2:])
-        whole = before
+    def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
+        whole = size
         if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
-            whole = tuple(resize.to_ratio(x[:1, :1], self.size, self.pad_to_aspect_ratio).shape[2:])
-        top, left = ((old - new) / 2 for old, new in zip(before, whole, strict=True))
-        return _scaled(x, whole, self.size, left, top)
+            whole = _to_ratio(size, self.size, self.pad_to_aspect_ratio)
+        top, left = ((old - new) / 2 for old, new in zip(size, whole, strict=True))
+        return _scaled(like, whole, self.size, left, top)
 
 
 class CenterCrop(DataFormat, _Sized, Pictures):
     """The middle of pictures; of smaller ones, the largest middle part of the same aspect ratio, enlarged."""
 
-    def transform(self, x: Tensor, drawn: Any, interpolation: str = "bilinear") -> Tensor:
+    def transform(self, x: Tensor, how: Transformation, interpolation: str = "bilinear") -> Tensor:
         top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
         if top >= 0 and left >= 0:
             return x.narrow(2, top, self.height).narrow(3, left, self.width)
         return resize.resize(resize.to_ratio(x, self.size, False), self.size, interpolation)
 
-    def moved(self, x: Tensor, drawn: Any) -> Tensor:
-        before, part = tuple(x.shape[2:]), self.size
-        if any(size < target for size, target in zip(before, part, strict=True)):
-            part = tuple(resize.to_ratio(x[:1, :1], self.size, False).shape[2:])
-        top, left = ((old - new) // 2 for old, new in zip(before, part, strict=True))
-        return _scaled(x, part, self.size, left, top)
+    def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
+        part = self.size
+        if any(length < target for length, target in zip(size, part, strict=True)):
+            part = _to_ratio(size, part, False)
+        top, left = ((old - new) // 2 for old, new in zip(size, part, strict=True))
+        return _scaled(like, part, self.size, left, top)
+
+
+def _starts(how: Transformation) -> tuple[Tensor, Tensor]:
+    return how["h_start"].reshape(1), how["w_start"].reshape(1)
 
 
 class RandomCrop(DataFormat, Seed, _Sized, Random):
@@ -113,7 +127,7 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
     At inference pictures stay whole.
     """
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, x: Tensor) -> Transformation:
         rows, columns = x.shape[2:]
         if rows > self.height and columns > self.width:
             top, left = (
@@ -129,18 +143,18 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
                 torch.full((1,), (size - length) // 2, device=x.device)
                 for size, length in zip((rows, columns), part, strict=True)
             )
-        return top, left
+        return {"h_start": top, "w_start": left}
 
-    def transform(self, x: Tensor, drawn: Any, interpolation: str = "bilinear") -> Tensor:
-        for axis, (start, target) in enumerate(zip(drawn, self.size, strict=True), start=2):
+    def transform(self, x: Tensor, how: Transformation, interpolation: str = "bilinear") -> Tensor:
+        for axis, (start, target) in enumerate(zip(_starts(how), self.size, strict=True), start=2):
             if x.shape[axis] > target:
                 x = x.index_select(axis, start + torch.arange(target, device=x.device))
         return x if tuple(x.shape[2:]) == self.size else resize.resize(x, self.size, interpolation)
 
-    def moved(self, x: Tensor, drawn: Any) -> Tensor:
-        part = tuple(min(size, target) for size, target in zip(x.shape[2:], self.size, strict=True))
-        matrix = _scaled(x, part, self.size)
-        top, left = drawn
+    def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
+        part = tuple(min(length, target) for length, target in zip(size, self.size, strict=True))
+        matrix = _scaled(like, part, self.size)
+        top, left = _starts(how)
         shift = torch.cat([left, top, torch.zeros_like(top)]).to(matrix.dtype)
         return torch.cat([matrix[..., :2], matrix[..., 2:] - (matrix[0] @ shift).reshape(1, 3, 1)], -1)
 
@@ -156,45 +170,51 @@ class RandomFlip(DataFormat, Seed, Random):
     )
     _order = ("mode", "seed", "data_format")
 
-    def draw(self, x: Tensor) -> Tensor:
-        return self.uniform(x, (0, 1), 1, 1, 1) <= 0.5
+    def draw(self, x: Tensor) -> Transformation:
+        return {"flips": self.uniform(x, (0, 1), 1, 1, 1) <= 0.5}
 
     @property
     def _axes(self) -> list[int]:
         return [axis for axis, way in ((2, "vertical"), (3, "horizontal")) if way in self.mode]
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return torch.where(drawn, x.flip(self._axes), x)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return torch.where(each(how["flips"], x), x.flip(self._axes), x)
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self.transform(masks, drawn)
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        return self.transform(masks, how)
 
-    def moved(self, x: Tensor, drawn: Any) -> Tensor:
-        same = torch.eye(3, device=x.device)
+    def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
+        same = torch.eye(3, device=like.device)
         flipped = same.clone()
         for axis in self._axes:
             place = 3 - axis
-            flipped[place, place], flipped[place, 2] = -1.0, float(x.shape[axis])
-        return torch.where(drawn.reshape(-1, 1, 1), flipped, same)
+            flipped[place, place], flipped[place, 2] = -1.0, float(size[axis - 2])
+        return torch.where(how["flips"].reshape(-1, 1, 1), flipped, same)
 
 
 class _Warped(Random):
-    """Base of layers that draw pictures anew: `draw` gives the matrix (N, 2 or 3, 3) of where places come from."""
+    """Base of layers that draw pictures anew: `matrix` (N, 2 or 3, 3) tells where places come from."""
 
     interpolation, fill_mode, fill_value = "bilinear", "constant", 0.0
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        y = warp.project(x, drawn, self.interpolation, self.fill_mode, self.fill_value)
-        same = torch.eye(3, dtype=drawn.dtype, device=x.device)[: drawn.shape[1]]
-        return torch.where((drawn == same).flatten(1).all(1).reshape(-1, 1, 1, 1), x, y)
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} needs a `matrix` method.")
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        y = warp.project(masks.to(drawn.dtype), drawn, "nearest", self.fill_mode, self.fill_value)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        matrix = self.matrix((x.shape[2], x.shape[3]), how)
+        y = warp.project(x, matrix, self.interpolation, self.fill_mode, self.fill_value)
+        same = torch.eye(3, dtype=matrix.dtype, device=x.device)[: matrix.shape[1]]
+        return torch.where((matrix == same).flatten(1).all(1).reshape(-1, 1, 1, 1), x, y)
+
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        matrix = self.matrix((masks.shape[2], masks.shape[3]), how)
+        y = warp.project(masks.to(matrix.dtype), matrix, "nearest", self.fill_mode, self.fill_value)
         return y.to(masks.dtype)
 
-    def moved(self, x: Tensor, drawn: Any) -> Tensor:
-        last = torch.eye(3, dtype=drawn.dtype, device=x.device)[2:].expand(drawn.shape[0], 1, 3)
-        return torch.linalg.inv(torch.cat([drawn[:, :2], drawn[:, 2:] if drawn.shape[1] == 3 else last], 1))
+    def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
+        matrix = self.matrix(size, how)
+        last = torch.eye(3, dtype=matrix.dtype, device=like.device)[2:].expand(matrix.shape[0], 1, 3)
+        return torch.linalg.inv(torch.cat([matrix[:, :2], matrix[:, 2:] if matrix.shape[1] == 3 else last], 1))
 
 
 def _matrix(*rows: tuple[Tensor | float, Tensor | float, Tensor | float]) -> Tensor:
@@ -211,11 +231,15 @@ class _Factors(Declared):
 class RandomRotation(Filling, Factor, _Warped):
     """In training, pictures turned about their middle by a random part of a whole turn; clockwise is negative."""
 
-    def draw(self, x: Tensor) -> Tensor:
-        angle = self.uniform(x, self.factor) * (2 * math.pi)
-        cos, sin = angle.cos(), angle.sin()
+    def draw(self, x: Tensor) -> Transformation:
+        part = self.uniform(x, self.factor)
+        cos, sin = (part * (2 * math.pi)).cos(), (part * (2 * math.pi)).sin()
         y, x0 = ((size - 1) / 2 for size in x.shape[2:])
-        return _matrix((cos, -sin, x0 - x0 * cos + y * sin), (sin, cos, y - x0 * sin - y * cos))
+        matrix = _matrix((cos, -sin, x0 - x0 * cos + y * sin), (sin, cos, y - x0 * sin - y * cos))
+        return {"angle": part * 360, "rotation_matrix": functional.pad(matrix.flatten(1), (0, 2))}
+
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        return how["rotation_matrix"].reshape(-1, 8)[:, :6].unflatten(1, (2, 3))
 
 
 class RandomZoom(Filling, _Factors, _Warped):
@@ -232,22 +256,30 @@ class RandomZoom(Filling, _Factors, _Warped):
         if any(-1 in (value if isinstance(value, tuple) else (value,)) for value in given):
             raise ValueError(f"{type(self).__name__}: a factor must be larger than -1, which leaves nothing to see.")
 
-    def draw(self, x: Tensor) -> Tensor:
-        down = 1 + self.uniform(x, span(self.height_factor))
-        across = down if self.width_factor is None else 1 + self.uniform(x, span(self.width_factor))
-        y, x0 = ((size - 1) / 2 for size in x.shape[2:])
+    def draw(self, x: Tensor) -> Transformation:
+        down = 1 + self.uniform(x, span(self.height_factor), 1)
+        across = down if self.width_factor is None else 1 + self.uniform(x, span(self.width_factor), 1)
+        return {"height_zoom": down, "width_zoom": across}
+
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        down, across = how["height_zoom"].reshape(-1), how["width_zoom"].reshape(-1)
+        y, x0 = ((length - 1) / 2 for length in size)
         return _matrix((across, 0.0, x0 * (1 - across)), (0.0, down, y * (1 - down)))
 
 
 class RandomTranslation(Filling, _Factors, _Warped):
     """In training, pictures moved down (positive) and to the right by a random part of their size."""
 
-    def draw(self, x: Tensor) -> Tensor:
+    def draw(self, x: Tensor) -> Transformation:
         down, across = (
-            -size * self.uniform(x, span(value))
+            size * self.uniform(x, span(value), 1)
             for size, value in zip(x.shape[2:], (self.height_factor, self.width_factor), strict=True)
         )
-        return _matrix((1.0, 0.0, across), (0.0, 1.0, down))
+        return {"translations": torch.cat([across, down], 1)}
+
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        across, down = how["translations"].unbind(-1)
+        return _matrix((1.0, 0.0, -across), (0.0, 1.0, -down))
 
 
 class RandomShear(Filling, _Warped):
@@ -258,9 +290,13 @@ class RandomShear(Filling, _Warped):
     y_factor: Any = arg(extent, default=0.0, doc="How far a column does.")
     _order = ("x_factor", "y_factor", "interpolation", "fill_mode", "fill_value", "data_format", "seed")
 
-    def draw(self, x: Tensor) -> Tensor:
-        side = torch.where(self.uniform(x, (0, 1)) > 0.5, -1.0, 1.0)
-        across, down = (side * self.uniform(x, bounds) for bounds in (self.x_factor, self.y_factor))
+    def draw(self, x: Tensor) -> Transformation:
+        side = torch.where(self.uniform(x, (0, 1), 1) > 0.5, -1.0, 1.0)
+        across, down = (side * self.uniform(x, bounds, 1) for bounds in (self.x_factor, self.y_factor))
+        return {"shear_factor": torch.cat([across, down], 1)}
+
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        across, down = how["shear_factor"].unbind(-1)
         return _matrix((1.0, across, 0.0), (down, 1.0, 0.0))
 
 
@@ -275,17 +311,19 @@ class RandomPerspective(_Warped):
     seed: Any = arg(seed, default=None)
     data_format: str = arg(data_format, default=None)
 
-    def draw(self, x: Tensor) -> Tensor:
+    def draw(self, x: Tensor) -> Transformation:
         right, bottom = max(x.shape[3] - 1, 1), max(x.shape[2] - 1, 1)  # the corners of one row would be two
         parts = 1 + self.uniform(x, (-self.scale / 2, self.scale / 2), 4, 2)
         corners = torch.zeros((4, 2), dtype=parts.dtype, device=x.device)
         corners[1::2, 0], corners[2:, 1] = right, bottom
-        numbers = operations().homography(corners * parts, corners.expand_as(parts))
-        last = torch.ones_like(numbers[:, :1])
-        same = torch.eye(3, dtype=parts.dtype, device=x.device)
-        return torch.where(
-            self.chance(x, self.factor)[..., 0], torch.cat([numbers, last], 1).unflatten(1, (3, 3)), same
-        )
+        points = {"start_points": corners.expand_as(parts), "end_points": corners * parts}
+        return {"apply_perspective": self.chance(x, self.factor), **points}
+
+    def matrix(self, size: Size, how: Transformation) -> Tensor:
+        numbers = operations().homography(how["end_points"], how["start_points"])
+        matrix = functional.pad(numbers, (0, 1), value=1.0).unflatten(1, (3, 3))
+        same = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+        return torch.where(how["apply_perspective"].reshape(-1, 1, 1), matrix, same)
 
 
 class RandomElasticTransform(Random):
@@ -301,7 +339,7 @@ class RandomElasticTransform(Random):
     seed: Any = arg(seed, default=None)
     data_format: str = arg(data_format, default=None)
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(self, x: Tensor) -> Transformation:
         height, width = x.shape[2:]
         strength = self.uniform(x, self.scale, 1, 1, 1, count=1)
         deviation = 0.05 * min(height, width)
@@ -312,15 +350,15 @@ class RandomElasticTransform(Random):
         moves = moves * (0.1 * max(height, width) * strength)
         rows, columns = (torch.arange(size, dtype=moves.dtype, device=x.device) for size in (height, width))
         across, down = moves.unbind(1)
-        return self.chance(x, self.factor), torch.stack([columns + across, rows.unsqueeze(1) + down], -1)
+        places = torch.stack([columns + across, rows.unsqueeze(1) + down], -1)
+        return {"apply_transform": self.chance(x, self.factor), "distortion_factor": strength, "places": places}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        return self._displaced(x, drawn, self.interpolation).clamp(*self.value_range)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return self._displaced(x, how, self.interpolation).clamp(*self.value_range)
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self._displaced(masks, drawn, "nearest")
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        return self._displaced(masks, how, "nearest")
 
-    def _displaced(self, x: Tensor, drawn: Any, interpolation: str) -> Tensor:
-        chosen, places = drawn
-        y = warp.displace(x, places, interpolation, self.fill_mode, self.fill_value)
-        return torch.where(chosen, y, x)
+    def _displaced(self, x: Tensor, how: Transformation, interpolation: str) -> Tensor:
+        y = warp.displace(x, how["places"], interpolation, self.fill_mode, self.fill_value)
+        return torch.where(each(how["apply_transform"], x), y, x)

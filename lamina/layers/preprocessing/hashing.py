@@ -24,10 +24,19 @@ def _token(value: Any, owner: Any) -> int | str:
 _masked = Kind("an integer or a string", _token, good=(0,), bad=(1.5, True, [1])).optional()
 
 
+_bins = Kind(
+    "a positive integer",
+    integer(1).convert,
+    good=(2, 3),
+    bad=("3", 2.5, None, 0),
+    says="The `{}` for `{}` cannot be `None` or non-positive, it must be",
+)
+
+
 class _Buckets(Textual):
     """By default integers of 64 bits, or where they are encoded, vectors of the default type."""
 
-    num_bins: int = arg(integer(1), doc="How many buckets.")
+    num_bins: int = arg(_bins, doc="How many buckets.")
 
     def _default_dtype(self, values: Mapping[str, Any]) -> Any:
         mode = values["output_mode"]

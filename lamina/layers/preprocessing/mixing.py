@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -14,16 +15,22 @@ from ...kernels import boxes
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from . import colours, geometry
-from .pictures import Pictures, Random, ValueRange, extent, interpolation, value_range
+from .pictures import Pictures, Random, Size, Transformation, ValueRange, each, extent, interpolation, said, value_range
 
 
 class _InTurn(Random):
     """Several changes, one after the other: `draw` gives each with what it has drawn."""
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        for change, what in drawn:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        for change, what in how["transforms"]:
             x = change.transform(x, what)
         return x
+
+    def steps(self, changes: Iterable[Pictures], x: Tensor) -> tuple[tuple[Pictures, Transformation], ...]:
+        """Each with what it has drawn, from the stream of this layer."""
+        for change in changes:
+            vars(change)["seed_generator"] = self.seed_generator
+        return tuple((change, change.draw(x)) for change in changes)
 
 
 class RandomColorJitter(DataFormat, Seed, ValueRange, _InTurn):
@@ -48,8 +55,8 @@ class RandomColorJitter(DataFormat, Seed, ValueRange, _InTurn):
                 made += [] if factor is None else [cls(factor, **own)]
         vars(self)["_steps"] = tuple(made)
 
-    def draw(self, x: Tensor) -> list[Any]:
-        return [(step, step.draw(x)) for step in self._steps]
+    def draw(self, x: Tensor) -> Transformation:
+        return {"transforms": self.steps(self._steps, x)}
 
 
 # Several changes, chosen at random ---------------------------------------------------------------------------------
@@ -96,18 +103,18 @@ class RandAugment(DataFormat, Seed, _Chosen):
     interpolation: str = arg(interpolation, default="bilinear")
     _order = ("value_range", "num_ops", "factor", "interpolation", "seed", "data_format")
 
-    def draw(self, x: Tensor) -> list[tuple[Pictures, Any]]:
-        changes = (self._changes[index] for index in self.chosen(len(self._changes), self.num_ops))
-        return [(change, change.draw(x)) for change in changes]
+    def draw(self, x: Tensor) -> Transformation:
+        changes = [self._changes[index] for index in self.chosen(len(self._changes), self.num_ops)]
+        return {"transforms": self.steps(changes, x)}
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        for change, what in drawn:
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        for change, what in how["transforms"]:
             masks = change.transform_masks(masks, what)
         return masks
 
-    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
-        for change, what in drawn:
-            found = change.transform_boxes(found, x, y, what)
+    def transform_boxes(self, found: dict[str, Tensor], size: Size, how: Transformation) -> dict[str, Tensor]:
+        for change, what in how["transforms"]:
+            found = change.transform_boxes(found, size, what)
         return found
 
 
@@ -124,21 +131,24 @@ class AugMix(DataFormat, Seed, _Chosen):
     _order = ("value_range", "num_chains", "chain_depth", "factor", "alpha", "all_ops", "interpolation", "seed",
               "data_format")  # fmt: skip
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor, list[list[tuple[Pictures, Any]]]]:
+    def draw(self, x: Tensor) -> Transformation:
         changes = self._changes if self.all_ops else self._changes[:7]
         shares = gamma(self, x, self.alpha, self.num_chains)
         chains = []
         for _ in range(self.num_chains):
             steps = self.chosen(len(changes) + 1, self.chain_depth)  # the last number: nothing
-            chains.append([(changes[i], changes[i].draw(x)) for i in steps if i < len(changes)])
-        return shares / shares.sum(), beta(self, x, self.alpha, 1), chains
+            chains.append(self.steps([changes[i] for i in steps if i < len(changes)], x))
+        return {
+            "chain_mixing_weights": shares / shares.sum(),
+            "weight_sample": beta(self, x, self.alpha, 1),
+            "chain_transforms": tuple(chains),
+        }
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        shares, own, chains = drawn
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         mixed: Any = 0
-        for share, chain in zip(shares.to(x.dtype), chains, strict=True):
-            mixed = mixed + share * super().transform(x, chain)
-        return torch.lerp(mixed, x, own.to(x.dtype)).clamp(*self.value_range)
+        for share, chain in zip(how["chain_mixing_weights"].to(x.dtype), how["chain_transforms"], strict=True):
+            mixed = mixed + share * super().transform(x, {"transforms": chain})
+        return torch.lerp(mixed, x, how["weight_sample"].to(x.dtype)).clamp(*self.value_range)
 
 
 # Several pictures ------------------------------------------------------------------------------------------------
@@ -159,19 +169,25 @@ def beta(layer: Random, x: Tensor, alpha: float | Tensor, count: int) -> Tensor:
 
 
 class _Partners(Random):
-    """Each picture of a batch meets another: `draw` gives which, its own share, and anything."""
+    """Each picture of a batch meets another: `shares` says how much of it stays."""
 
-    def draw(self, x: Tensor) -> tuple[Tensor, Tensor, Any]:
+    def draw(self, x: Tensor) -> Transformation:
         order = self.uniform(x, (0, 1)).argsort()
-        return order, *self.shares(x)
+        return {"permutation_order": order, **self.shares(x)}
 
-    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
+    def shares(self, x: Tensor) -> Transformation:
         raise NotImplementedError(f"{type(self).__name__} needs a `shares` method.")
 
-    def transform_labels(self, labels: Tensor, drawn: Any) -> Tensor:
-        order, share = drawn[:2]
-        share = share.reshape(-1, *(1,) * (labels.ndim - 1))
-        return share * labels + (1 - share) * labels[order]
+    def transform_labels(self, labels: Any, transformation: Transformation | None, training: bool = True) -> Any:
+        if self._rests(transformation, training):
+            return labels
+        labels = torch.as_tensor(labels)
+        return self.mixed(labels, said(transformation, labels))
+
+    def mixed(self, values: Tensor, how: Transformation) -> Tensor:
+        """Each value and that of another picture, in their shares."""
+        share = how["mix_weight"].reshape(-1, *(1,) * (values.ndim - 1))
+        return share * values + (1 - share) * values[how["permutation_order"]]
 
 
 class MixUp(Seed, DataFormat, _Partners):
@@ -183,20 +199,17 @@ class MixUp(Seed, DataFormat, _Partners):
     alpha: float = arg(number(0), default=0.2, doc="The larger, the more equal are the shares.")
     _order = ("alpha", "data_format", "seed")
 
-    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
-        return beta(self, x, self.alpha, x.shape[0]), None
+    def shares(self, x: Tensor) -> Transformation:
+        return {"mix_weight": beta(self, x, self.alpha, x.shape[0])}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        order, share, _ = drawn
-        return torch.lerp(x[order], x, share.to(x.dtype).reshape(-1, 1, 1, 1))
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return torch.lerp(x[how["permutation_order"]], x, each(how["mix_weight"], x))
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        order, share, _ = drawn
-        share = share.reshape(-1, 1, 1, 1)
-        return share * masks + (1 - share) * masks[order]
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        return self.mixed(masks, how)
 
-    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
-        order = drawn[0]
+    def transform_boxes(self, found: dict[str, Tensor], size: Size, how: Transformation) -> dict[str, Tensor]:
+        order = how["permutation_order"]
         return {**found, **{key: torch.cat([found[key], found[key][order]], 1) for key in ("boxes", "labels")}}
 
 
@@ -207,18 +220,17 @@ class CutMix(DataFormat, Seed, _Partners):
     factor: Any = arg(extent, default=1.0, doc="The larger, the more equal are the shares.")
     _order = ("factor", "seed", "data_format")
 
-    def shares(self, x: Tensor) -> tuple[Tensor, Any]:
+    def shares(self, x: Tensor) -> Transformation:
         alpha = self.uniform(x, self.factor, count=1)
         side = (1 - beta(self, x, alpha, x.shape[0])).clamp(min=0).sqrt()
         within, area = colours.rectangle(self, x, side.unsqueeze(1).expand(-1, 2))
-        return 1 - area, within
+        return {"mix_weight": 1 - area, "batch_masks": within}
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
-        order, _, within = drawn
-        return torch.where(within, x[order], x)
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        return torch.where(self._batch(how["batch_masks"])[0], x[how["permutation_order"]], x)
 
-    def transform_masks(self, masks: Tensor, drawn: Any) -> Tensor:
-        return self.transform(masks, drawn)
+    def transform_masks(self, masks: Tensor, how: Transformation) -> Tensor:
+        return self.transform(masks, how)
 
 
 class MaxNumBoundingBoxes(Pictures):
@@ -229,8 +241,8 @@ class MaxNumBoundingBoxes(Pictures):
     data_format: str = arg(data_format, default=None, kw_only=True, doc="Where the channels are.")
     _keeps_dtype = True
 
-    def transform(self, x: Tensor, drawn: Any) -> Tensor:
+    def transform(self, x: Tensor, how: Transformation) -> Tensor:
         return x
 
-    def transform_boxes(self, found: dict[str, Tensor], x: Tensor, y: Tensor, drawn: Any) -> dict[str, Tensor]:
+    def transform_boxes(self, found: dict[str, Tensor], size: Size, how: Transformation) -> dict[str, Tensor]:
         return boxes.so_many(found, self.max_number, self.fill_value)
