@@ -371,6 +371,7 @@ class AddsBeside(Adds):
         return [node for node in self._whole_graph.nodes if not isinstance(node.layer, Addition)]
 
     def finish_copy(self, made: Any, counterpart: Callable[[Any], Any] | None) -> None:
+        made.add_loss([*self._loss_functions])
         if not self._added:
             return
         if counterpart is None:
