@@ -311,3 +311,15 @@ def test_loggers_of_the_time() -> None:
     model.compile("sgd", "mse")
     logger = keras.callbacks.BaseLogger(stateful_metrics=["q"])
     assert model.fit(X, Y, callbacks=[logger, keras.callbacks.ProgbarLogger("steps")], **ONCE).epoch == [0]
+
+
+def test_metrics_have_weights() -> None:
+    metric = keras.metrics.MeanIoU(2)
+    metric.update_state([0, 1, 1], [0, 1, 0])
+    (counts,) = metric.get_weights()
+    assert counts.tolist() == [[1, 0], [1, 1]]
+    again = keras.metrics.MeanIoU(2)
+    again.set_weights([counts])
+    assert float(again.result()) == float(metric.result())
+    with pytest.raises(ValueError, match="expected 1 arrays; got 0"):
+        again.set_weights([])

@@ -21,7 +21,7 @@ from ..metrics.base import PlainMetric
 from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
-from .rules import StepsOfTensorFlow
+from .rules import StepsOfTensorFlow, assign_all
 from .utils import losses_utils
 from .weighting import of_steps
 
@@ -127,6 +127,15 @@ class _Words(_Modern):
         if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
             cls.reset_state = vars(cls)["reset_states"]
         super().__init_subclass__(**kwargs)
+
+    weights = property(lambda self: self.variables)
+
+    def get_weights(self) -> list[Any]:
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self.weights, weights)
 
     def reset_states(self) -> None:
         super().reset_state()
