@@ -90,6 +90,9 @@ def test_functions_are_layers_of_a_functional_model() -> None:
     last = keras.layers.Dense(1)
     model = keras.Model(inputs, last((hidden + inputs) * 2.0))
     assert len(model.layers) == 5 and model.layers[-1] is last and not model.layers[2].weights
+    steps = keras.Input((4, 3))  # of what only masks rest on, none is a layer
+    masked = keras.Model(steps, keras.layers.LSTM(2)(keras.layers.Add()([keras.layers.Masking()(steps), steps])))
+    assert [type(layer).__name__ for layer in masked.layers] == ["InputLayer", "Masking", "Add", "LSTM"]
 
 
 # Results --------------------------------------------------------------------------------------------------------------

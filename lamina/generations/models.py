@@ -765,7 +765,8 @@ class _Functional(AddsBeside, _ModelWords):
         return Told([layer for layer in self._all_layers() if id(layer) not in self._gone], self._set_layers)
 
     def _all_layers(self) -> list[Any]:
-        return [*self._graph.layers, *self._beside] if self._dialect.table.shares_modern else super().layers
+        shares = self._dialect.table.shares_modern
+        return [*self._graph.called_layers, *self._beside] if shares else super().layers
 
     def _set_layers(self, layers: list[Any]) -> None:
         kept = {id(layer) for layer in layers}
