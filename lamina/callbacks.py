@@ -104,10 +104,8 @@ _LETTER = Kind(
 
 
 def to_host(logs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Logs as plain numbers, sorted by name, nested ones flattened; all scalars of a device are read in one go."""
-    flat: dict[str, Any] = {}
-    for name, value in sorted((logs or {}).items()):
-        flat |= to_host(value) if isinstance(value, Mapping) else {name: value}
+    """Logs as plain numbers, nested ones flattened; all scalars of a device are read in one go."""
+    flat = _flat(logs or {})
     scalars = {name: value for name, value in flat.items() if isinstance(value, Tensor) and value.numel() == 1}
     if all(value.is_cpu for value in scalars.values()):
         flat |= {name: float(value.item()) for name, value in scalars.items()}
@@ -115,6 +113,18 @@ def to_host(logs: Mapping[str, Any] | None) -> dict[str, Any]:
         together = torch.stack([value.detach().reshape(()).double() for value in scalars.values()])
         flat |= dict(zip(scalars, together.tolist(), strict=True))
     return {name: _plain(value) for name, value in flat.items()}
+
+
+def by_name(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Logs sorted by name, as callbacks of Keras 3 are told of them."""
+    return {name: by_name(value) if isinstance(value, Mapping) else value for name, value in sorted(logs.items())}
+
+
+def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat
 
 
 def _plain(value: Any) -> Any:
@@ -129,9 +139,7 @@ class Logs(dict):
     """A dictionary of results on the device; a value becomes a number when somebody looks at it."""
 
     def __init__(self, results: Mapping[str, Any]):
-        super().__init__()
-        for name, value in sorted(results.items()):
-            self.update(value if isinstance(value, Mapping) else {name: value})
+        super().__init__(_flat(results))
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)

@@ -135,6 +135,21 @@ class Graph:
         """The layers but for plain functions."""
         return [layer for layer in self.layers if not isinstance(layer, Operation)]
 
+    @functools.cached_property
+    def called_layers(self) -> list[Layer]:
+        """The layers and the plain functions, but for those that only masks rest on."""
+        kept: set[int] = set()
+        seen: set[int] = set()
+        waiting = pytree.tree_leaves(self.outputs)
+        while waiting:
+            node = getattr(waiting.pop(), "node", None)
+            if node is not None and id(node) not in seen:
+                seen.add(id(node))
+                kept.add(id(node.layer))
+                waiting += pytree.tree_leaves(node.args)
+                waiting += pytree.tree_leaves([value for key, value in node.kwargs.items() if key != "mask"])
+        return [layer for layer in self.layers if id(layer) in kept or not isinstance(layer, Operation)]
+
     def _compute_types(self) -> list[torch.dtype]:
         return [each.dtype_policy.compute for layer in self.layers for each in layer._flat_layers()]
 

@@ -37,7 +37,7 @@ _MAX_RANK = 254  # TensorFlow's own limit
 _MAX_COPIES = 64 / 3  # bytes that one byte of Snappy can stand for
 _BFLOAT16 = 14
 STRING = 7
-_TYPES = {
+TYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", STRING: "string", 8: "complex64",
     9: "int64", 10: "bool", 11: "int8", 12: "uint8", 13: "int32", _BFLOAT16: "bfloat16", 15: "int16", 16: "uint16",
     17: "uint16", 18: "complex128", 19: "float16", 22: "uint32", 23: "uint64",
@@ -195,7 +195,7 @@ class StoredTensor(Stored):
 
     def __init__(self, bundle: Bundle, name: str, entry: Entry):
         self.name, self.shape, self._bundle, self._entry = name, entry.shape, bundle, entry
-        self.type = _TYPES.get(entry.kind, "")  # as TensorFlow calls it
+        self.type = TYPES.get(entry.kind, "")  # as TensorFlow calls it
         self._stored = np.dtype(_OTHERS.get(self.type, self.type))
         self.dtype = np.dtype("float32") if entry.kind == _BFLOAT16 else self._stored
 
@@ -264,7 +264,7 @@ class InlineTensor(StoredTensor):
 
     def __init__(self, name: str, shape: tuple[int, ...], kind: int, slices: list[tuple[Place, Message]]):
         self.name, self.shape, self._kind, self._slices = name, shape, kind, slices
-        self.type = _TYPES.get(kind, "")
+        self.type = TYPES.get(kind, "")
         self.dtype = np.dtype(_OTHERS.get(self.type, self.type))
 
     def check(self) -> None:

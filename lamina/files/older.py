@@ -294,7 +294,7 @@ def write_metrics(model: Any, file: Any) -> None:
     found = [("mean", metric) for metric in (compiled.mean_loss, *compiled.loss.metrics)]
     if compiled.metrics is not None:
         given = pytree.tree_leaves(compiled.metrics._given)
-        objects, classes = {*map(id, given)}, {one for one in given if isinstance(one, str) and one[:1].isupper()}
+        objects, classes = {*map(id, given)}, {one.__name__ for one in given if isinstance(one, type)}
         for part in _by_outputs(model, compiled.metrics._parts):
             for metric in (*part.metrics, *part.weighted):
                 name = type(metric).__name__

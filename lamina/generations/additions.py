@@ -56,11 +56,28 @@ class Adds(Habits):
         """Frozen ones count, too."""
         return [weight for weight in self.weights if getattr(weight, "regularizer", None) is not None]
 
-    def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """`inputs` says what a loss depends on, for `get_losses_for`.
+    _loss_functions: tuple[Callable[[], Tensor], ...] = ()
 
-        Raises ValueError in `build`, where a tensor is computed once and for all.
+    def weight_losses(self) -> list[Tensor]:
+        """Those of the weights' regularizers, and of functions."""
+        asked = [function() for layer in self._flat_layers() for function in getattr(layer, "_loss_functions", ())]
+        return super().weight_losses() + asked
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """`inputs` says what a loss depends on, for `get_losses_for`. A function without arguments is asked anew each
+        time, one that a call adds within it alone.
+
+        Raises ValueError in `build` for a tensor, which is computed once and for all.
         """
+        functions, losses = _apart(losses)
+        if scope.depth and not self._building:
+            losses += [function() for function in functions]
+        elif functions:
+            vars(self)["_loss_functions"] = (*self._loss_functions, *functions)
+            vars(self)["_care"] |= care.ADDS
+            Changes.note(self)
+        if not losses:
+            return
         if self._building and not scope.trying:
             raise ValueError(
                 f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
@@ -95,6 +112,13 @@ def _constants(losses: Any, make: Callable[[float], Any]) -> Any:
 
 def _giving(value: float) -> Callable[[], Tensor]:
     return lambda: torch.tensor(value)
+
+
+def _apart(losses: Any) -> tuple[list[Callable[[], Tensor]], list[Any]]:
+    """Those that are functions, and the others."""
+    items = [item for item in pytree.tree_leaves(losses) if item is not None]
+    functions = [item for item in items if callable(item) and not isinstance(item, (Tensor, SymbolicTensor))]
+    return functions, [item for item in items if all(item is not function for function in functions)]
 
 
 def _of_shape(initializer: Any) -> Any:
@@ -151,7 +175,7 @@ class Addition(Layer):
     def behind(self, output: Any) -> Any:
         """`output`, resting on this addition."""
         self._nodes.clear()
-        return self(output) if callable(self.value) else self(output, self.value)
+        return self(output, self.value)
 
     def on(self, value: Any) -> Addition:
         """The same for another value."""
@@ -208,7 +232,7 @@ class Resting:
 
 
 def _as_loss(layer: Any, value: Any) -> None:
-    layer.add_loss(layer.value() if callable(layer.value) else value)
+    layer.add_loss(value)
 
 
 def _as_metric(layer: Any, value: Any) -> None:
@@ -263,8 +287,8 @@ class AddsBeside(Adds):
 
         In a call, or in a training step of one's own, it takes tensors, as that of layers.
         """
-        losses = _constants(losses, _giving)
-        items = [item for item in pytree.tree_leaves(losses) if item is not None]
+        functions, items = _apart(_constants(losses, _giving))
+        super().add_loss(functions)
         if items and all(isinstance(item, Tensor) for item in items):
             if scope.depth == 0 and not self._overrides("train_step"):
                 raise ValueError(
@@ -272,7 +296,7 @@ class AddsBeside(Adds):
                     "tensor that rests on the model's inputs; for a loss of weights alone, a regularizer or a function "
                     "without arguments."
                 )
-            super().add_loss(losses)
+            super().add_loss(items)
             return
         self._add([Addition(self._checked(item, "add_loss"), _as_loss) for item in items])
 
@@ -285,7 +309,7 @@ class AddsBeside(Adds):
         self._add([Addition(value, _as_metric, _mean(self, name, aggregation))])
 
     def _checked(self, value: Any, method: str) -> Any:
-        if not isinstance(value, SymbolicTensor) and (method == "add_metric" or not callable(value)):
+        if not isinstance(value, SymbolicTensor):
             raise ValueError(
                 f"{named(self)}: `{method}` takes symbolic tensors that rest on the model's inputs; got {short(value)}."
             )
@@ -342,6 +366,7 @@ class AddsBeside(Adds):
         return [node for node in self._whole_graph.nodes if not isinstance(node.layer, Addition)]
 
     def finish_copy(self, made: Any, counterpart: Callable[[Any], Any] | None) -> None:
+        made.add_loss([*self._loss_functions])
         if not self._added:
             return
         if counterpart is None:
@@ -352,7 +377,7 @@ class AddsBeside(Adds):
 
     def _tell_of_added(self) -> None:
         """Warn, once, that a config leaves out what was added."""
-        if self._added and not self._told:
+        if (self._added or self._loss_functions) and not self._told:
             self.__dict__["_told"] = True
             warnings.warn(
                 f"{named(self)}: its config, and so its files, leave out what `add_loss` and `add_metric` added. Add "

@@ -273,12 +273,17 @@ def _summed(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
     return torch.sum(x, axes, keepdims, dtype=_of_sums(x))
 
 
+def _mean(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
+    found = torch.mean(_float(x), axes, keepdims)
+    return found if x.dtype is torch.bool else found.to(x.dtype)  # of whole numbers one without its fraction
+
+
 def _variance(x: Tensor, axes: Any, keepdims: bool) -> Tensor:
     return torch.var(_float(x), axes, correction=0, keepdim=keepdims)
 
 
 for _name, _function in {
-    "mean": lambda x, axes, kept: torch.mean(_float(x), axes, kept),
+    "mean": _mean,
     "sum": _summed,
     "max": torch.amax,
     "min": torch.amin,

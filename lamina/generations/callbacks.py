@@ -17,8 +17,20 @@ from ..translation.words import by_name
 
 # What may be left out or say nothing; anything else is no argument here.
 _NOTHING = frozenset(
-    ("batch_size", "embeddings_data", "embeddings_layer_names", "options", "save_before_preemption", "write_grads")
+    (
+        "batch_size",
+        "count_mode",
+        "embeddings_data",
+        "embeddings_layer_names",
+        "options",
+        "save_before_preemption",
+        "stateful_metrics",
+        "write_grads",
+    )
 )
+
+
+_SAID = ("batch_size", "count_mode", "stateful_metrics")  # results are means already, and shown by the batch
 
 
 @functools.cache
@@ -27,7 +39,7 @@ def find(table: Generation, name: str) -> Any:
     order, generation = table.callbacks.get(name), table.name
     if order is None:
         return None
-    cls = globals().get(name, getattr(callbacks, name))
+    cls = globals().get(name) or getattr(callbacks, name)
     facts = {"_words": tuple(order.split()), "__module__": f"lamina.{generation}.callbacks", "__doc__": cls.__doc__}
     facts["_of_time"] = generation
     return type(name, (_Ordered, cls), facts)
@@ -40,13 +52,17 @@ class _Ordered:
 
     def __init__(self, *args: Any, **kwargs: Any):
         given = by_name(type(self).__name__, self._words, args, kwargs)
-        ignored = [name for name in _NOTHING.intersection(self._words) if name == "batch_size" or not given.get(name)]
+        ignored = [name for name in _NOTHING.intersection(self._words) if name in _SAID or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
     def _known_direction(self) -> str:
         """What `mode="auto"` means, by the name of what is watched."""
         watched: str = self.monitor  # type: ignore[attr-defined]
         return "max" if "acc" in watched or watched.endswith("auc") or watched.startswith("fmeasure") else "min"
+
+
+class BaseLogger(callbacks.Callback):
+    """Made logs means over an epoch, which they are."""
 
 
 class EarlyStopping(callbacks.EarlyStopping):
@@ -108,6 +124,8 @@ class Results(dict):
 class OfTheTime(callbacks.CallbackList):
     """Callbacks that find results under the names of their time."""
 
+    _as_given = True  # results come in the order in which a step gave them
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         for callback in self.callbacks:
@@ -120,7 +138,7 @@ class OfTheTime(callbacks.CallbackList):
     def _in_order(self, logs: Mapping[str, Any], found: Results, held_first: bool = False) -> Results:
         """`found` with results behind it in the order of `metrics_names`, those on the data held back as a whole."""
         own = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        names = self._model._names_in_order(own)
+        names = [*own] if self._as_given else self._model._names_in_order(own)
         held = [f"val_{name}" for name in names if f"val_{name}" in logs]
         for name in (*held, *names, *logs) if held_first else (*names, *held, *logs):
             found[name] = logs[name]
@@ -130,6 +148,8 @@ class OfTheTime(callbacks.CallbackList):
 class ToldMore(OfTheTime):
     """Callbacks of Keras 1 and 2: told in `params` what is trained on, in logs which batch it is and how large, and in
     `validation_data` the arrays that are held back."""
+
+    _as_given = False
 
     def __init__(self, facts: Mapping[str, Any], *args: Any, **kwargs: Any):
         self.facts = facts

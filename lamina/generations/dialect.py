@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..core import config as settings
-from ..core import serialize
+from ..core import scope, serialize
 from ..core.layer import snake_case
 from ..layers import old
 from ..translation.keras1 import KERAS1
@@ -111,7 +111,9 @@ class Dialect:
         """The name of the next layer of a class that was given none; None where it is the modern one."""
         style = self.table.first_name
         if style == "snake":
-            return None
+            if cls == "Input":
+                return f"input_{scope.count_name('input') + 1}"
+            return scope.unique_name("model") if cls == "Model" else None
         prefix = cls.lower() if style.startswith("lower") else snake_case(cls, "[a-z0-9]")
         return f"{prefix}_{self.count(prefix)}"
 

@@ -82,6 +82,14 @@ class Habits(_Modern):
     non_trainable_variables = property(lambda self: self.non_trainable_weights)
 
     @property
+    def submodules(self) -> tuple[Any, ...]:
+        """The layers inside, the nearest first."""
+        found = list(self._inner_layers)
+        for layer in found:
+            found += [inner for inner in layer._inner_layers if all(inner is not one for one in found)]
+        return tuple(found)
+
+    @property
     def initial_weights(self) -> Any:
         """What `weights=` gave, until it is set; `del layer.initial_weights` forgets it."""
         return self._initial_weights

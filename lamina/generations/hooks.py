@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
-from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Softmax
+from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Resizing, Softmax
 from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
@@ -93,9 +94,12 @@ class PoolingFunction(_Hooked):
 
 
 def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
-    """What a class of the generation knows of its `call` otherwise: in Keras 2 a softmax sees no mask."""
-    of_softmax = issubclass(modern, Softmax) and not dialect.table.shares_modern
-    return {"_takes_mask": False} if of_softmax else {}
+    """What a class of the generation knows of its `call` otherwise: in Keras 2 a softmax sees no mask, in tf.keras
+    resized pictures are of floats."""
+    shares = dialect.table.shares_modern
+    if issubclass(modern, Softmax) and not shares:
+        return {"_takes_mask": False}
+    return {"_keeps_dtype": False} if modern is Resizing and shares else {}
 
 
 class CarryAndOutput(_Hooked):
@@ -175,6 +179,14 @@ class AttentionParts(_Modern):
         shapes = [tuple(getattr(each, "shape", each)) for each in given]
         super().build(*shapes)
         self._build_attention(len(shapes[0]))
+
+    def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        """Where a user's `call` names its inputs otherwise, these are query, value and key in order."""
+        given = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if len(getattr(leaf, "shape", ())) > 2]
+        if "query" in self._call_parameters or not given:
+            super()._build_for(args, kwargs)
+        else:
+            self.build(*(tuple(leaf.shape) for leaf in (given * 2 if len(given) == 1 else given)[:3]))
 
     def _build_attention(self, rank: int) -> None:
         """Nothing of its own is left to make."""

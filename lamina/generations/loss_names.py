@@ -63,6 +63,10 @@ def named(dialect: Dialect, home: str, name: Any) -> Any:
     known = losses._ALIASES if home == "losses" else metrics._ALIASES
     if function is None and second and (of_batch or (not hasattr(losses, name) and name not in known)):
         function = getattr(losses, second)
+    by_shapes = name.lower() in ("accuracy", "acc", "crossentropy", "ce")
+    if function is None and home == "metrics" and not by_shapes and serialize.registered_object(name) is None:
+        cls = dialect.find(home, name) or getattr(metrics, name, None)
+        return cls if inspect.isclass(cls) else name  # called as objects of the class are, not by what was asked for
     if function is None or home == "losses":
         return function() if inspect.isclass(function) else function or name
     if not of_batch:

@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from .. import files
 from .. import layers as modern_layers
+from ..callbacks import by_name
 from ..core import masking, serialize
 from ..core.errors import named, warn
 from ..core.graph import Graph
@@ -36,6 +37,7 @@ from .dialect import CountsOthers, Dialect
 from .habits import Call, Told, set_attribute, when_ready
 from .tensors import uses_learning_phase
 from .weighting import (
+    CountsItself,
     LossOfScores,
     LossOfTheTime,
     LossOfThoseCounted,
@@ -185,7 +187,7 @@ class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
     _dialect: Dialect
-    _compile_keeps = _counts_optimizer = False
+    _compile_keeps = _counts_optimizer = dynamic = False
     _compiled_trainable: _Compiled | None = None
 
     @property
@@ -220,6 +222,8 @@ class _ModelWords(Adds):
         given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
         told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
+            if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
+                given[name] = [given[name]]
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
         asked, given = given, self.resting(given)
         asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
@@ -233,6 +237,8 @@ class _ModelWords(Adds):
         self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
+        if self._dialect.table.shares_modern:
+            self._compiled.__class__ = CountsItself
         if self._compiled.loss is not None:
             counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
             self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
@@ -264,9 +270,7 @@ class _ModelWords(Adds):
     ) -> Any:
         """The loss that was compiled, counted in its mean; for training steps of users, in tf.keras' words."""
         penalties = (lambda: regularization_losses) if regularization_losses else None
-        total = self._compiled.total_loss(y_true, y_pred, sample_weight, penalties)
-        self._compiled.mean_loss.update_state(total.detach(), len(pytree.tree_leaves(y_pred)[0]))
-        return total
+        return self._compiled.total_loss(y_true, y_pred, sample_weight, penalties)
 
     @property
     def compiled_metrics(self) -> CompiledMetrics:
@@ -348,9 +352,15 @@ class _ModelWords(Adds):
             return callbacks.OfTheTime(*args, **kwargs)
         return callbacks.ToldMore(self.__dict__.get("_facts", {}), *args, **kwargs)
 
+    def _arranged(self, results: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As a step gives them in tf.keras."""
+        return results if self._dialect.table.shares_modern else by_name(results)
+
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         found = super().evaluate(**self._weighed(self._modern("evaluate", args, kwargs)))
-        return {name: found[name] for name in self._names_in_order(found)} if isinstance(found, dict) else found
+        if self._dialect.table.shares_modern or not isinstance(found, dict):
+            return found
+        return {name: found[name] for name in self._names_in_order(found)}
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         given = self._modern("predict", args, kwargs)
@@ -372,9 +382,7 @@ class _ModelWords(Adds):
         symbolic = getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern
         if symbolic and loss is not None and not loss.built:
             return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
-        names = self._names_in_order(self.get_metrics_result())
-        unknown = self._dialect.table.shares_modern and loss is not None and not loss.built
-        return [name for name in names if not (unknown and name == self._compiled.mean_loss.name)]
+        return self._names_in_order(self.get_metrics_result())
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""
@@ -494,7 +502,10 @@ class _ModelWords(Adds):
 
     @property
     def weights(self) -> list[Any]:
-        return self._own_last(super().weights)
+        """In tf.keras layer by layer, as each has its own."""
+        inside = self._weight_layers() if self._dialect.table.shares_modern else ()
+        found = [*(weight for layer in inside for weight in layer.weights), *super().weights]
+        return self._own_last(list({id(weight): weight for weight in found}.values()))
 
     def _own_last(self, weights: list[Any]) -> list[Any]:
         """Those of layers, then those of none."""
@@ -749,12 +760,17 @@ class _Functional(AddsBeside, _ModelWords):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers. One that is taken out of this list goes on in the model's calls, as in Keras 1 and 2."""
-        return Told([layer for layer in super().layers if id(layer) not in self._gone], self._set_layers)
+        """The layers, in tf.keras also functions. One that is taken out of this list goes on in the model's calls, as
+        in Keras 1 and 2."""
+        return Told([layer for layer in self._all_layers() if id(layer) not in self._gone], self._set_layers)
+
+    def _all_layers(self) -> list[Any]:
+        shares = self._dialect.table.shares_modern
+        return [*self._graph.called_layers, *self._beside] if shares else super().layers
 
     def _set_layers(self, layers: list[Any]) -> None:
         kept = {id(layer) for layer in layers}
-        self.__dict__["_gone"] = frozenset(id(layer) for layer in super().layers if id(layer) not in kept)
+        self.__dict__["_gone"] = frozenset(id(layer) for layer in self._all_layers() if id(layer) not in kept)
 
     @property
     def output_names(self) -> list[str]:
@@ -888,6 +904,14 @@ class _UserLayer(Adds, Layer):
 
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
+
+    @property
+    def weights(self) -> list[Any]:
+        """Those that are trained come first."""
+        found = super().weights
+        if self._dialect.table.lists_weights or not self._trainable:
+            return found
+        return sorted(found, key=lambda weight: not weight.requires_grad)
 
     def get_config(self) -> dict[str, Any]:
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}

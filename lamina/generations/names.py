@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import Any
 
 from .. import layers
-from ..callbacks import Callback
 from ..core import serialize
 from ..core.symbolic import Node
 from ..layers import old
@@ -201,7 +200,7 @@ def _also(dialect: Dialect) -> Find:
             return dialect.find("models", "Model")
         if name in _INNER_BASES:
             return _Inner(name, (), {"__module__": dialect.module("layers"), "told": _INNER_BASES[name]})
-        return {"Node": Node, "Wrapper": dialect.find("layers", "Wrapper"), "BaseLogger": Callback}.get(name)
+        return {"Node": Node, "Wrapper": dialect.find("layers", "Wrapper")}.get(name)
 
     return find
 

@@ -53,7 +53,7 @@ def _translated(dialect: Dialect, model: Any, given: Any) -> Any:
     """The same model of the generation's layers."""
     start = model.inputs[0]
     if start is not given:
-        start = dialect.find("layers", "Input")(batch_shape=start.shape, name=start.node.layer.name)
+        start = dialect.find("layers", "Input")(batch_shape=start.shape)
     kept = {layer.name for layer in model.layers if getattr(layer, "keepdims", False)}
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:

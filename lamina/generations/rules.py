@@ -185,9 +185,11 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
 
 
 class _Variables(list):
-    def __call__(self) -> _Variables:
-        """Itself: `variables` was a method up to TensorFlow 2.10."""
-        return self
+    listed: Sequence[Weight] = ()
+
+    def __call__(self) -> list[Weight]:
+        """Those of `weights`: `variables` was a method up to TensorFlow 2.10."""
+        return [*self.listed]
 
 
 class StepsOfTensorFlow(_Modern):
@@ -240,18 +242,28 @@ class StepsOfTensorFlow(_Modern):
 
     @property
     def variables(self) -> _Variables:
-        return _Variables(super().variables)
+        found = _Variables(super().variables)
+        found.listed = self._listed(found)
+        return found
 
-    def _kept(self) -> list[Weight]:
-        return [each for each in self.variables if each is not self.__dict__.get("_learning_rate")]
+    @property
+    def weights(self) -> list[Weight]:
+        """The number of steps, then each kind of state of all weights; those of Ftrl weight by weight."""
+        return self.variables()
+
+    def _listed(self, variables: Iterable[Weight]) -> list[Weight]:
+        slots = {} if "linear" in self._slots else self._slots
+        places = {id(slot): place for place, kind in enumerate(slots, 1) for slot in slots[kind]}
+        found = [each for each in variables if each is not self.__dict__.get("_learning_rate")]
+        return sorted(found, key=lambda each: places.get(id(each), 0))
 
     def get_weights(self) -> list[np.ndarray]:
-        """The number of steps, then what the weights have, in the order in which it was made."""
-        return [each.numpy() for each in self._kept()]
+        """The values of `weights`."""
+        return [each.numpy() for each in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Raises ValueError where their number or shapes are others than those of `get_weights`."""
-        assign_all(self, self._kept(), weights)
+        assign_all(self, self.weights, weights)
 
 
 def assign_all(owner: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:

@@ -143,7 +143,12 @@ class OptimizerShim(ByUpdates, Shim):
 
     @property
     def learning_rate(self) -> Any:
-        return self._learning_rate.initial_learning_rate if self._decaying() else super().learning_rate
+        if self._decaying():
+            return self._learning_rate.initial_learning_rate
+        if self._dialect.table.shares_modern and not isinstance(self._learning_rate, Weight):  # that of the last step
+            rate = self._rate_function((self._iterations.detach() - 1).clamp(min=0))
+            return torch.as_tensor(rate, dtype=torch.float32)
+        return super().learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -731,11 +736,15 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
-# Of croppings, of which nothing may be left; of lookups, the output modes that give floats.
+# Of croppings, of which nothing may be left; of lookups, the output modes that give floats; the type of bins' numbers.
 _LIMITS: Mapping[str, Mapping[str, Any]] = {
     "keras1": {"_least": 0},
     "keras2": {"_least": 0},
-    "tf_keras": {"_least": 0, "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf")},
+    "tf_keras": {
+        "_least": 0,
+        "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"),
+        "_counts_in": torch.int64,
+    },
 }
 
 

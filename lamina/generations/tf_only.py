@@ -18,9 +18,10 @@ from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
 from ..metrics.base import PlainMetric
+from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
-from .rules import StepsOfTensorFlow
+from .rules import StepsOfTensorFlow, assign_all
 from .utils import losses_utils
 from .weighting import of_steps
 
@@ -126,6 +127,15 @@ class _Words(_Modern):
         if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
             cls.reset_state = vars(cls)["reset_states"]
         super().__init_subclass__(**kwargs)
+
+    weights = property(lambda self: self.variables)
+
+    def get_weights(self) -> list[Any]:
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self.weights, weights)
 
     def reset_states(self) -> None:
         super().reset_state()
@@ -329,34 +339,28 @@ def _linear(dialect: Dialect) -> Any:
             super().__init__(**kwargs)
             self.units, self._activation = units, activation
             self._options = {"kernel_initializer": kernel_initializer, "kernel_regularizer": kernel_regularizer}
-            self._with_bias = {"bias_initializer": bias_initializer, "bias_regularizer": bias_regularizer}
-            self._use_bias = use_bias
+            self._of_bias = {"initializer": bias_initializer, "regularizer": bias_regularizer} if use_bias else None
 
         def build(self, input_shape: Any) -> None:
             shapes = list(input_shape.values()) if isinstance(input_shape, dict) else input_shape
             count = len(shapes) if isinstance(shapes[0], (tuple, list)) else 1
-            self.dense_layers = [
-                dense(
-                    self.units,
-                    use_bias=self._use_bias and not place,
-                    **self._options,
-                    **(self._with_bias if not place else {}),
-                )
-                for place in range(count)
-            ]
+            self.dense_layers = [dense(self.units, use_bias=False, **self._options) for _ in range(count)]
+            self.bias = None if self._of_bias is None else self.add_weight("bias", (self.units,), **self._of_bias)
             self.activation = dialect.find("layers", "Activation")(self._activation or "linear")
             super().build(input_shape)
 
         def call(self, inputs: Any) -> Any:
             parts = list(inputs.values()) if isinstance(inputs, dict) else inputs
             parts = parts if isinstance(parts, (list, tuple)) else [parts]
-            return self.activation(sum(layer(x) for layer, x in zip(self.dense_layers, parts, strict=True)))
+            found = sum(layer(x) for layer, x in zip(self.dense_layers, parts, strict=True))
+            return self.activation(found if self.bias is None else found + self.bias)
 
     return LinearModel
 
 
 def _wide_deep(dialect: Dialect) -> Any:
-    """`WideDeepModel(linear_model, dnn_model)`: the sum of what two models give, as a model."""
+    """`WideDeepModel(linear_model, dnn_model)`: the sum of what two models give, as a model. `compile` takes an
+    optimizer for both, or a list of one for each."""
     base = dialect.find("models", "Model")
 
     class WideDeepModel(base):
@@ -364,6 +368,25 @@ def _wide_deep(dialect: Dialect) -> Any:
             super().__init__(**kwargs)
             self.linear_model, self.dnn_model = linear_model, dnn_model
             self.activation = dialect.find("layers", "Activation")(activation or "linear")
+
+        def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+            wide, *deep = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
+            super().compile(wide, *args, **kwargs)
+            vars(self)["_of_deep"] = dialect.get("optimizers", deep[0]) if deep else None
+
+        def train_step(self, data: Any) -> Any:
+            deep_optimizer = vars(self)["_of_deep"]
+            if deep_optimizer is None:
+                return super().train_step(data)
+            x, y, sample_weight = unpack(data)
+            outputs = self(x, training=True)
+            loss = self.compiled_loss(y, outputs, sample_weight, self.losses)
+            wide, deep = self.linear_model.trainable_variables, self.dnn_model.trainable_variables
+            grads = torch.autograd.grad(loss, [*wide, *deep])
+            self.optimizer.apply_gradients(zip(grads, wide, strict=False))
+            deep_optimizer.apply_gradients(zip(grads[len(wide) :], deep, strict=True))
+            self.compiled_metrics.update_state(y, outputs, sample_weight)
+            return self.get_metrics_result()
 
         def call(self, inputs: Any, training: bool = False) -> Any:
             wide, deep = inputs if isinstance(inputs, (list, tuple)) and len(inputs) == 2 else (inputs, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from ..core import shares
 from ..core.errors import short
 from ..core.masking import get_mask, set_mask
 from ..core.scope import put
+from ..training.compiled import Compiled
 from ..training.data import PyDataset, class_weights
 from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match, paths_of
 from . import losses as losses_of
@@ -288,8 +290,41 @@ class LossOfScores(_ByLayers, NamedLoss):
         return super().__call__(y, outputs, sample_weight, scores)
 
 
+class CountsItself(Compiled):
+    """In tf.keras the compiled loss counts its mean itself, each time it is asked for: what a `compute_loss` of users
+    makes of it is not logged. Batches without targets count alike. Before the first batch there are no results."""
+
+    counted = False
+
+    def total_loss(self, y: Any, outputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        total = super().total_loss(y, outputs, *args, **kwargs)
+        self.counted, rows = True, 1 if self.loss is None else len(leaves_of(outputs)[0])
+        super().count(total, rows)
+        return total
+
+    def count(self, loss: Tensor, rows: int) -> None:
+        """That is done."""
+
+    def trackers(self) -> list[Any]:
+        """The mean loss, those of the outputs, then the compiled metrics."""
+        mean, *measured = super().trackers()
+        measured.sort(key=lambda one: one is self.metrics)
+        return [mean, *measured] if self.counted else measured
+
+
 class MetricsOfAll(_NamesOutputs, CompiledMetrics):
-    """Metrics in a plain list are those of every output, also where these are known from the first batch alone."""
+    """Metrics in a plain list are those of every output, also where these are known from the first batch alone. Those
+    of functions are called as these are."""
+
+    def _metric(self, given: Any, *shapes: tuple[int, ...]) -> Any:
+        made = super()._metric(given, *shapes)
+        if inspect.isfunction(given):
+            made.name = given.__name__
+        return made
+
+    def result(self) -> dict[str, Any]:
+        values = super().result()
+        return {name: values[name] for name in self.names()}
 
     def build(self, y: Any, outputs: Any) -> None:
         self._given = tuple(spread(given, outputs) for given in self._given)
@@ -414,7 +449,7 @@ class MetricsByLoss(MetricsOfAll):
                 vars(metric).update(_as_of_the_time(metric))
             for part in self._parts:
                 for group in (part.metrics, part.weighted):
-                    named = ((id(metric) if metric.name == "lambda" else metric.name, metric) for metric in group)
+                    named = ((id(metric) if metric.name == "<lambda>" else metric.name, metric) for metric in group)
                     group[:] = dict(named).values()
 
     def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:

@@ -13,7 +13,7 @@ from ..core import serialize
 from ..core.errors import Unwritable
 from ..metrics import Mean
 from .data import Source, check_count
-from .objective import CompiledLoss, CompiledMetrics, check_outputs
+from .objective import CompiledLoss, CompiledMetrics, check_outputs, track
 
 
 @dataclass(eq=False)
@@ -96,6 +96,10 @@ class Compiled:
         if total is None:
             raise ValueError("The model has no loss: give one to `compile`, or add one in a layer with `add_loss`.")
         return total
+
+    def count(self, loss: Tensor, rows: int) -> None:
+        """Add the loss of a batch of so many samples to the mean."""
+        track(self.mean_loss, loss, rows)
 
     def trackers(self) -> list[Any]:
         """The mean loss, the compiled metrics (as one), and the means of the outputs' losses."""

@@ -152,7 +152,7 @@ class Loop:
         if logs is _NO_BATCH:
             return None
         final = model.get_metrics_result()
-        return final if logs is None or set(logs) == set(final) else logs
+        return model._arranged(final if logs is None or set(logs) == set(final) else logs)
 
     def _steps(self, feed: Feed, run: Callable, phase: str, behind: int = 0) -> Iterator[Any]:
         """What `run` gives for each batch, with the callbacks before and after it, until one of them says stop."""
@@ -213,7 +213,7 @@ class Loop:
         """What the bar shows after a batch."""
         if phase == "predict":
             return {}
-        return self._model.get_metrics_result() if found is None else found
+        return self._model._arranged(self._model.get_metrics_result() if found is None else found)
 
     def _ran_dry(self, first: bool) -> None:
         kind = self._feed.source.kind
@@ -234,10 +234,10 @@ def results_together(model: Any, ranks: Ranks, logs: Any, part: Any) -> dict[str
     """The results that several processes have counted up to a batch, of which this one had a `part`. logs: what a step
     of the user's own told of it; numbers in them that no metric holds become means over the processes."""
     with ranks.totals(model.metrics):
-        final = to_host(model.get_metrics_result())
+        final = to_host(model._arranged(model.get_metrics_result()))
     if logs is None or set(logs) == set(final):
         return final
-    told = to_host(logs)
+    told = to_host(model._arranged(logs))
     numbers = {name: value for name, value in told.items() if isinstance(value, float) and name not in final}
     means = ranks.weighed([*numbers.values()], part)
     return {name: final.get(name, value) for name, value in told.items()} | dict(zip(numbers, means, strict=True))

@@ -369,9 +369,12 @@ class CompiledMetrics:
         for what, chosen in self._chosen(outputs):
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
                 group = part.metrics if what == "metrics" else part.weighted
-                group += [metrics_module.resolve(one, _shape(true), _shape(pred)) for one in identifiers]
+                group += [self._metric(one, _shape(true), _shape(pred)) for one in identifiers]
         self._parts, self.built = parts, True
         self.reset_state()  # metric objects may come with state from elsewhere
+
+    def _metric(self, given: Any, *shapes: tuple[int, ...]) -> Any:
+        return metrics_module.resolve(given, *shapes)
 
     def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
         """The metrics and the weighted ones of each output, as they were given."""

@@ -20,7 +20,6 @@ from ..core.placing import seen
 from ..core.scope import Watched, asking, scope
 from .compiled import Compiled
 from .data import pack, rows_of
-from .objective import track
 
 logger = logging.getLogger("lamina")
 
@@ -188,7 +187,7 @@ class Step(OfModel):
 
     def _measure(self, x: Any, y: Any, outputs: Any, sample_weight: Any, loss: Tensor) -> Any:
         compiled = self._compiled
-        track(compiled.mean_loss, loss, rows_of(x))
+        compiled.count(loss, rows_of(x))
         if self._own_metrics is not None:
             return self._own_metrics(x, y, outputs, sample_weight)
         if compiled.metrics is not None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..callbacks import to_host
+from ..callbacks import by_name, to_host
 from ..core import config, serialize
 from ..core.calling import Calling, device_of, takes_texts
 from ..core.care import Changes
@@ -552,7 +552,7 @@ class Trainer(_Module):
             state["_metrics_inside"] = self._find_metrics(same)
             if ranks is not None:
                 logs = results_together(self, ranks, logs, part)
-            results = to_host(self.get_metrics_result() if logs is None else logs)
+            results = to_host(self._arranged(self.get_metrics_result() if logs is None else logs))
             return results if return_dict else self._in_order(results)
         finally:
             state["_metrics_inside"] = None
@@ -564,6 +564,8 @@ class Trainer(_Module):
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         return names_in_order(self.metrics, logs)
+
+    _arranged = staticmethod(by_name)  # results as callbacks are told of them
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import tensors
-from . import arrays, data, environment, images, randomness, records, signals, state, testing  # noqa: F401  they fill NAMES
+from . import arrays, data, environment, images, randomness, records, signals, state, tables, testing  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it
@@ -27,7 +27,7 @@ _INSTEAD = {
     "RaggedTensor": "Pad sequences to one length; `padded_batch` of tf.data and masks do that.",
     "sparse": "Use dense arrays.",
     "SparseTensor": "Use dense arrays.",
-    "lookup": "Use the layers StringLookup and IntegerLookup.",
+    "lookup": "Use tf.lookup.StaticHashTable, or the layers StringLookup and IntegerLookup.",
     "contrib": "TensorFlow itself dropped it in 2019; Keras' layers have most of it.",
     "layers": "Use keras.layers.",
     "get_variable": "Use `add_weight` in a Keras layer, or tf.Variable.",

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...core import dtypes
+from ...core.errors import warn
 from ...core.random import SeedGenerator
 from .arrays import convert_to_tensor
 from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
@@ -270,17 +271,34 @@ class Dataset:
         """The function of each element, whose parts are its arguments where it is a tuple."""
         function = _arguments(map_func)
 
-        def start() -> Iterator[Any]:
-            for element in self:
-                with torch.no_grad():
-                    found = function(element)
-                yield made_of(tuple(found) if isinstance(found, list) else found)
+        def apply(element: Any) -> Any:
+            with torch.no_grad():
+                found = function(element)
+            return made_of(tuple(found) if isinstance(found, list) else found)
 
-        return Dataset(start, self._count)
+        return Dataset(lambda: map(apply, self), self._count)
 
     def filter(self, predicate: Callable) -> Dataset:
         holds = _arguments(predicate)
         return Dataset(lambda: (element for element in self if bool(holds(element))), UNKNOWN if self._count else 0)
+
+    def ignore_errors(self, log_warning: bool = False) -> Dataset:
+        """Without the elements that a function given to `map` raises an error for."""
+
+        def start() -> Iterator[Any]:
+            running, ended = iter(self), object()
+            while True:
+                try:
+                    element = next(running, ended)
+                except Exception as error:
+                    if log_warning:
+                        warn(f"ignore_errors: left out an element: {error}")
+                    continue
+                if element is ended:
+                    return
+                yield element
+
+        return Dataset(start)
 
     def flat_map(self, map_func: Callable) -> Dataset:
         """All elements of the datasets that the function makes of each element."""
@@ -418,6 +436,9 @@ class Dataset:
             kept = found
 
         return self._ordered(start, self._count)
+
+    def snapshot(self, path, shard_func=None, reader_func=None) -> Dataset:
+        return self.cache()
 
     def prefetch(self, buffer_size) -> Dataset:
         return self
@@ -684,7 +705,7 @@ def _applied(method: Callable) -> Callable:
     return lambda *args, **kwargs: lambda dataset: method(dataset, *args, **kwargs)
 
 
-for _path in ("bucket_by_sequence_length", "scan", "group_by_window", "unique", "take_while"):
+for _path in "bucket_by_sequence_length scan group_by_window ignore_errors snapshot unique take_while".split():
     NAMES[f"data.experimental.{_path}"] = _applied(getattr(Dataset, _path))
 NAMES["data.experimental.enumerate_dataset"] = _applied(Dataset.enumerate)
 NAMES["data.experimental.get_single_element"] = Dataset.get_single_element

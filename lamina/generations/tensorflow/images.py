@@ -343,6 +343,32 @@ def extract_patches(images, sizes, strides, rates, padding):
     return pictures.extract_patches(images, sizes[1:3], strides[1:3], rates[1:3], padding.lower(), _LAST)
 
 
+@op("image.crop_and_resize", "image")
+def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", extrapolation_value=0.0):
+    """Parts of pictures, each in `crop_size`: boxes are (top, left, bottom, right) in shares of the last pixel's place,
+    `box_indices` say of which picture. Raises ValueError for another method than bilinear and nearest."""
+    if method not in ("bilinear", "nearest"):
+        raise ValueError(f"image.crop_and_resize: expected method 'bilinear' or 'nearest'; got {method!r}.")
+    image, boxes, of = tensor(image).float(), tensor(boxes).float(), tensor(box_indices).long()[:, None, None]
+    ends = [image.shape[axis] - 1 for axis in (1, 2)]
+    places = []
+    for axis, (end, count) in enumerate(zip(ends, whole(crop_size), strict=True)):
+        low, length = boxes[:, axis, None], boxes[:, axis + 2, None] - boxes[:, axis, None]
+        steps = torch.arange(count) * (length * end / (count - 1)) if count > 1 else length * end / 2
+        places.append(low * end + steps)
+    y, x = places[0][:, :, None], places[1][:, None, :]
+    inside = (y >= 0) & (y <= ends[0]) & (x >= 0) & (x <= ends[1])
+    y, x = y.clamp(0, ends[0]), x.clamp(0, ends[1])
+    if method == "nearest":
+        found = image[of, (y + 0.5).long(), (x + 0.5).long()]
+    else:
+        top, left, bottom, right = y.long(), x.long(), y.ceil().long(), x.ceil().long()
+        down, across = (y - top)[..., None], (x - left)[..., None]
+        upper = torch.lerp(image[of, top, left], image[of, top, right], across)
+        found = torch.lerp(upper, torch.lerp(image[of, bottom, left], image[of, bottom, right], across), down)
+    return torch.where(inside[..., None], found, extrapolation_value)
+
+
 @named("image.non_max_suppression")
 def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
     """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ...files.bundle import masked
+from ...core import dtypes
+from ...files.bundle import TYPES, masked
 from ...files.crc32c import crc32c
 from ...files.wire import Message, message
 from ..tensors import DType
@@ -251,6 +252,39 @@ def decode_raw(input_bytes, out_type, little_endian=True):
     kind = np.dtype(str(out_type)).newbyteorder("<" if little_endian else ">")
     found = np.stack([np.frombuffer(text_bytes(text), kind) for text in texts(input_bytes).reshape(-1)])
     return torch.from_numpy(found.astype(kind.newbyteorder("=")).reshape(*np.shape(texts(input_bytes)), -1))
+
+
+_NUMBERS = {name: number for number, name in reversed(TYPES.items())}
+
+
+@named("io.serialize_tensor")
+def serialize_tensor(tensor):
+    """A tensor as bytes, in TensorFlow's form."""
+    tensor = convert_to_tensor(tensor)
+    is_text = isinstance(tensor, Texts)
+    name = "string" if is_text else dtypes.dtype_name(tensor.dtype)
+    shape = b"".join(_field(2, b"\x08" + _varint(size) if size else b"") for size in tensor.shape)
+    values = [_field(8, text_bytes(one)) for one in tensor.flat] if is_text else [_field(4, _raw(tensor))]
+    parts = values if np.size(tensor) else ()
+    return texts(b"\x08" + _varint(_NUMBERS[name]) + _field(2, shape) + b"".join(parts))
+
+
+def _raw(tensor: torch.Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+@named("io.parse_tensor")
+def parse_tensor(serialized, out_type):
+    """The tensor that `serialize_tensor` wrote. Raises ValueError where its type is another than `out_type`."""
+    found = message(text_bytes(serialized))
+    name, shape = TYPES.get(found.number(1)), [size.number(1) for size in found.message(2).messages(2)]
+    if name != out_type:
+        raise ValueError(f"parse_tensor: the bytes hold a tensor of {name}; got out_type={out_type}.")
+    if name == "string":
+        return texts([bytes(one) for one in found.all(8)]).reshape(shape)
+    kind = dtypes.torch_dtype(name)
+    data = bytearray(found.bytes(4))
+    return torch.frombuffer(data, dtype=kind).reshape(shape) if data else torch.zeros(shape, dtype=kind)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

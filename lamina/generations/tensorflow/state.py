@@ -423,6 +423,8 @@ def _state(item) -> list[Any] | None:
     if isinstance(item, (list, tuple, dict)):
         parts = [_state(each) for each in (item.values() if isinstance(item, dict) else item)]
         return None if None in parts else [one for part in parts for one in part or ()]
+    if isinstance(item, Optimizer):
+        return list(item.variables)
     found = getattr(item, "weights", None) or getattr(item, "variables", None)
     if callable(found):
         found = found()

@@ -247,6 +247,7 @@ class Discretization(Layer, Adapting):
     epsilon: float = arg(number(0, 1), default=0.01, doc="How finely quantiles are told apart.")
     output_mode: str = arg(output_mode("int", "one_hot", "multi_hot", "count"), default="int")
     sparse: bool = arg(dense, default=False)
+    _counts_in = torch.int32
 
     def check(self) -> None:
         if (self.num_bins is None) == (self.bin_boundaries is None):
@@ -282,7 +283,8 @@ class Discretization(Layer, Adapting):
                 f"{named(self)} has no bins yet. You need to call `adapt(data)` first, or to give `bin_boundaries`."
             )
         x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
-        bins = torch.bucketize(x.contiguous(), self._buffers["_edges"].to(x.dtype), out_int32=True, right=True)
+        edges, small = self._buffers["_edges"].to(x.dtype), self._counts_in is torch.int32
+        bins = torch.bucketize(x.contiguous(), edges, out_int32=small, right=True)
         return encode(bins, self.output_mode, self._depth, self.output_dtype(x.dtype))
 
     @property
@@ -293,7 +295,7 @@ class Discretization(Layer, Adapting):
         return encoded_shape(input_shape, self.output_mode, self._depth)
 
     def output_dtype(self, input_dtype: torch.dtype) -> torch.dtype:
-        return torch.int32 if self.output_mode == "int" else self.dtype_policy.compute
+        return self._counts_in if self.output_mode == "int" else self.dtype_policy.compute
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -1,0 +1,328 @@
+"""Names, results and weights in code of tf.keras, against what tf_keras 2.21 gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lamina import keras2
+from lamina import tf_keras as keras
+
+
+def _drawn(seed: int, *shape: int) -> np.ndarray:
+    return np.random.RandomState(seed).randn(*shape).astype("float32")
+
+
+X, Y = _drawn(1, 6, 2), _drawn(2, 6, 1)
+ONCE = {"verbose": 0, "shuffle": False}
+
+
+def _near(found: Any, expected: Any) -> None:
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, 2e-5, 1e-6)
+
+
+def F1(y: Any, y_pred: Any) -> Any:
+    return keras.backend.mean(y * y_pred)
+
+
+class Ones(keras.Model):
+    """A dense layer of ones, and means of two things."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(1, kernel_initializer="ones")
+        self.z, self.a = keras.metrics.Mean(name="z"), keras.metrics.Mean(name="a")
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", [keras, keras2])
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        (F1, "F1"),
+        (lambda y, p: keras.backend.mean(p), "<lambda>"),
+        ("AUC", "auc"),
+        ("MeanSquaredError", "mean_squared_error"),
+        ("mse", "mse"),
+    ],
+)
+def test_metrics_are_called_as_they_were(generation: Any, given: Any, name: str) -> None:
+    if generation is keras2 and name == "auc":
+        pytest.skip("Keras 2 counts names of metrics from 1.")
+    generation.backend.clear_session()
+    layer = generation.layers.Dense(1, activation="sigmoid", input_shape=(2,))
+    model = generation.models.Sequential([layer])
+    model.compile("sgd", "mse", metrics=[given])
+    history = model.fit(X, (Y > 0).astype("float32"), validation_split=0.5, **ONCE).history
+    assert set(history) == {"loss", name, "val_loss", f"val_{name}"}
+
+
+@pytest.mark.parametrize("given", ["mae", keras.metrics.MeanAbsoluteError(name="mae")])
+def test_a_metric_may_be_alone(given: Any) -> None:
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse", metrics=given)
+    assert list(model.fit(X, Y, **ONCE).history) == ["loss", "mae"]
+
+
+def test_inputs_and_models_count_up_by_their_names() -> None:
+    keras.backend.clear_session()
+    first, second = keras.Input((2,)), keras.layers.InputLayer((2,))
+    models = [keras.Model(first, keras.layers.Dense(1)(first)) for _ in range(2)]
+    assert [first.name, second.name] == ["input_1", "input_2"]
+    assert [model.name for model in models] == ["model", "model_1"] and models[0].input_names == ["input_1"]
+    assert models[0].predict({"input_1": X}, verbose=0).shape == (6, 1)
+    assert keras.Model(first, models[1](first)).get_layer("model_1") is models[1]
+    assert keras.applications.MobileNet(weights=None, input_shape=(32, 32, 3)).input_names == ["input_3"]
+
+
+def test_functions_are_layers_of_a_functional_model() -> None:
+    inputs = keras.Input((4,))
+    hidden = keras.layers.Dense(4)(inputs)
+    last = keras.layers.Dense(1)
+    model = keras.Model(inputs, last((hidden + inputs) * 2.0))
+    assert len(model.layers) == 5 and model.layers[-1] is last and not model.layers[2].weights
+    steps = keras.Input((4, 3))  # of what only masks rest on, none is a layer
+    masked = keras.Model(steps, keras.layers.LSTM(2)(keras.layers.Add()([keras.layers.Masking()(steps), steps])))
+    assert [type(layer).__name__ for layer in masked.layers] == ["InputLayer", "Masking", "Add", "LSTM"]
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def test_results_come_as_a_step_gives_them() -> None:
+    seen: list[Any] = []
+
+    class Note(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(list(logs))
+
+    class Own(Ones):
+        def train_step(self, data: Any) -> Any:
+            return {"z": torch.tensor(1.0), "loss": torch.tensor(2.0), "a": torch.tensor(3.0)}
+
+    model = Own()
+    model.compile("sgd")
+    assert list(model.fit(X, Y, callbacks=[Note()], **ONCE).history) == seen[0] == ["z", "loss", "a"]
+    told = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
+    told.compile("sgd", "mse", metrics=["mse", "mae"])
+    told.fit(X, Y, callbacks=[Note()], **ONCE)
+    assert seen[1] == ["loss", "mse", "mae"]
+
+
+def test_a_loss_is_a_metric_from_its_first_batch_on() -> None:
+    class Own(Ones):
+        def train_step(self, data: Any) -> Any:
+            self.z.update_state(1.0)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    model = Own()
+    model.compile("sgd")
+    assert model.fit(X, Y, **ONCE).history == {"z": [1.0], "a": [0.0]}
+    model = Ones()
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert [metric.name for metric in model.metrics] == ["z", "a"]
+    model.evaluate(X, Y, verbose=0)
+    assert [metric.name for metric in model.metrics] == ["loss", "mae", "z", "a"]
+
+
+def test_logged_is_what_was_compiled() -> None:
+    class More(Ones):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+            return super().compute_loss(x, y, y_pred, sample_weight) + 1.0
+
+    class Other(Ones):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+            return (y - y_pred).abs().mean()
+
+    losses = []
+    for cls in (Ones, More):
+        model = cls()
+        model.compile("sgd", "mse")
+        losses.append(model.fit(X, Y, epochs=2, batch_size=4, **ONCE).history["loss"])
+    assert losses[0] == losses[1]
+    other = Other()
+    other.compile("sgd", "mse")
+    assert set(other.fit(X, Y, **ONCE).history) == {"z", "a"} and other.dense.bias.numpy() != 0.0
+
+
+def test_batches_without_targets_count_alike() -> None:
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(1, kernel_initializer="ones")(inputs)
+    model = keras.Model(inputs, outputs)
+    model.add_loss((outputs**2).mean())
+    model.compile("sgd")
+    history = model.fit(_drawn(1, 12, 3), batch_size=5, epochs=2, **ONCE).history
+    _near([history["loss"]], [[2.2250619, 1.9160066]])
+
+
+# Losses that are functions --------------------------------------------------------------------------------------------
+
+
+class Half(keras.layers.Layer):
+    """Multiplies, and adds half of its weights to the loss."""
+
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight("w", (2,), initializer="ones")
+        self.add_loss(lambda: keras.backend.sum(self.w) * 0.5)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.w
+
+
+def _in_build() -> Any:
+    return keras.Sequential([Half(input_shape=(2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+
+
+def _of_a_model() -> Any:
+    model = Ones()
+    model.add_loss(lambda: keras.backend.sum(model.dense.kernel**2) * 0.1)
+    return model
+
+
+def _of_a_layer() -> Any:
+    dense, inputs = keras.layers.Dense(1, kernel_initializer="ones"), keras.Input((2,))
+    model = keras.Model(inputs, dense(inputs))
+    dense.add_loss(lambda: keras.backend.mean(keras.backend.abs(dense.kernel)))
+    return model
+
+
+@pytest.mark.parametrize(
+    "make, losses, last",
+    [
+        (_in_build, [2.4802537, 2.1896605, 2.0508494], 0.76322883),
+        (_of_a_model, [1.6802536, 1.5019537, 1.434101], 0.14279182),
+        (_of_a_layer, [2.4802537, 2.2146895, 2.0708385], 0.75458837),
+    ],
+)
+def test_losses_may_be_functions(make: Any, losses: list[float], last: float) -> None:
+    model = make()
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    history = model.fit(X, Y, epochs=3, **ONCE).history
+    _near([history["loss"], [loss.detach() for loss in model.losses]], [losses, [last]])
+
+
+def test_a_function_that_a_call_adds_counts_within_it() -> None:
+    class Own(keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(lambda: torch.tensor(2.0))
+            return inputs
+
+    layer: Any = Own()
+    for _ in range(2):
+        layer(X)
+        assert [float(loss) for loss in layer.losses] == [2.0]
+
+
+# Weights --------------------------------------------------------------------------------------------------------------
+
+
+class Block(keras.layers.Layer):
+    """Two normalized layers and a weight that is not trained."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.parts = [keras.layers.Dense(3), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+        self.fixed = self.add_weight("fixed", (5,), trainable=False)
+
+    def call(self, inputs: Any) -> Any:
+        for part in self.parts:
+            inputs = part(inputs)
+        return inputs
+
+
+def test_own_layers_list_what_is_trained_first() -> None:
+    block, shapes = Block(), [(2, 3), (3,), (3,), (3,), (3, 2), (2,), (5,), (3,), (3,)]
+    model = keras.Sequential([block])
+    model(X)
+    assert [tuple(weight.shape) for weight in block.weights] == shapes
+    assert [array.shape for array in model.get_weights()] == [tuple(weight.shape) for weight in model.weights] == shapes
+    assert [type(layer).__name__ for layer in model.submodules] == ["Block", "Dense", "BatchNormalization", "Dense"]
+
+
+@pytest.mark.parametrize(
+    "name, kinds", [("SGD", 0), ("Adam", 2), ("RMSprop", 1), ("Nadam", 2), ("Adadelta", 2), ("Adamax", 2)]
+)
+def test_optimizers_list_one_kind_of_state_after_the_other(name: str, kinds: int) -> None:
+    optimizer = getattr(keras.optimizers.legacy, name)()
+    weights = [keras.backend.variable(_drawn(1, 3, 2)), keras.backend.variable(_drawn(2, 2))]
+    optimizer.apply_gradients((weight * 0.1, weight) for weight in weights)
+    shapes = [(), *[()] * (name == "Nadam"), *[(3, 2), (2,)] * kinds]
+    assert [array.shape for array in optimizer.get_weights()] == shapes
+    assert [tuple(one.shape) for one in optimizer.variables()] == shapes
+    optimizer.set_weights([np.full_like(array, 2) for array in optimizer.get_weights()])
+    assert all((one.numpy() == 2).all() for one in optimizer.weights)
+
+
+def test_a_schedule_tells_the_rate_of_the_last_step() -> None:
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5))
+    weight, rates = keras.backend.variable(X), []
+    for _ in range(3):
+        rates.append(float(optimizer.learning_rate))
+        optimizer.apply_gradients([(weight * 1.0, weight)])
+    _near([[*rates, float(optimizer.lr)]], [[0.1, 0.1, 0.07071068, 0.05]])
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_types_of_what_prepares() -> None:
+    assert keras.layers.Discretization([0.0, 1.0])(np.array([0.5])).dtype == torch.int64
+    pictures = np.arange(144, dtype="uint8").reshape(6, 8, 3)
+    resized = keras.layers.Resizing(4, 4)(pictures)
+    assert resized.dtype == torch.float32 and float(resized[0, 0, 1]) == 8.5
+    assert keras.backend.mean(keras.backend.constant([1, 2], "int32")) == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_own_attention_may_call_its_inputs_otherwise(count: int) -> None:
+    class One(keras.layers.MultiHeadAttention):
+        def call(self, x: Any) -> Any:
+            return super().call(x, x)
+
+    class Two(keras.layers.MultiHeadAttention):
+        def call(self, q: Any, v: Any, mask: Any = None) -> Any:
+            return super().call(q, v, attention_mask=mask)
+
+    layer: Any = (One if count == 1 else Two)(2, 3)
+    assert layer(*[_drawn(1, 2, 4, 3), _drawn(2, 2, 5, 6)][:count]).shape == (2, 4, 3)
+    assert tuple(layer.weights[2].shape) == ((3, 2, 3) if count == 1 else (6, 2, 3))
+
+
+def test_a_wide_and_a_deep_model_have_an_optimizer_each() -> None:
+    wide_in, deep_in, y = _drawn(1, 12, 3), _drawn(2, 12, 2), _drawn(3, 12, 1)
+    linear = keras.experimental.LinearModel(kernel_initializer="ones")
+    deep = keras.Sequential([keras.layers.Dense(units, kernel_initializer="ones") for units in (2, 1)])
+    model = keras.experimental.WideDeepModel(linear, deep)
+    model.compile(["sgd", "adam"], "mse", ["mse"])
+    history = model.fit([wide_in, deep_in], y, epochs=2, **ONCE).history
+    _near([history["loss"], history["mse"]], [[9.081786, 8.958107]] * 2)
+    _near(linear.get_weights(), [[[0.9915914], [0.98462075], [0.9745651]], [0.04986512]])
+    _near(deep.get_weights()[3:], [[0.00199913]])
+
+
+def test_loggers_of_the_time() -> None:
+    model = keras.Sequential([keras.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+    logger = keras.callbacks.BaseLogger(stateful_metrics=["q"])
+    assert model.fit(X, Y, callbacks=[logger, keras.callbacks.ProgbarLogger("steps")], **ONCE).epoch == [0]
+
+
+def test_metrics_have_weights() -> None:
+    metric = keras.metrics.MeanIoU(2)
+    metric.update_state([0, 1, 1], [0, 1, 0])
+    (counts,) = metric.get_weights()
+    assert counts.tolist() == [[1, 0], [1, 1]]
+    again = keras.metrics.MeanIoU(2)
+    again.set_weights([counts])
+    assert float(again.result()) == float(metric.result())
+    with pytest.raises(ValueError, match="expected 1 arrays; got 0"):
+        again.set_weights([])

@@ -1,0 +1,93 @@
+"""`tf.lookup`, tensors as bytes, parts of pictures and elements that fail, against what TensorFlow 2.21 gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def test_tables_of_keys_and_values(tf: Any) -> None:
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2]), default_value=-1)
+    assert table.lookup(tf.constant([["b"], ["z"]])).tolist() == [[2], [-1]] and int(table.size()) == 2
+    assert int(table[tf.constant("a")]) == 1
+    assert [int(one) for one in tf.data.Dataset.from_tensor_slices(["a", "c"]).map(table.lookup)] == [1, -1]
+    names = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(tf.range(2, dtype=tf.int64), ["x", "y"]), "?")
+    assert names.lookup(tf.constant([1, 7])).numpy().tolist() == [b"y", b"?"]
+
+
+def test_keys_without_a_number_have_one_by_their_hash(tf: Any) -> None:
+    places = ["<1H OCEAN", "INLAND", "NEAR OCEAN", "NEAR BAY", "ISLAND"]
+    numbers = tf.range(len(places), dtype=tf.int64)
+    table = tf.lookup.StaticVocabularyTable(tf.lookup.KeyValueTensorInitializer(places, numbers), 2)
+    asked = tf.constant(["NEAR BAY", "DESERT", "INLAND", "INLAND", "JUNGLE", "x"])
+    assert table.lookup(asked).tolist() == [3, 5, 1, 1, 6, 5] and int(table.size()) == 7
+    pairs = tf.lookup.KeyValueTensorInitializer(tf.constant([10, 20], tf.int64), tf.constant([0, 1], tf.int64))
+    assert tf.lookup.StaticVocabularyTable(pairs, 5)[tf.constant([10, 20, 30, 40, 77])].tolist() == [0, 1, 5, 5, 2]
+
+
+def test_tables_in_lines_of_a_file(tf: Any, tmp_path: Path) -> None:
+    path, index = tmp_path / "words.txt", tf.lookup.TextFileIndex
+    path.write_text("lake\t20\npalmer\t30\n", "utf-8")
+    read = tf.lookup.TextFileInitializer
+    table = tf.lookup.StaticHashTable(read(str(path), tf.string, 0, tf.int64, 1), -1)
+    assert table.lookup(tf.constant(["palmer", "x", "lake"])).tolist() == [30, -1, 20]
+    lines = tf.lookup.StaticHashTable(read(path, tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER), -1)
+    assert lines.lookup(tf.constant(["palmer\t30", "x"])).tolist() == [1, -1]
+
+
+def test_tables_that_change(tf: Any) -> None:
+    table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1)
+    table.insert(tf.constant(["a", "b"]), tf.constant([1, 2]))
+    table.insert(tf.constant(["b", "c"]), tf.constant([5, 6]))
+    table.remove(tf.constant(["a"]))
+    assert table.lookup(tf.constant(["a", "b"])).tolist() == [-1, 5] and int(table.size()) == 2
+    keys, values = table.export()
+    assert keys.numpy().tolist() == [b"b", b"c"] and values.tolist() == [5, 6]
+
+
+BYTES = {
+    "tf.constant([1.0, 2.0])": b'\x08\x01\x12\x04\x12\x02\x08\x02"\x08\x00\x00\x80?\x00\x00\x00@',
+    'tf.constant(["a", "bcd"])': b"\x08\x07\x12\x04\x12\x02\x08\x02B\x01aB\x03bcd",
+    "tf.zeros((0, 3))": b"\x08\x01\x12\x06\x12\x00\x12\x02\x08\x03",
+    "tf.constant(True)": b'\x08\n\x12\x00"\x01\x01',
+}
+
+
+@pytest.mark.parametrize("code", BYTES)
+def test_tensors_as_bytes(tf: Any, code: str) -> None:
+    tensor = eval(code)
+    written = tf.io.serialize_tensor(tensor)
+    assert written.numpy() == BYTES[code]
+    found = tf.io.parse_tensor(written, tensor.dtype)
+    assert found.shape == tensor.shape and found.numpy().tolist() == tensor.numpy().tolist()
+    with pytest.raises(ValueError, match="out_type=uint8"):
+        tf.io.parse_tensor(written, tf.uint8)
+
+
+@pytest.mark.parametrize(
+    "size, last",
+    [
+        ((1, 1), [0.94066, -0.19642, 0.18789, -0.73478, -0.45405, 0.65523]),
+        ((3, 3), [1.14472, 0.90159, 0.50249, -0.64305, 0.12967, -0.96696]),
+    ],
+)
+def test_parts_of_pictures(tf: Any, size: tuple[int, int], last: list[float]) -> None:
+    image = tf.constant(np.random.RandomState(1).randn(2, 6, 5, 3).astype("float32"))
+    boxes = [[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.7, 0.9], [-0.2, 0.1, 1.3, 0.5], [0.8, 0.9, 0.2, 0.1]]
+    found = tf.image.crop_and_resize(image, boxes, [0, 1, 1, 0], size, extrapolation_value=7.0)
+    np.testing.assert_allclose(found.reshape(-1)[-6:], last, 0, 2e-5)
+    assert bool((found[2] == 7.0).any()) is (size == (3, 3))
+    near = tf.image.crop_and_resize(image, boxes[:1], [1], (6, 5), "nearest")
+    assert near[0].tolist() == image[1].tolist()
+
+
+def test_elements_that_fail_are_left_out(tf: Any) -> None:
+    def checked(x: Any) -> Any:
+        return tf.debugging.check_numerics(1.0 / x, "endless")
+
+    dataset = tf.data.Dataset.from_tensor_slices([1.0, 2.0, 0.0, 4.0]).map(checked)
+    assert [batch.tolist() for batch in dataset.ignore_errors().batch(2)] == [[1.0, 0.5], [0.25]]
+    assert len(list(dataset.apply(tf.data.experimental.ignore_errors()))) == 3
