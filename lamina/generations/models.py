@@ -949,6 +949,11 @@ def special(dialect: Dialect, name: str) -> Any:
 class _WrapperWords(_UserLayer):
     """Base class of a user's own layers around one."""
 
+    def _listed_weights(self) -> list[Any]:
+        """Without those that were added to the layer inside, which lists them."""
+        inside = {id(weight) for weight in self.layer.weights}
+        return [weight for weight in super()._listed_weights() if id(weight) not in inside]
+
     def __init__(self, layer: Any, **kwargs: Any):
         self.layer = layer
         super().__init__(**kwargs)

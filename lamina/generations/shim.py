@@ -413,8 +413,10 @@ class LayerShim(Adds, Shim):
                 return self._as_given[name]
             entry = self._words.entry
             known = entry.weight_names.split()
-            if not entry.weights and name in known and vars(self).get("_ready"):
-                return self._own_weights()[known.index(name)]
+            if not entry.weights and name in known and "_ready" in vars(self):
+                made = self._own_weights()
+                if len(made) >= len(known):
+                    return made[known.index(name)]
             raise
 
     def _kept_as(self, name: str) -> str:
