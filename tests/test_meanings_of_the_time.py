@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
@@ -1107,3 +1108,46 @@ def test_other_forget_biases_of_keras_1_are_refused(value: Any) -> None:
         layer = keras1.layers.LSTM(2, forget_bias_init=word, consume_less="gpu", input_shape=(3, 4))
         keras1.models.Sequential([layer])
         assert layer.get_weights()[-1].tolist() == [0, 0, number, number, 0, 0, 0, 0]
+
+
+_COUNTED = ["precision", "recall", "fmeasure", "matthews_correlation"]
+
+
+@EACH
+@pytest.mark.parametrize("home", ["losses", "metrics"])
+def test_losses_and_metrics_take_symbolic_tensors(space: ModuleType, home: str) -> None:
+    """As variational autoencoders do: `binary_crossentropy(inputs, outputs)`."""
+    functions = importlib.import_module(f"{space.__name__}.{home}")
+    names = (
+        "mean_squared_error mae mape msle poisson kld hinge squared_hinge cosine_proximity binary_crossentropy".split()
+    )
+    names += ["binary_accuracy", "categorical_accuracy"] if home == "metrics" else ["categorical_crossentropy"]
+    names += _COUNTED if space is keras1 and home == "metrics" else []
+    names += ["logcosh", "categorical_hinge"] if space is keras2 else []
+    y, p = drawn(4, 3, seed=1, low=0.1, high=0.9), drawn(4, 3, seed=2, low=0.1, high=0.9)
+    for name in names:
+        function = getattr(functions, name)
+        inputs = [space.layers.Input(shape=(3,)) for _ in range(2)]
+        value = space.models.Model(inputs, function(*inputs))([torch.tensor(y), torch.tensor(p)])
+        np.testing.assert_allclose(
+            value.numpy(), function(torch.tensor(y), torch.tensor(p)).numpy(), 1e-5, err_msg=name
+        )
+
+
+def test_a_variational_autoencoder_of_keras_2() -> None:
+    layers, losses, K = keras2.layers, keras2.losses, keras2.backend
+    inputs = layers.Input(shape=(6,))
+    mean, log_variance = layers.Dense(2)(inputs), layers.Dense(2)(inputs)
+    code = layers.Lambda(lambda args: args[0] + K.exp(0.5 * args[1]) * 0.3)([mean, log_variance])
+    outputs = layers.Dense(6, activation="sigmoid")(code)
+    model = filled(keras2.models.Model(inputs, outputs))
+    penalty = -0.5 * K.sum(1 + log_variance - K.square(mean) - K.exp(log_variance), axis=-1)
+    model.add_loss(K.mean(losses.binary_crossentropy(inputs, outputs) * 6 + penalty))
+    model.compile("sgd")
+    x = drawn(4, 6, low=0)
+    inner = keras2.models.Model(inputs, [mean, log_variance, outputs])
+    m, v, p = map(np.asarray, inner.predict(x))
+    expected = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(-1) - 0.5 * (1 + v - m**2 - np.exp(v)).sum(-1)
+    assert model.evaluate(x, verbose=0) == pytest.approx(expected.mean(), rel=1e-4)
+    first = model.train_on_batch(x, None)
+    assert model.train_on_batch(x, None) < first
