@@ -1100,14 +1100,43 @@ def test_the_learning_phase_counts_where_something_drops(name: str, rate: float,
     assert (output._uses_learning_phase, models.Model(given, output).uses_learning_phase) == (wanted, wanted)
 
 
-@pytest.mark.parametrize("value", ["uniform", lambda shape, name=None: np.ones(shape)])
-def test_other_forget_biases_of_keras_1_are_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="`forget_bias_init` must be 'one' or 'zero'"):
-        keras1.layers.LSTM(2, forget_bias_init=value)
-    for word, number in (("one", 1), ("zero", 0)):
-        layer = keras1.layers.LSTM(2, forget_bias_init=word, consume_less="gpu", input_shape=(3, 4))
-        keras1.models.Sequential([layer])
-        assert layer.get_weights()[-1].tolist() == [0, 0, number, number, 0, 0, 0, 0]
+@pytest.mark.parametrize("effort", ["cpu", "gpu"])
+@pytest.mark.parametrize("layer", ["LSTM", "ConvLSTM2D"])
+def test_forget_biases_of_keras_1(layer: str, effort: str) -> None:
+    given, shape = ((2,), (3, 4)) if layer == "LSTM" else ((2, 1, 1), (3, 4, 4, 1))
+    kept: dict[str, Any] = {"consume_less": effort} if layer == "LSTM" else {"dim_ordering": "tf"}
+    cls = getattr(keras1.layers, layer)
+    own = lambda shape, name=None: keras1.backend.variable(np.full(shape, 0.7), name=name)  # noqa: E731
+    for value, low, high in (("one", 1, 1), ("zero", 0, 0), ("uniform", -0.05, 0.05), (own, 0.7, 0.7)):
+        made = cls(*given, forget_bias_init=value, input_shape=shape, **kept)
+        keras1.models.Sequential([made])
+        biases = made.get_weights()[2::3]
+        whole = biases[0] if len(biases) == 1 else np.concatenate([biases[at] for at in (0, 2, 1, 3)])  # i, f, c, o
+        assert np.all(whole[[0, 1, 4, 5, 6, 7]] == 0)
+        assert np.all((whole[2:4] >= np.float32(low)) & (whole[2:4] <= np.float32(high)))
+        config = made.get_config()
+        assert config["forget_bias_init"] == (value if isinstance(value, str) else "<lambda>")
+        if isinstance(value, str):
+            assert cls.from_config(config).get_config()["forget_bias_init"] == value
+    with pytest.raises(ValueError, match="`forget_bias_init` must be a function of a shape"):
+        cls(*given, forget_bias_init="nothing", **kept)
+
+
+def test_what_keras_1_writes_of_input_dim() -> None:
+    for name in ("Dense", "Highway", "MaxoutDense", "TimeDistributedDense"):
+        given = () if name == "Highway" else (4,)
+        cls = getattr(keras1.layers, name)
+        told, untold = cls(*given, input_dim=4), cls(*given)
+        shape = (3, 4) if name == "TimeDistributedDense" else (4,)
+        keras1.models.Sequential([keras1.layers.InputLayer(input_shape=shape), untold])
+        learned = 4 if name == "Dense" else None
+        assert (told.get_config()["input_dim"], untold.get_config()["input_dim"]) == (4, learned)
+
+
+@OLDER
+def test_a_threshold_below_zero(space: ModuleType) -> None:
+    model = space.models.Sequential([space.layers.ThresholdedReLU(-0.2, input_shape=(4,))])
+    assert model.predict(np.array([[-0.5, -0.2, -0.1, 0.3]])).tolist() == [[0, 0, np.float32(-0.1), np.float32(0.3)]]
 
 
 _COUNTED = ["precision", "recall", "fmeasure", "matthews_correlation"]
