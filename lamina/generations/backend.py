@@ -32,7 +32,7 @@ from ..core.symbolic import SymbolicTensor, any_symbolic
 from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
-from ..models import Model as _Model
+from ..models.function import Function as _Function
 from ..translation import keras1
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
@@ -332,6 +332,12 @@ def gradients(loss: Any, variables: Any) -> list[Any]:
     return [next(found) if id(one) in rests else None for one in variables]
 
 
+class _Between(_Function):
+    """What leads from inputs to outputs, through layers of several models, which may have the same names."""
+
+    _names_differ = False
+
+
 _HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "options", "run_metadata"}
 
 
@@ -357,7 +363,7 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     changes = (*rests, *(gradient for step in steps for gradient in step.gradients))
     computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
-    model = _Model(symbols, computed) if computed else None
+    model = _Between(symbols, computed) if computed else None
 
     def run(values: Any) -> list[np.ndarray]:
         values = list(values) if isinstance(values, (list, tuple)) else [values]

@@ -86,7 +86,8 @@ def _reading(dialect: Dialect, read: Any) -> Any:
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module, table = dialect.module("models"), dialect.table
     modern = next(base for base in bases if base in (Functional, Sequential, Model))
-    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect, "_instances_of": modern}
+    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
+    members |= {} if modern is Sequential else {"_instances_of": modern}
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
