@@ -1180,3 +1180,39 @@ def test_a_variational_autoencoder_of_keras_2() -> None:
     assert model.evaluate(x, verbose=0) == pytest.approx(expected.mean(), rel=1e-4)
     first = model.train_on_batch(x, None)
     assert model.train_on_batch(x, None) < first
+
+
+@EACH
+def test_shapes_of_a_layer_called_twice(space: ModuleType) -> None:
+    """One for all calls where they agree, and ambiguous only where they do not."""
+    layers = space.layers
+    shared, flat = layers.Dense(4), layers.Activation("tanh")
+    for size in (3, 3):
+        shared(layers.Input(shape=(size,)))
+    assert (shared.input_shape, shared.output_shape) == ((None, 3), (None, 4))
+    for size in (3, 5):
+        flat(layers.Input(shape=(size,)))
+    for name in ("input_shape", "output_shape"):
+        with pytest.raises(AttributeError, match="ambiguous"):
+            getattr(flat, name)
+    with pytest.raises(AttributeError, match="ambiguous"):
+        _ = shared.output
+
+
+def test_automatic_names_of_tf_keras() -> None:
+    layers = tf_keras.layers
+    tf_keras.backend.clear_session()
+    first, second = layers.Input((5,)), layers.Input((5,))
+    models = [tf_keras.Model([first, second], layers.Add()([first, second])) for _ in range(2)]
+    assert models[0].input_names == ["input_1", "input_2"] and layers.InputLayer(input_shape=(3,)).name == "input_3"
+    assert [model.name for model in models] == ["model", "model_1"]
+    assert (
+        models[0].predict({"input_1": np.ones((2, 5)), "input_2": np.ones((2, 5))}, verbose=0).tolist() == [[2] * 5] * 2
+    )
+    sequential = tf_keras.Sequential([layers.Dense(2, input_shape=(3,))])
+    assert (sequential.name, sequential.input_names) == ("sequential", ["dense_input"])
+
+    class Mine(tf_keras.Model):
+        pass
+
+    assert Mine(first, layers.Dense(2)(first)).name == "mine"

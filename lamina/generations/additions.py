@@ -54,7 +54,8 @@ class Adds(Habits):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         dialect, build = getattr(cls, "_dialect", None), vars(cls).get("build")
-        if build is not None and not build.__module__.startswith("lamina.") and not dialect.table.shares_modern:
+        own = build is not None and not str(build.__module__).startswith("lamina.")
+        if own and not dialect.table.shares_modern:
             cls.build = once(build)
         super().__init_subclass__(**kwargs)
 

@@ -15,7 +15,7 @@ import torch
 
 from ..core import config as settings
 from ..core import serialize
-from ..core.layer import snake_case
+from ..core.layer import snake_case, unique_name
 from ..layers import old
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
@@ -110,8 +110,10 @@ class Dialect:
     def unique_name(self, cls: str) -> str | None:
         """The name of the next layer of a class that was given none; None where it is the modern one."""
         style = self.table.first_name
-        if style == "snake":
-            return None
+        if style == "snake":  # but for these two, which today are called after other classes
+            return (
+                f"input_{self.count('input')}" if cls == "Input" else unique_name("model") if cls == "Model" else None
+            )
         prefix = cls.lower() if style.startswith("lower") else snake_case(cls, "[a-z0-9]")
         return f"{prefix}_{self.count(prefix)}"
 

@@ -786,7 +786,8 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model")
+        cls = type(self).__name__
+        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
         self.__init_graph__(**kwargs)
 
     def get_config(self) -> dict[str, Any]:
