@@ -111,9 +111,8 @@ class Dialect:
         """The name of the next layer of a class that was given none; None where it is the modern one."""
         style = self.table.first_name
         if style == "snake":  # but for these two, which today are called after other classes
-            return (
-                f"input_{self.count('input')}" if cls == "Input" else unique_name("model") if cls == "Model" else None
-            )
+            own = {"Input": lambda: f"input_{self.count('input')}", "Model": lambda: unique_name("model")}
+            return own[cls]() if cls in own else None
         prefix = cls.lower() if style.startswith("lower") else snake_case(cls, "[a-z0-9]")
         return f"{prefix}_{self.count(prefix)}"
 
