@@ -1216,3 +1216,8 @@ def test_automatic_names_of_tf_keras() -> None:
         pass
 
     assert Mine(first, layers.Dense(2)(first)).name == "mine"
+
+
+def test_input_of_values_is_refused_clearly() -> None:
+    with pytest.raises(ValueError, match="`input_tensor` must be a symbolic tensor"):
+        keras2.layers.Input(tensor=keras2.backend.constant(np.ones((2, 3))))

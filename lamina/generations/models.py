@@ -987,7 +987,8 @@ class _InputWords(_Model):
 
     def _init_modern(self, modern: dict[str, Any]) -> None:
         modern["name"] = modern.get("name") or self._dialect.unique_name("Input")
-        modern["input_tensor"] = modern.pop("tensor", None) or modern.get("input_tensor")
+        tensor = modern.pop("tensor", None)
+        modern["input_tensor"] = modern.get("input_tensor") if tensor is None else tensor
         super().__init__(**{key: value for key, value in modern.items() if value is not None})
 
     def get_config(self) -> dict[str, Any]:
