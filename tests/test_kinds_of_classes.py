@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+import lamina
+from lamina import keras1, keras2, tf_keras
+
 GENERATIONS = ("keras1", "keras2", "tf_keras")
 
 
@@ -164,3 +167,10 @@ def test_accuracy_by_name_is_a_function(generation: str) -> None:
         assert accuracy.__name__ == "accuracy"
         assert accuracy([[1.0, 2.0]], [[1.0, 3.0]]).tolist() == [[1.0, 0.0]]
     assert metrics.get("cosine_similarity").__name__.startswith("cosine_")
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__[7:])
+def test_a_sequential_model_of_today_is_none_of_the_time(space: Any) -> None:
+    own = space.models.Sequential
+    assert not isinstance(lamina.Sequential(), own)
+    assert isinstance(own(), own) and isinstance(own(), lamina.Sequential) and isinstance(own(), space.models.Model)

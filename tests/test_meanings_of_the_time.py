@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lamina
 from lamina import generations, keras1, keras2, tf_keras
@@ -1099,11 +1100,124 @@ def test_the_learning_phase_counts_where_something_drops(name: str, rate: float,
     assert (output._uses_learning_phase, models.Model(given, output).uses_learning_phase) == (wanted, wanted)
 
 
-@pytest.mark.parametrize("value", ["uniform", lambda shape, name=None: np.ones(shape)])
-def test_other_forget_biases_of_keras_1_are_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="`forget_bias_init` must be 'one' or 'zero'"):
-        keras1.layers.LSTM(2, forget_bias_init=value)
-    for word, number in (("one", 1), ("zero", 0)):
-        layer = keras1.layers.LSTM(2, forget_bias_init=word, consume_less="gpu", input_shape=(3, 4))
-        keras1.models.Sequential([layer])
-        assert layer.get_weights()[-1].tolist() == [0, 0, number, number, 0, 0, 0, 0]
+@pytest.mark.parametrize("effort", ["cpu", "gpu"])
+@pytest.mark.parametrize("layer", ["LSTM", "ConvLSTM2D"])
+def test_forget_biases_of_keras_1(layer: str, effort: str) -> None:
+    given, shape = ((2,), (3, 4)) if layer == "LSTM" else ((2, 1, 1), (3, 4, 4, 1))
+    kept: dict[str, Any] = {"consume_less": effort} if layer == "LSTM" else {"dim_ordering": "tf"}
+    cls = getattr(keras1.layers, layer)
+    own = lambda shape, name=None: keras1.backend.variable(np.full(shape, 0.7), name=name)  # noqa: E731
+    for value, low, high in (("one", 1, 1), ("zero", 0, 0), ("uniform", -0.05, 0.05), (own, 0.7, 0.7)):
+        made = cls(*given, forget_bias_init=value, input_shape=shape, **kept)
+        keras1.models.Sequential([made])
+        biases = made.get_weights()[2::3]
+        whole = biases[0] if len(biases) == 1 else np.concatenate([biases[at] for at in (0, 2, 1, 3)])  # i, f, c, o
+        assert np.all(whole[[0, 1, 4, 5, 6, 7]] == 0)
+        assert np.all((whole[2:4] >= np.float32(low)) & (whole[2:4] <= np.float32(high)))
+        config = made.get_config()
+        assert config["forget_bias_init"] == (value if isinstance(value, str) else "<lambda>")
+        if isinstance(value, str):
+            assert cls.from_config(config).get_config()["forget_bias_init"] == value
+    with pytest.raises(ValueError, match="`forget_bias_init` must be a function of a shape"):
+        cls(*given, forget_bias_init="nothing", **kept)
+
+
+def test_what_keras_1_writes_of_input_dim() -> None:
+    for name in ("Dense", "Highway", "MaxoutDense", "TimeDistributedDense"):
+        given = () if name == "Highway" else (4,)
+        cls = getattr(keras1.layers, name)
+        told, untold = cls(*given, input_dim=4), cls(*given)
+        shape = (3, 4) if name == "TimeDistributedDense" else (4,)
+        keras1.models.Sequential([keras1.layers.InputLayer(input_shape=shape), untold])
+        learned = 4 if name == "Dense" else None
+        assert (told.get_config()["input_dim"], untold.get_config()["input_dim"]) == (4, learned)
+
+
+@OLDER
+def test_a_threshold_below_zero(space: ModuleType) -> None:
+    model = space.models.Sequential([space.layers.ThresholdedReLU(-0.2, input_shape=(4,))])
+    assert model.predict(np.array([[-0.5, -0.2, -0.1, 0.3]])).tolist() == [[0, 0, np.float32(-0.1), np.float32(0.3)]]
+
+
+_COUNTED = ["precision", "recall", "fmeasure", "matthews_correlation"]
+
+
+@EACH
+@pytest.mark.parametrize("home", ["losses", "metrics"])
+def test_losses_and_metrics_take_symbolic_tensors(space: ModuleType, home: str) -> None:
+    """As variational autoencoders do: `binary_crossentropy(inputs, outputs)`."""
+    functions = importlib.import_module(f"{space.__name__}.{home}")
+    names = (
+        "mean_squared_error mae mape msle poisson kld hinge squared_hinge cosine_proximity binary_crossentropy".split()
+    )
+    names += ["binary_accuracy", "categorical_accuracy"] if home == "metrics" else ["categorical_crossentropy"]
+    names += _COUNTED if space is keras1 and home == "metrics" else []
+    names += ["logcosh", "categorical_hinge"] if space is keras2 else []
+    y, p = drawn(4, 3, seed=1, low=0.1, high=0.9), drawn(4, 3, seed=2, low=0.1, high=0.9)
+    for name in names:
+        function = getattr(functions, name)
+        inputs = [space.layers.Input(shape=(3,)) for _ in range(2)]
+        value = space.models.Model(inputs, function(*inputs))([torch.tensor(y), torch.tensor(p)])
+        np.testing.assert_allclose(
+            value.numpy(), function(torch.tensor(y), torch.tensor(p)).numpy(), 1e-5, err_msg=name
+        )
+
+
+def test_a_variational_autoencoder_of_keras_2() -> None:
+    layers, losses, K = keras2.layers, keras2.losses, keras2.backend
+    inputs = layers.Input(shape=(6,))
+    mean, log_variance = layers.Dense(2)(inputs), layers.Dense(2)(inputs)
+    code = layers.Lambda(lambda args: args[0] + K.exp(0.5 * args[1]) * 0.3)([mean, log_variance])
+    outputs = layers.Dense(6, activation="sigmoid")(code)
+    model = filled(keras2.models.Model(inputs, outputs))
+    penalty = -0.5 * K.sum(1 + log_variance - K.square(mean) - K.exp(log_variance), axis=-1)
+    model.add_loss(K.mean(losses.binary_crossentropy(inputs, outputs) * 6 + penalty))
+    model.compile("sgd")
+    x = drawn(4, 6, low=0)
+    inner = keras2.models.Model(inputs, [mean, log_variance, outputs])
+    m, v, p = map(np.asarray, inner.predict(x))
+    expected = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(-1) - 0.5 * (1 + v - m**2 - np.exp(v)).sum(-1)
+    assert model.evaluate(x, verbose=0) == pytest.approx(expected.mean(), rel=1e-4)
+    first = model.train_on_batch(x, None)
+    assert model.train_on_batch(x, None) < first
+
+
+@EACH
+def test_shapes_of_a_layer_called_twice(space: ModuleType) -> None:
+    """One for all calls where they agree, and ambiguous only where they do not."""
+    layers = space.layers
+    shared, flat = layers.Dense(4), layers.Activation("tanh")
+    for size in (3, 3):
+        shared(layers.Input(shape=(size,)))
+    assert (shared.input_shape, shared.output_shape) == ((None, 3), (None, 4))
+    for size in (3, 5):
+        flat(layers.Input(shape=(size,)))
+    for name in ("input_shape", "output_shape"):
+        with pytest.raises(AttributeError, match="ambiguous"):
+            getattr(flat, name)
+    with pytest.raises(AttributeError, match="ambiguous"):
+        _ = shared.output
+
+
+def test_automatic_names_of_tf_keras() -> None:
+    layers = tf_keras.layers
+    tf_keras.backend.clear_session()
+    first, second = layers.Input((5,)), layers.Input((5,))
+    models = [tf_keras.Model([first, second], layers.Add()([first, second])) for _ in range(2)]
+    assert models[0].input_names == ["input_1", "input_2"] and layers.InputLayer(input_shape=(3,)).name == "input_3"
+    assert [model.name for model in models] == ["model", "model_1"]
+    assert (
+        models[0].predict({"input_1": np.ones((2, 5)), "input_2": np.ones((2, 5))}, verbose=0).tolist() == [[2] * 5] * 2
+    )
+    sequential = tf_keras.Sequential([layers.Dense(2, input_shape=(3,))])
+    assert (sequential.name, sequential.input_names) == ("sequential", ["dense_input"])
+
+    class Mine(tf_keras.Model):
+        pass
+
+    assert Mine(first, layers.Dense(2)(first)).name == "mine"
+
+
+def test_input_of_values_is_refused_clearly() -> None:
+    with pytest.raises(ValueError, match="`input_tensor` must be a symbolic tensor"):
+        keras2.layers.Input(tensor=keras2.backend.constant(np.ones((2, 3))))

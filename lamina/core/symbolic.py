@@ -241,10 +241,17 @@ class Nodes:
             )
         return self._node_at(0, what)
 
+    def _only_shape(self, what: str, tensors: Callable[[Node], object]) -> Any:
+        """Of all calls, where it is the same."""
+        found = [shapes_of(tensors(node)) for node in self._nodes]
+        return (
+            found[0] if found and all(one == found[0] for one in found) else shapes_of(tensors(self._only_node(what)))
+        )
+
     input = property(lambda self: self._only_node("input").input)
     output = property(lambda self: self._only_node("output").outputs)
-    input_shape = property(lambda self: shapes_of(self._only_node("input shape").input))
-    output_shape = property(lambda self: shapes_of(self._only_node("output shape").outputs))
+    input_shape = property(lambda self: self._only_shape("input shape", lambda node: node.input))
+    output_shape = property(lambda self: self._only_shape("output shape", lambda node: node.outputs))
     input_mask = property(lambda self: masking.masks_of(self._only_node("input mask").input))
     output_mask = property(lambda self: masking.masks_of(self._only_node("output mask").outputs))
 

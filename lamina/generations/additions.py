@@ -29,6 +29,7 @@ from ..initializers import Initializer
 from ..layers import Input
 from .habits import Habits
 from .tensors import names_symbols, nodes_before
+from .updates import Expression, Standing, builds, once
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 
@@ -52,9 +53,28 @@ class Adds(Habits):
         given["initializer"] = _of_shape(given.get("initializer"))
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        dialect, build = getattr(cls, "_dialect", None), vars(cls).get("build")
+        own = build is not None and not str(build.__module__).startswith("lamina.")
+        if own and not dialect.table.shares_modern:
+            cls.build = once(build)
+        super().__init_subclass__(**kwargs)
+
+    _standing: tuple[Any, ...] = ()  # losses that `build` added, and that count in every step
+
     def penalized_weights(self) -> list[Any]:
-        """Frozen ones count, too."""
-        return [weight for weight in self.weights if getattr(weight, "regularizer", None) is not None]
+        """Frozen ones count, too; so do losses that stand as if they were those of a weight."""
+        weights = [weight for weight in self.weights if getattr(weight, "regularizer", None) is not None]
+        return [*weights, *(one for layer in self._flat_layers() for one in getattr(layer, "_standing", ()))]
+
+    def _write_weight(self, name: str, value: Any) -> bool:
+        """What is computed of weights outside of calls stands in for a weight from then on."""
+        own = self._kept_as(name)
+        if isinstance(value, Expression) and own in self._parameters:
+            self._let_stand_in()
+            self._parameters.put(own, value)
+            return True
+        return super()._write_weight(name, value)
 
     _loss_functions: tuple[Callable[[], Tensor], ...] = ()
 
@@ -65,9 +85,9 @@ class Adds(Habits):
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """`inputs` says what a loss depends on, for `get_losses_for`. A function without arguments is asked anew each
-        time, one that a call adds within it alone.
+        time, one that a call adds within it alone. What `build` of Keras 1 and 2 adds counts in every step.
 
-        Raises ValueError in `build` for a tensor, which is computed once and for all.
+        Raises ValueError for a tensor in `build` of tf.keras, where it is computed once and for all.
         """
         functions, losses = _apart(losses)
         if scope.depth and not self._building:
@@ -78,13 +98,17 @@ class Adds(Habits):
             Changes.note(self)
         if not losses:
             return
-        if self._building and not scope.trying:
+        losses = _constants(losses, torch.tensor)
+        if self._building and self._dialect.table.shares_modern and not scope.trying:
             raise ValueError(
                 f"{named(self)}: `add_loss` in `build` got a value computed once and for all. Add the loss in `call`, "
                 "or give the weight a `regularizer=` in `add_weight`."
             )
+        if builds():
+            self._standing += tuple(Standing(one) for one in pytree.tree_leaves(losses) if one is not None)
+            return
         count = len(self._losses)
-        super().add_loss(_constants(losses, torch.tensor))
+        super().add_loss(losses)
         if inputs is None:
             self._keep_latest("_free_losses", self._losses[count:])
 

@@ -32,7 +32,7 @@ from ..core.symbolic import SymbolicTensor, any_symbolic
 from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
-from ..models import Model as _Model
+from ..models.function import Function as _Function
 from ..translation import keras1
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
@@ -240,6 +240,9 @@ def eval(x: Any) -> Any:
     """Its values of now. Raises ValueError for a symbolic tensor that rests on inputs."""
     if isinstance(x, SymbolicTensor):
         raise ValueError(f"K.eval: {x!r} has no values; make a K.function from the inputs that it rests on.")
+    if isinstance(x, updates.Update):
+        updates.carry_out([x])
+        x = x[0]
     found = x.anew() if isinstance(x, Expression) else arithmetic._tensor(x)
     return to_dense(found).detach().cpu().numpy().copy()[()]
 
@@ -262,9 +265,9 @@ def batch_set_value(tuples: Sequence[tuple[Any, Any]]) -> None:
 
 
 def update(x: Tensor, new_x: Any) -> Any:
-    """Give `x` another value: at once, or, in a layer's call, where `add_update` is told what this returns. A symbolic
-    value makes an update for `K.function`."""
-    return (x, new_x) if any_symbolic(new_x) else updates.change(x, new_x)
+    """An update that gives `x` another value where `add_update`, `K.function`, a session or `K.eval` is told of it; in
+    tf.keras it happens at once."""
+    return (x, new_x) if any_symbolic(new_x) else updates.Update((x, new_x))
 
 
 def update_add(x: Tensor, increment: Any) -> Any:
@@ -329,6 +332,12 @@ def gradients(loss: Any, variables: Any) -> list[Any]:
     return [next(found) if id(one) in rests else None for one in variables]
 
 
+class _Between(_Function):
+    """What leads from inputs to outputs, through layers of several models, which may have the same names."""
+
+    _names_differ = False
+
+
 _HOW_IT_RUNS = {"name", "mode", "on_unused_input", "allow_input_downcast", "options", "run_metadata"}
 
 
@@ -336,8 +345,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     """A function of lists of arrays, from symbolic inputs to outputs: symbolic ones, variables, tensors.
 
     The learning phase may be among the inputs. updates: pairs (variable, symbolic value), and what an optimizer's
-    `get_updates` gave; each run ends with them. Raises ValueError for other updates, which have no value that is known
-    later, and for options that would change what is computed.
+    `get_updates` gave; each run ends with them. Raises ValueError for other updates, and for options that would change
+    what is computed.
     """
     unknown = sorted(kwargs.keys() - _HOW_IT_RUNS)
     if unknown:
@@ -346,18 +355,15 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     pairs: list[Any] = [
         pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or () if not isinstance(pair, Descent)
     ]
-    if not builtins.all(len(pair) == 2 and isinstance(pair[1], (SymbolicTensor, Expression)) for pair in pairs):
-        raise ValueError(
-            "K.function: `updates` must be pairs (variable, symbolic value or expression of variables). "
-            "What K.update changes is changed at once; train with `fit` or `train_on_batch`."
-        )
+    if not builtins.all(len(pair) == 2 and isinstance(pair[0], torch.Tensor) for pair in pairs):
+        raise ValueError("K.function: `updates` must be pairs of a variable and its value, or what K.update gave.")
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     rests = [value for _, value in pairs if isinstance(value, SymbolicTensor)]
     changes = (*rests, *(gradient for step in steps for gradient in step.gradients))
     computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
-    model = _Model(symbols, computed) if computed else None
+    model = _Between(symbols, computed) if computed else None
 
     def run(values: Any) -> list[np.ndarray]:
         values = list(values) if isinstance(values, (list, tuple)) else [values]
@@ -372,11 +378,15 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
             found = list(found) if isinstance(found, (list, tuple)) else [found]
         values_of = dict(zip(map(id, computed), found, strict=True))
         answers = [eval(values_of.get(id(x), x)) for x in results]
-        now = [value.anew() if isinstance(value, Expression) else values_of[id(value)] for _, value in pairs]
-        for (target, _), value in zip(pairs, now, strict=True):
+
+        def now(value: Any) -> Any:
+            return value.anew() if isinstance(value, Expression) else values_of.get(id(value), value)
+
+        descents = [[now(gradient) for gradient in step.gradients] for step in steps]
+        for (target, _), value in [(pair, now(pair[1])) for pair in pairs]:
             set_value(target, value)
-        for step in steps:
-            step.optimizer.apply([values_of[id(gradient)] for gradient in step.gradients], step.weights)
+        for step, gradients in zip(steps, descents, strict=True):
+            step.optimizer.apply(gradients, step.weights)
         return answers
 
     return run
@@ -484,6 +494,7 @@ def _as_modern(kernel: Any, data_format: Any, turned: bool) -> Any:
 
 _MAKING = ("variable", "zeros", "ones", "zeros_like", "ones_like")
 _DRAWING = ("random_normal", "random_uniform", "random_binomial", "truncated_normal", "dropout")
+_CONSTANT = ("constant", "arange", "zeros_like", "ones_like")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 
 
@@ -515,6 +526,9 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name != "tf_keras":
         found |= {key: _drawing(found[key]) for key in _DRAWING}
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
+        computing = {*PUBLIC, "gradients", "stop_gradient"} - {*_MAKING, *_DRAWING, *_CONSTANT}
+        found |= {key: updates.remembering(found[key]) for key in computing}
+        found |= {key: updates.constant(found[key]) for key in _CONSTANT}
     if name == "keras2":
         found["resize_images"] = arithmetic.resize_from_corner
         found["batch_dot"] = _batch_dot_of_its_time(dialect)

@@ -70,6 +70,10 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     _of_time = ""  # the generation
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
+        self.best = None if self._of_time == "tf_keras" else self.baseline
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._of_time == "tf_keras":
             super().on_epoch_end(epoch, logs)
@@ -78,8 +82,7 @@ class EarlyStopping(callbacks.EarlyStopping):
         value = self._value(logs)
         if value is None:
             return
-        best = self.baseline if self.best is None else self.best
-        if self.is_improvement(value, best):
+        if self.is_improvement(value, self.best):
             self.best, self.wait = value, 0
             if self.restore_best_weights:
                 self.best_weights, self.best_epoch = self.model.get_weights(), epoch

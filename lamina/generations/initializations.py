@@ -96,6 +96,26 @@ class InLayout:
         return {"draws": self.draws}
 
 
+class ForgetBias(InLayout):
+    """Zeros but for the forget gate, whose bias a function draws."""
+
+    def __call__(self, shape: Sequence[int], dtype: object = None, name: str | None = None) -> Tensor:
+        units = shape[-1] // 4
+        bias = torch.zeros(*shape)
+        bias[units : 2 * units] = torch.as_tensor(self.function((units,), name=name)).detach()
+        return bias
+
+
+def forget_bias(init: object) -> dict[str, object]:
+    """In today's words what `forget_bias_init` asks for. Raises ValueError for an unknown name."""
+    if init in ("one", "zero", True, False):
+        return {}
+    function = init.function if isinstance(init, InLayout) else find(init) if isinstance(init, str) else None
+    if function is None:
+        raise ValueError(f"`forget_bias_init` must be a function of a shape, or the name of one; got {init!r}.")
+    return {"unit_forget_bias": False, "bias_initializer": ForgetBias(str(init), function)}
+
+
 class OfEachGate(initializers.Identity):
     """The identity of each gate, side by side: what Keras 2's LSTM and GRU make of an `Identity`, whatever its gain."""
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from .. import losses, metrics
 from ..core import config
+from ..core.operation import recorded
 from ..losses import base as _base
 from ..metrics.pointwise import accuracy
 
@@ -30,11 +31,13 @@ def _similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
 # Keras 2 --------------------------------------------------------------------------------------------------------------
 
 
+@recorded
 def cosine_proximity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The negative cosine between targets and predictions, along `axis`."""
     return -_similarity(y_true, y_pred, axis).sum(axis)
 
 
+@recorded
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """The cosine between targets and predictions, along `axis` (tf.keras)."""
     return _similarity(y_true, y_pred, axis).sum(axis)
@@ -45,6 +48,7 @@ def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     return -cosine_proximity(y_true, y_pred, axis)
 
 
+@recorded
 def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """Half the square of an error up to `delta`, beyond it the tangent: of each value."""
     y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
@@ -95,6 +99,7 @@ def binary_of_each(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tenso
     return _binary(*_labels(y_true, y_pred, 0.0, "binary_crossentropy"), from_logits)
 
 
+@recorded
 def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
@@ -103,6 +108,7 @@ def binary_crossentropy(
     return _binary(*_labels(y_true, y_pred, label_smoothing, "binary_crossentropy"), from_logits).mean(axis)
 
 
+@recorded
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -130,6 +136,7 @@ def categorical_crossentropy(
     return losses.categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis)
 
 
+@recorded
 def sparse_categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
 ) -> Tensor:
@@ -165,6 +172,7 @@ CROSSENTROPIES = {one.__name__: one for one in TODAY if one.__module__ == __name
 # Keras 1 --------------------------------------------------------------------------------------------------------------
 
 
+@recorded
 def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
     """The negative cosine divided by the number of features (Keras 1)."""
     return -_similarity(y_true, y_pred).mean(-1)
@@ -173,12 +181,14 @@ def mean_cosine_proximity(y_true: Any, y_pred: Any) -> Tensor:
 mean_cosine_proximity.__name__ = cosine_proximity.__name__  # as results are called
 
 
+@recorded
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
     """For targets -1 and 1; 0 and 1 are not turned into these (Keras 1)."""
     y_true, y_pred = _tensors(y_true, y_pred)
     return (1 - y_true * y_pred).clamp(min=0).mean(-1)
 
 
+@recorded
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
     y_true, y_pred = _tensors(y_true, y_pred)
     return (1 - y_true * y_pred).clamp(min=0).square().mean(-1)
@@ -188,12 +198,14 @@ def _rounded(values: Tensor) -> Tensor:
     return values.clamp(0, 1).round()
 
 
+@recorded
 def precision(y_true: Any, y_pred: Any) -> Tensor:
     """Of the labels that are predicted, how many are right, in this batch."""
     y_true, y_pred = _tensors(y_true, y_pred)
     return _rounded(y_true * y_pred).sum() / (_rounded(y_pred).sum() + config.epsilon())
 
 
+@recorded
 def recall(y_true: Any, y_pred: Any) -> Tensor:
     """Of the labels that are right, how many are predicted, in this batch."""
     y_true, y_pred = _tensors(y_true, y_pred)
@@ -213,6 +225,7 @@ def fmeasure(y_true: Any, y_pred: Any) -> Tensor:
     return fbeta_score(y_true, y_pred)
 
 
+@recorded
 def matthews_correlation(y_true: Any, y_pred: Any) -> Tensor:
     """Matthews' correlation of binary labels in this batch, from -1 to 1."""
     y_true, y_pred = map(_rounded, _tensors(y_true, y_pred))
@@ -226,6 +239,7 @@ def matthews_correlation(y_true: Any, y_pred: Any) -> Tensor:
 
 
 def _broadcasting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @recorded
     @functools.wraps(function)
     def compared(y_true: Any, y_pred: Any, *args: Any, **kwargs: Any) -> Tensor:
         y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
@@ -249,6 +263,7 @@ _COUNTS |= dict.fromkeys(("fscore", "f1score"), fmeasure)
 
 
 def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    @recorded
     @functools.wraps(function)
     def mean(*args: Any, **kwargs: Any) -> Tensor:
         return function(*args, **kwargs).mean()
@@ -267,6 +282,7 @@ def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return counted
 
 
+@recorded
 def rounded_accuracy(y_true: object, y_pred: object, threshold: float = 0.5) -> Tensor:
     """The share of values that are the target when rounded, of each sample: so targets -1 and 1, too. With another
     threshold, of those on the right side of it (Keras 1, 2)."""
@@ -289,6 +305,7 @@ MEANS = {
 _LOGCOSH = {"logcosh": COMPARED["log_cosh"]}
 
 
+@recorded
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
     """The share of values on the right side of `threshold`, of each sample (tf.keras)."""
     return metrics.binary_accuracy(y_true, y_pred, threshold).mean(-1)

@@ -88,7 +88,8 @@ def _reading(dialect: Dialect, read: Any) -> Any:
 def _class(dialect: Dialect, name: str, *bases: type) -> type:
     module, table = dialect.module("models"), dialect.table
     modern = next(base for base in bases if base in (Functional, Sequential, Model))
-    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect, "_instances_of": modern}
+    members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
+    members |= {} if modern is Sequential else {"_instances_of": modern}
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
@@ -801,7 +802,8 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model")
+        cls = type(self).__name__
+        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
         self.__init_graph__(**kwargs)
 
     def get_config(self) -> dict[str, Any]:
@@ -973,6 +975,11 @@ def special(dialect: Dialect, name: str) -> Any:
 class _WrapperWords(_UserLayer):
     """Base class of a user's own layers around one."""
 
+    def _listed_weights(self) -> list[Any]:
+        """Without those that were added to the layer inside, which lists them."""
+        inside = {id(weight) for weight in self.layer.weights}
+        return [weight for weight in super()._listed_weights() if id(weight) not in inside]
+
     def __init__(self, layer: Any, **kwargs: Any):
         self.layer = layer
         super().__init__(**kwargs)
@@ -1004,7 +1011,8 @@ class _InputWords(_Model):
 
     def _init_modern(self, modern: dict[str, Any]) -> None:
         modern["name"] = modern.get("name") or self._dialect.unique_name("Input")
-        modern["input_tensor"] = modern.pop("tensor", None) or modern.get("input_tensor")
+        tensor = modern.pop("tensor", None)
+        modern["input_tensor"] = modern.get("input_tensor") if tensor is None else tensor
         super().__init__(**{key: value for key, value in modern.items() if value is not None})
 
     def get_config(self) -> dict[str, Any]:

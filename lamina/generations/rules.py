@@ -22,7 +22,7 @@ from ..optimizers.base import Group
 from ..optimizers.schedules import LearningRateSchedule
 from .dialect import CountsOthers
 from .tensors import rests_on
-from .updates import Descent, Expression, carry_out, rule_of, step_gradients
+from .updates import Descent, Expression, carry_out, made_of, rule_of, step_gradients
 
 _Sizes = Sequence[int]
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -35,8 +35,8 @@ class ByUpdates(_Modern):
     _dialect: Any
 
     def get_updates(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """A step down a symbolic loss, for `K.function`, or down the loss that is trained, for the rule of an optimizer
-        that holds this one: `(loss, params)`, or `(params, constraints, loss)`.
+        """A step down a loss, symbolic or an expression of variables, for `K.function`, or down the loss that is
+        trained, for the rule of an optimizer that holds this one: `(loss, params)`, or `(params, constraints, loss)`.
 
         Raises ValueError for a loss that has its value already.
         """
@@ -47,6 +47,8 @@ class ByUpdates(_Modern):
         loss, weights, known = given["loss"], list(given["params"]), step_gradients()
         if loss is None and known is not None:
             return [Descent(self, [known[id(weight)] for weight in weights], weights)]
+        if isinstance(loss, Expression):
+            return [Descent(self, made_of(Gradients.of, ([loss], weights), {}), weights)]
         if not isinstance(loss, SymbolicTensor):
             raise ValueError(f"{type(self).__name__}.get_updates: `loss` must be symbolic; got {short(loss)}.")
         known = rests_on([loss])

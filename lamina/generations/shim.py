@@ -36,7 +36,7 @@ from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
-from .initializations import InLayout, constrain_in_layout, in_layout, of_each_gate
+from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import names_symbols
 
@@ -389,6 +389,7 @@ class LayerShim(Adds, Shim):
         modern = super()._modern(given)
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
+            modern |= forget_bias(given["forget_bias_init"]) if "forget_bias_init" in given else {}
         gates = modern.get("recurrent_initializer") if self._dialect.table.sums_activity else None
         if isinstance(gates, Identity) and self._words.name in _SIDE_BY_SIDE:
             modern["recurrent_initializer"] = of_each_gate(gates)
@@ -418,8 +419,10 @@ class LayerShim(Adds, Shim):
                 return self._as_given[name]
             entry = self._words.entry
             known = entry.weight_names.split()
-            if not entry.weights and name in known and vars(self).get("_ready"):
-                return self._own_weights()[known.index(name)]
+            if not entry.weights and name in known and "_ready" in vars(self):
+                made = self._own_weights()
+                if len(made) >= len(known):
+                    return made[known.index(name)]
             raise
 
     def _kept_as(self, name: str) -> str:
@@ -451,9 +454,7 @@ class LayerShim(Adds, Shim):
                 base["input_dtype"] = self.input_dtype or settings.floatx()
         if entry.modern == "MergeByMode":
             del base["trainable"]
-        for key, value in kept.items():
-            if hasattr(value, "get_config"):
-                kept[key] = to_old_value(generation, key, serialize.serialize(value))
+        kept = {key: self._written(key, value) for key, value in kept.items()}
         modern = {"activity_regularizer": None, **super(Shim, self).get_config()}
         if self.activity_regularizer is not None and modern["activity_regularizer"] is None:
             modern["activity_regularizer"] = serialize.serialize(self.activity_regularizer)
@@ -462,6 +463,12 @@ class LayerShim(Adds, Shim):
             kept["backward_layer"].pop("build_config", None)
         own = self._words.to_old(modern, kept, shape)
         return {**base, **own, **_of_layer(base, own)}
+
+    def _written(self, key: str, value: Any) -> Any:
+        if isinstance(value, InLayout):
+            return value.draws
+        described = hasattr(value, "get_config")
+        return to_old_value(self._dialect.table, key, serialize.serialize(value)) if described else value
 
     def config_of_copy(self) -> dict[str, Any]:
         """With the order of axes, which Keras 1 leaves out where it was the same in a whole process."""

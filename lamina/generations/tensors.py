@@ -361,8 +361,8 @@ _OF_TORCH = {name: vars(Tensor)[name] for name in _OF_OLD_CODE if name in vars(T
 def as_old_code_has_them(old: bool, told: bool = False) -> None:
     """Whether tensors, in all of this process, do what old code is used to where torch does something else: `x[::-1]`,
     `x.shape.as_list()`, `x.dtype.name`, `x += y`, `x == [1, 2]`, `np.mean(x)` and `float(x)` beside gradients. Each of
-    them then costs a Python call. Expressions of variables remember what made them. told: whether `build` and shape
-    rules get shapes in TensorFlow's words, too."""
+    them then costs a Python call. told: whether `build` and shape rules get shapes in TensorFlow's words, too; else
+    expressions of variables remember what made them, as in static graphs."""
     tensor: Any = Tensor
     known: Any = Known
     SymbolicTensor._shape_type = Shape if old else tuple
@@ -377,7 +377,7 @@ def as_old_code_has_them(old: bool, told: bool = False) -> None:
         elif name in vars(Tensor):
             delattr(tensor, name)
     for name, method in OF_VARIABLES.items():
-        if old:
+        if old and not told:
             setattr(Weight, name, method)
         elif name in vars(Weight):
             delattr(Weight, name)

@@ -2,66 +2,212 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ..core.layer import scope
 from ..core.scope import put
-from ..core.weight import Weight
+from ..core.symbolic import SymbolicTensor
+from ..core.weight import BLIND, Weight
 
 
 class Expression(Tensor):
-    """The value of an expression of variables outside of any call, which, among updates, is found anew in each step:
-    `tau * a + (1 - tau) * b` of a target network."""
+    """The value of an expression of variables outside of any call. In a static graph it followed them: so calls,
+    steps, updates and `K.eval` find it anew by what made it."""
 
-    _made: tuple[Callable[..., Any], Any, Any]
+    _made: tuple[Callable[..., object], object, object]
 
     @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        with torch._C.DisableTorchFunctionSubclass():
-            value = func(*args, **(kwargs or {}))
-        return cls.of(value, func, args, kwargs or {}) if type(value) is Tensor else value
+    def __torch_function__(cls, func: Any, types: object, args: Any = (), kwargs: Any = None) -> object:
+        kwargs = kwargs or {}
+        if func in BLIND:
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **kwargs)
+        now, named = _of_now((args, kwargs))
+        value = func(*now, **named)
+        return (
+            _remembered(value, func, args, kwargs) if outside() and _of_variables((*args, *kwargs.values())) else value
+        )
 
     def __format__(self, spec: str) -> str:
-        return format(self.detach().as_subclass(Tensor), spec)
+        return format(self.anew(), spec)
 
-    @staticmethod
-    def of(value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """A value that remembers what made it; as it is where code runs in each step."""
-        if not outside():
-            return value
-        expression = value.as_subclass(Expression)
-        expression._made = function, args, kwargs
-        return expression
+    def __deepcopy__(self, memo: dict[int, object]) -> object:
+        return made_of(*copy.deepcopy(self._made, memo))
+
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+        return made_of, self._made
 
     def anew(self) -> Tensor:
         """By the values that its variables have now."""
-        function, args, kwargs = pytree.tree_map_only(Expression, Expression.anew, self._made)
-        with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
-            return function(*args, **kwargs)
+        with torch.enable_grad():  # which may be what it asks for
+            return _of_now(self).detach()
 
 
-def _remembering(name: str) -> Callable[..., Any]:
-    def combined(self: Weight, *others: Any) -> Any:
+def _expressions(made: object) -> list[Expression]:
+    return [leaf for leaf in pytree.tree_leaves(made) if isinstance(leaf, Expression)]
+
+
+def _of_now(given: Any) -> Any:
+    """The same with expressions by the values that their variables have now; gradients flow back to these."""
+    known: dict[int, Any] = {}
+    waiting = _expressions(given)
+    while waiting:  # not by recursion: a sum in a loop is a long chain
+        latest = waiting[-1]
+        missing = [one for one in _expressions(latest._made[1:]) if id(one) not in known]
+        if missing:
+            waiting += missing
+            continue
+        waiting.pop()
+        if id(latest) not in known:
+            function, args, kwargs = latest._made
+            args, kwargs = pytree.tree_map_only(Expression, lambda one: known[id(one)], (args, kwargs))
+            with put_apart():
+                known[id(latest)] = function(*args, **kwargs)
+    return pytree.tree_map_only(Expression, lambda one: known[id(one)], given)
+
+
+def _remembered(value: object, function: Callable[..., object], args: object, kwargs: object) -> object:
+    """A tensor, or several, that remember what made them."""
+    if isinstance(value, (list, tuple)):
+        several = (_remembered(one, _part, (function, place, args, kwargs), {}) for place, one in enumerate(value))
+        return type(value)(several) if type(value) in (list, tuple) else value
+    if type(value) not in (Tensor, Expression):
+        return value
+    expression = value.as_subclass(Expression)
+    expression._made = function, args, kwargs
+    return expression
+
+
+def _part(function: Callable[..., Any], place: int, args: Any, kwargs: Any) -> Any:
+    return function(*args, **kwargs)[place]
+
+
+def made_of(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What a function makes of variables, and that it was made so."""
+    with put_apart():
+        return _remembered(function(*_of_now(args), **_of_now(kwargs)), function, args, kwargs)
+
+
+def _of_variables(values: Iterable[object]) -> bool | None:
+    """Whether there are variables among values, or what was computed of some; None where data or symbols are, too."""
+    found = False
+    for value in values:
+        kind = type(value)
+        if kind in (list, tuple):
+            inside = _of_variables(value)
+        elif kind is Tensor:
+            inside = True if isinstance(value._base, Weight) else None
+        else:
+            inside = None if kind is SymbolicTensor else isinstance(value, (Weight, Expression))
+        if inside is None:
+            return None
+        found = found or inside
+    return found
+
+
+def remembering(function: Callable[..., object]) -> Callable[..., object]:
+    """A function whose results, where it gets variables and code runs once, remember what made them."""
+
+    @functools.wraps(function)
+    def remembered(*args: object, **kwargs: object) -> object:
+        if outside() and _of_variables((*args, *kwargs.values())):
+            return made_of(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return remembered
+
+
+def _is_new(value: object) -> bool:
+    """Whether it is to remember what made it; gates that a cell's `build` cuts out of a kernel see that as they are."""
+    return type(value) is Tensor and not (_collecting.building and isinstance(value._base, Weight))
+
+
+def constant(function: Callable[..., object]) -> Callable[..., object]:
+    """What makes a tensor that expressions of variables may hold, where code runs once."""
+
+    @functools.wraps(function)
+    def making(*args: object, **kwargs: object) -> object:
+        alone = outside() and _of_variables((*args, *kwargs.values())) is not None
+        return made_of(function, args, kwargs) if alone else function(*args, **kwargs)
+
+    return making
+
+
+class _Remembering(TorchFunctionMode):
+    """Inside, so does all that torch computes."""
+
+    def __torch_function__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> object:
+        kwargs = kwargs or {}
+        value = func(*args, **kwargs)
+        new = _is_new(value) and torch.is_grad_enabled() and outside() and _of_variables((*args, *kwargs.values()))
+        return _remembered(value, func, args, kwargs) if new else value
+
+
+def once(build: Callable[..., object]) -> Callable[..., object]:
+    """`build` of a layer of users, which in a static graph ran once: what it computes of weights follows these."""
+
+    @functools.wraps(build)
+    def building(*args: object, **kwargs: object) -> object:
+        outer, _collecting.building = _collecting.building, True
+        try:
+            with nullcontext() if outer else _Remembering():
+                return build(*args, **kwargs)
+        finally:
+            _collecting.building = outer
+
+    return building
+
+
+def builds() -> bool:
+    """Whether `build` of a layer of users is at work."""
+    return _collecting.building
+
+
+class Standing:
+    """A loss in the place of a weight that has a regularizer."""
+
+    def __init__(self, value: Tensor):
+        self.value = value
+
+    def regularizer(self, _: object) -> Tensor:
+        return _of_now(self.value)
+
+
+@contextmanager
+def put_apart() -> Iterator[None]:
+    """Inside, nothing is remembered."""
+    outer, _collecting.apart = _collecting.apart, True
+    try:
+        yield
+    finally:
+        _collecting.apart = outer
+
+
+def _operator(name: str) -> Callable[..., object]:
+    def combined(self: Weight, *others: object) -> object:
         plain = getattr(Tensor, name)  # which `install` changes
         found = plain(self, *others)
-        return Expression.of(found, plain, (self, *others), {}) if type(found) is Tensor else found
+        new = _is_new(found) and outside() and _of_variables((self, *others))
+        return _remembered(found, plain, (self, *others), {}) if new else found
 
     return combined
 
 
-_OPERATORS = ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "neg", "pow")
+_OPERATORS = "add radd sub rsub mul rmul truediv rtruediv neg pow matmul abs getitem lt le gt ge".split()
 
 
-OF_VARIABLES = {f"__{name}__": _remembering(f"__{name}__") for name in _OPERATORS}
+OF_VARIABLES = {f"__{name}__": _operator(f"__{name}__") for name in _OPERATORS}
 
 
 def at_work() -> AbstractContextManager[None]:
@@ -85,7 +231,7 @@ class _Collecting(threading.local):
     made: list[Any] | None = None  # the variables that a rule made in its first run, in turn
     place = 0
     gradients: Mapping[int, Any] | None = None  # of the step, by the weight's id
-    at_work = False
+    at_work = building = apart = False
 
 
 _collecting = _Collecting()
@@ -93,6 +239,10 @@ _collecting = _Collecting()
 
 def outside() -> bool:
     """Whether code runs once, in no call and no step."""
+    if _collecting.apart:
+        return False
+    if _collecting.building:
+        return True
     return not (scope.depth or scope.trying or _collecting.made is not None or _collecting.at_work)
 
 
@@ -122,15 +272,6 @@ def made_once(function: Callable[..., Any]) -> Callable[..., Any]:
         return made[_collecting.place - 1]
 
     return making
-
-
-def change(variable: Any, value: Any) -> Any:
-    """Give a variable a value: at once, or in a layer's call and a rule by the pair that is handed on."""
-    update = Update((variable, value))
-    if scope.depth or _collecting.made is not None:
-        return update
-    carry_out([update])
-    return variable
 
 
 def at_once(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -131,7 +131,7 @@ class LeakyReLUOfAnySlope(LeakyReLU):
 class ThresholdedReLU(_Elementwise):
     """x above `theta`, else 0 (Konda et al., 2014)."""
 
-    theta: float = arg(number(0), default=1.0, doc="Where the identity begins.")
+    theta: float = arg(number(), default=1.0, doc="Where the identity begins.")
 
     def call(self, inputs: Tensor) -> Tensor:
         return functional.threshold(inputs, self.theta, 0.0)

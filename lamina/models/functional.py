@@ -375,6 +375,7 @@ class Functional(GraphModel):
     _home = "keras.src.models.functional"
     _first_call = 1
     _keywords_sorted = True  # in the walk that orders `layers`
+    _names_differ = True  # whether those of its layers have to
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
         self.__init_graph__(inputs, outputs, name=name, **kwargs)
@@ -399,7 +400,7 @@ class Functional(GraphModel):
         inputs, outputs = owned(inputs), owned(outputs)
         graph = Graph(inputs, _alone(outputs), named(self), self._keywords_sorted)
         counts = Counter(layer.name for layer in graph.layers)
-        doubled = [name for name, count in counts.items() if count > 1]
+        doubled = [name for name, count in counts.items() if count > 1 and self._names_differ]
         if doubled:
             raise ValueError(
                 f"{named(self)}: layer names must be unique; {quoted(sorted(doubled))} stands for several layers. "

@@ -44,21 +44,10 @@ def _format(value: Any) -> Any:
     return _FORMATS[value] if value in _FORMATS else value
 
 
-def _forget_bias(value: Any) -> bool:
-    if value not in (True, False, "one", "zero"):
-        raise ValueError(
-            f"`forget_bias_init` must be 'one' or 'zero'; got {value!r}. Set other biases with set_weights."
-        )
-    return value in (True, "one")
-
-
 VALUES = {
     "initializer": Value(_initializer, _initializer_name),
     "data_format": Value(_format, {"channels_first": "th", "channels_last": "tf"}.get),
-    "unit_forget_bias": Value(
-        _forget_bias,
-        {True: "one", False: "zero"}.get,
-    ),
+    "unit_forget_bias": Value(lambda value: value in (True, "one"), {True: "one", False: "zero"}.get),
     "activation": Value(
         lambda value: "linear" if value is None else value,
         lambda value: value["config"] if isinstance(value, dict) else value,
