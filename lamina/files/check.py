@@ -392,8 +392,7 @@ def _describe(found: Checked, described: Any, settings: Any = None) -> None:
     found.layers = dict(Counter(map(tells.class_of, tells.layers(described))).most_common())
     found.inputs, found.outputs = tells.inputs(described), tells.outputs(described)
     found.quantized = tells.quantized(described)
-    if others := [mode for mode in found.quantized if mode.partition("/")[0] in ("gptq", "awq")]:
-        found.problem = f"its layers are quantized to {_listed(others)}: save the model in Keras before its `quantize`"
+    found.problem = tells.unread(described, found.keras_version) or found.problem
     found.code += tells.code(described)
     found.custom = tells.unknown(described)
     if found.backend == "theano" and found.generation == "keras1" and any("onv" in name for name in found.layers):
