@@ -410,3 +410,9 @@ def test_what_is_read_is_what_it_says(tmp_path: Path) -> None:
 def test_no_such_file() -> None:
     with pytest.raises(FileNotFoundError):
         check("nothing.h5")
+
+
+def test_a_checkpoint_whose_files_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model-3"\n')
+    found = check(tmp_path)
+    assert not found.readable and found.call is None and "'model-3'" in str(found.problem)

@@ -322,10 +322,16 @@ def _saved_model(found: Checked, path: Path) -> None:
 
 
 def _checkpoint(found: Checked, path: Path) -> None:
+    from . import bundle
+
     folder = path if path.is_dir() else path.parent
     if path.is_dir() or path.name == "checkpoint":
         told = re.search(r'model_checkpoint_path:\s*"([^"\n]+)"', _text(folder / "checkpoint"))
         path = folder / (told[1] if told else "")
+        if bundle.prefix_of(path) is None:
+            raise ValueError(
+                f"the files of the checkpoint {path.name!r}, which {folder / 'checkpoint'} names, are not there"
+            )
     found.needs.append("the model: these are its weights alone")
     _verdict(found, f"model.load_weights({str(path)!r})")
 
