@@ -61,6 +61,24 @@ def test_layers_quantized_by_calibration_are_told_before_loading(mode: str, tmp_
         lamina.load_model(tmp_path / "m.keras")
 
 
+@pytest.mark.parametrize("version", ["3.11.0", "3.12.1", "3.13.2", "3.14.0", "3.15.1"])
+def test_four_bits_in_another_form_are_told_before_loading(version: str, tmp_path: Path) -> None:
+    model = lamina.Sequential([lamina.Input((4,)), layers.Dense(2, dtype="int4_from_float32")])
+    model.save(tmp_path / "sound.keras")
+    with zipfile.ZipFile(tmp_path / "sound.keras") as sound, zipfile.ZipFile(tmp_path / "m.keras", "w") as made:
+        for name in sound.namelist():
+            content = sound.read(name)
+            made.writestr(name, content if name != "metadata.json" else json.dumps({"keras_version": version}))
+    found = check(tmp_path / "m.keras")
+    assert found.readable == (version > "3.14")
+    if found.readable:
+        lamina.load_model(tmp_path / "m.keras")
+    else:
+        assert "int4 in the form of Keras 3.11 to 3.13" in str(found.problem) and found.call is None
+        with pytest.raises(ValueError, match=r"m\.keras: .*int4 in the form of Keras 3\.11 to 3\.13"):
+            lamina.load_model(tmp_path / "m.keras")
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_recorded_file(path: Path) -> None:
     """Who wrote it, and as many parameters and layers as the model has that is loaded of it."""
@@ -392,3 +410,9 @@ def test_what_is_read_is_what_it_says(tmp_path: Path) -> None:
 def test_no_such_file() -> None:
     with pytest.raises(FileNotFoundError):
         check("nothing.h5")
+
+
+def test_a_checkpoint_whose_files_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "model-3"\n')
+    found = check(tmp_path)
+    assert not found.readable and found.call is None and "'model-3'" in str(found.problem)

@@ -979,3 +979,27 @@ def test_models_in_open_files(compiled: bool) -> None:
     assert loaded.compiled is compiled
     with pytest.raises(ValueError, match="damaged, or no model file"):
         keras.saving.load_model(io.BytesIO(b"nothing at all"))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_registered_class_takes_no_place_of_keras_own(suffix, tmp_path, monkeypatch):
+    from lamina.core import serialize
+
+    monkeypatch.setattr(serialize, "_registered", {**serialize._registered})
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, activation="relu")])
+    model.save(tmp_path / f"m{suffix}")
+
+    @keras.saving.register_keras_serializable()
+    class Dense(layers.Layer):
+        def call(self, inputs):
+            return inputs
+
+    @keras.saving.register_keras_serializable()
+    def relu(x):
+        return x
+
+    again = keras.load_model(tmp_path / f"m{suffix}")
+    assert type(again.layers[0]) is layers.Dense and again.layers[0].activation is keras.activations.relu
+    if suffix == ".h5":  # which has no modules: who names it means it
+        with pytest.raises(ValueError, match="no argument `units`"):
+            keras.load_model(tmp_path / "m.h5", custom_objects={"Dense": Dense})

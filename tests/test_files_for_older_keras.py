@@ -61,6 +61,7 @@ LEFT_OUT = {
         *("MultiHeadAttention", "SimpleRNNCell", "GRUCell", "LSTMCell", "StackedRNNCells", "Identity"),
         *("Lamb", "Muon", "ScheduleFreeAdamW"),  # which it has not
         *("ConcordanceCorrelation", "PearsonCorrelation", "auc", "precision", "recall"),  # nor these, by these names
+        "cosine_proximity",
         *("Adafactor", "Lion"),  # which it does not find in its own .h5 files
         "Nadam",  # which begins the product of its momenta anew
     ),

@@ -431,3 +431,13 @@ def test_configs_name_no_helpers(name):
     for home in ("keras.activations", "keras.initializers", "builtins"):
         with pytest.raises(TypeError, match="Unknown class or function"):
             keras.saving.deserialize_keras_object({"module": home, "class_name": "function", "config": name})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".safetensors"])
+def test_a_pipe_is_no_file(suffix, tmp_path):
+    path = tmp_path / f"m{suffix}"
+    os.mkfifo(path)
+    for read in (keras.load_model, _model().load_weights, keras.saving.check):
+        with pytest.raises(ValueError, match="is a pipe or a device; expected a file"):
+            read(path)

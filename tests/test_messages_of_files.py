@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
 import lamina as keras
@@ -197,3 +198,25 @@ def test_errors_of_other_peoples_classes_keep_their_words(tmp_path):
 def test_wrong_arguments(call, message, tmp_path: Path):
     with pytest.raises(TypeError, match=message):
         call(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J", "a\x9b31m", "\x07", "a\x08", "a\rb", "\u202eabc", "[bold", "[red]a"])
+def test_names_of_a_file_do_nothing_to_a_terminal(name, tmp_path, capsys):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name=name)], name=name)
+    model.save_weights(tmp_path / "m.weights.h5")
+
+    def refused():
+        with pytest.raises(ValueError) as caught:
+            model.layers[0](np.ones((2, 5)))
+        return str(caught.value)
+
+    printers = {
+        "summary": model.summary, "profile": lambda: print(keras.profile(model, batch_size=1, seconds=0.01)),
+        "repr": lambda: print(model, model.layers[0]), "error": lambda: print(refused()),
+        "editor": lambda: keras.saving.KerasFileEditor(str(tmp_path / "m.weights.h5")).summary(),
+    }  # fmt: skip
+    for printer, run in printers.items():
+        run()
+        text = capsys.readouterr().out
+        assert not [letter for letter in name if letter in text and not letter.isprintable()], printer
+        assert name in text or not name.isprintable() or printer == "editor", printer

@@ -543,3 +543,26 @@ def test_a_vocabulary_that_hdf5_does_not_hold_is_told(tmp_path: Path) -> None:
         file["model_weights"].create_group("string_lookup").attrs["weight_names"] = np.array([], "S1")
     with pytest.warns(UserWarning, match="StringLookup .* has no vocabulary"):
         lamina.load_model(tmp_path / "m.h5")
+
+
+def own_loss(true: Any, predicted: Any) -> Any:
+    return (true - predicted) * 3.0
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_functions_of_ones_own_in_training_are_names(generation: str, outputs: int, tmp_path: Path) -> None:
+    space, path = SPACES[generation], tmp_path / "m.h5"
+    inputs = space.layers.Input((4,))
+    model = space.models.Model(inputs, [space.layers.Dense(2, name=name)(inputs) for name in "pq"[:outputs]])
+    model.compile("sgd", own_loss if outputs == 1 else {"p": own_loss, "q": "mse"}, metrics=[own_loss])
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        training = json.loads(file.attrs["training_config"])
+        told = {"loss": "own_loss" if outputs == 1 else {"p": "own_loss", "q": "mse"}, "metrics": ["own_loss"]}
+        if generation != "tf_keras":
+            assert training | told == training
+        file.attrs["training_config"] = json.dumps(training | told)  # as tf.keras up to 2.11
+    x, y = np.ones((3, 4)), [np.zeros((3, 2))] * outputs
+    again = lamina.load_model(path, custom_objects={"own_loss": own_loss})
+    np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y))

@@ -63,7 +63,7 @@ def unsized(layer: Any, axis: str, shape: Any) -> ValueError:
 def named(layer: Any) -> str:
     """How a message calls a layer: its class, and its name where that says more."""
     cls, name = type(layer).__name__, getattr(layer, "name", None)
-    return f'{cls} "{name}"' if name else cls
+    return f'{cls} "{printable(str(name))}"' if name else cls
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
 from .children import Children, Counts, may_count, may_hold_modules, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
-from .errors import BadConfig, NotInitialized, named, pass_on
+from .errors import BadConfig, NotInitialized, named, pass_on, printable
 from .scope import building, put
 from .scope import clear_session as clear_session
 from .scope import scope as scope
@@ -428,7 +428,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return self._shown_args()
 
     def __repr__(self) -> str:
-        return nn.Module.__repr__(self)
+        return "\n".join(map(printable, nn.Module.__repr__(self).split("\n")))
 
     def _repr_html_(self) -> str:
         """What notebooks show."""

@@ -48,10 +48,15 @@ def registered_name(obj: Any) -> str:
 
 def registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """What `name` stands for in `custom_objects`, the open scopes or the registry, else None."""
+    found = _exactly(name, custom_objects)
+    return _registered.get(f"Custom>{name}") if found is None else found
+
+
+def _exactly(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     for scope in ((custom_objects or {}), *reversed(_scopes.get()), _registered):
         if name in scope:
             return scope[name]
-    return _registered.get(f"Custom>{name}")
+    return None
 
 
 @contextmanager
@@ -431,9 +436,10 @@ def _object(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None,
 def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, homes: tuple[str, ...]) -> Any:
     module, full = config.get("module"), config.get("registered_name", name)
     home = public_home(module)
-    if full is not None or home is None:  # else one of Keras' own, which a class of yours by its name does not replace
+    foreign = full is not None or home is None  # else one of Keras' own, which a class of yours does not replace
+    if foreign:
         for key in (full, name):
-            found = registered_object(key, custom_objects) if key else None
+            found = _exactly(key, custom_objects) if key else None
             if found is not None:
                 return found
         if home is None and (found := _loaded_class(module, name)) is not None:
@@ -443,14 +449,18 @@ def _named_object(config: Mapping[str, Any], name: str, custom_objects: Any, hom
         found = find(name, room) if isinstance(name, str) else None
         if inspect.isclass(found) or (callable(found) and room in FUNCTION_HOMES):
             return found
+    if foreign and (found := registered_object(name)) is not None:
+        return found  # after Keras' own of that name, as there
     ends = [value for key, value in _registered.items() if key.endswith(f">{name}")] if anywhere else []
     if len(ends) == 1:  # Keras up to 3.6 wrote of functions the name alone, without the package
         return ends[0]
     if (found := _loaded_class(module, name)) is not None:
         return found
     raise TypeError(
-        f"Unknown class or function {name!r}" + (f" of module {module!r}" if module else "") + " in a config. "
-        f"Pass it as custom_objects={{{name!r}: ...}} or decorate it with @register_keras_serializable()."
+        f"Unknown class or function {short(name)}"
+        + (f" of module {short(module)}" if module else "")
+        + " in a config. "
+        f"Pass it as custom_objects={{{short(name)}: ...}} or decorate it with @register_keras_serializable()."
     )
 
 
@@ -501,9 +511,9 @@ def lookup(identifier: Any, home: str, what: str, aliases: Mapping[str, str] | N
         if is_lambda(identifier):
             return _lambda_of(identifier)
     if isinstance(identifier, str):
-        found = registered_object(identifier)
+        found = _exactly(identifier)
         if found is None:
-            found = find((aliases or {}).get(identifier, identifier), home)
+            found = find((aliases or {}).get(identifier, identifier), home) or registered_object(identifier)
         if found is None or not callable(found):
             raise ValueError(unknown_name(identifier, home, what))
         return found() if inspect.isclass(found) else found

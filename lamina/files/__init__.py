@@ -96,7 +96,7 @@ def load_model(
     never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
     or names unknown classes.
     """
-    from . import h5, keras3, kinds, saved_model
+    from . import h5, keras3, kinds, safe, saved_model
 
     if isinstance(filepath, io.IOBase):
         with tempfile.TemporaryDirectory() as folder:
@@ -119,6 +119,7 @@ def load_model(
         path = path / IN_FOLDER
     if path.is_dir():
         raise ValueError(f"load_model: {str(filepath)!r} is a folder; models are single .keras or .h5 files.")
+    safe.require_file(path)
     with path.open("rb") as file:
         start = file.read(8)
     if start[:4] == b"PK\x03\x04":
@@ -204,7 +205,7 @@ def load_weights(
     `any_name`: a file of that kind may be called anything. `backend`: "tensorflow" or "theano", where an older file
     does not say what it was written on.
     """
-    from . import bundle, h5, keras3, object_graph
+    from . import bundle, h5, keras3, object_graph, safe
 
     path = _path(filepath, "load_weights")
     if (prefix := bundle.prefix_of(path)) is not None:
@@ -219,6 +220,7 @@ def load_weights(
             "load_weights: the name must end in .weights.h5, .weights.json, .keras, .h5, .safetensors or .dcp; "
             f"got {str(filepath)!r}."
         )
+    safe.require_file(path)
     form = _form(path)
     plain = form is None and not path.name.endswith(".weights.json")
     older = plain and not _is_archive(path) and h5.is_by_layers(path)  # whatever the suffix says

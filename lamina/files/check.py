@@ -322,10 +322,16 @@ def _saved_model(found: Checked, path: Path) -> None:
 
 
 def _checkpoint(found: Checked, path: Path) -> None:
+    from . import bundle
+
     folder = path if path.is_dir() else path.parent
     if path.is_dir() or path.name == "checkpoint":
         told = re.search(r'model_checkpoint_path:\s*"([^"\n]+)"', _text(folder / "checkpoint"))
         path = folder / (told[1] if told else "")
+        if bundle.prefix_of(path) is None:
+            raise ValueError(
+                f"the files of the checkpoint {path.name!r}, which {folder / 'checkpoint'} names, are not there"
+            )
     found.needs.append("the model: these are its weights alone")
     _verdict(found, f"model.load_weights({str(path)!r})")
 
@@ -392,8 +398,7 @@ def _describe(found: Checked, described: Any, settings: Any = None) -> None:
     found.layers = dict(Counter(map(tells.class_of, tells.layers(described))).most_common())
     found.inputs, found.outputs = tells.inputs(described), tells.outputs(described)
     found.quantized = tells.quantized(described)
-    if others := [mode for mode in found.quantized if mode.partition("/")[0] in ("gptq", "awq")]:
-        found.problem = f"its layers are quantized to {_listed(others)}: save the model in Keras before its `quantize`"
+    found.problem = tells.unread(described, found.keras_version) or found.problem
     found.code += tells.code(described)
     found.custom = tells.unknown(described)
     if found.backend == "theano" and found.generation == "keras1" and any("onv" in name for name in found.layers):

@@ -157,6 +157,20 @@ def quantized(described: Any) -> list[str]:
     return [*dict.fromkeys(str(policy["mode"]) for policy in policies if "mode" in policy)]
 
 
+def unread(described: Any, version: Any) -> str | None:
+    """Why the quantized layers of a file that Keras of this version wrote are not read; None where they are."""
+    modes = quantized(described)
+    calibrated = [mode for mode in modes if mode.partition("/")[0] in ("gptq", "awq")]
+    if calibrated:
+        return f"its layers are quantized to {', '.join(calibrated)}: save the model in Keras before its `quantize`"
+    if "int4" in modes and origin.packs_otherwise(version):
+        return (
+            "its layers are quantized to int4 in the form of Keras 3.11 to 3.13, which no later version reads: save "
+            "the model in Keras before its `quantize`"
+        )
+    return None
+
+
 def code(described: Any) -> list[str]:
     """What in a config is code: where, and what."""
     found = []

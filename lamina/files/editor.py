@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import printable, short, show_shape
+from ..core.errors import short, show_shape
+from ..pictures.table import shown as _shown
 from . import keras3, safe, tree
 
 _MATCH, _MISS = "color(28)", "color(160)"
@@ -206,13 +207,6 @@ def _lines(at: Tree, names: Mapping[str, Mapping[str, Any]], path: str, prefix: 
         else:
             dtype = str(value.dtype).removeprefix("torch.")
             yield f"{line}: shape={show_shape(tuple(value.shape))}, dtype={dtype}"
-
-
-def _shown(text: str) -> str:
-    """A text of the file as it may go to a terminal."""
-    from rich.markup import escape
-
-    return escape(printable(text))
 
 
 def _check_name(what: str, name: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils import _pytree as pytree
 
 from ..core import serialize
 from ..core.errors import named, warn
@@ -45,6 +46,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         settings = {key: serialize.serialize(value) for key, value in settings.items()}
         if source is not None and source.generation == "tf_keras":
             older.metrics_of_outputs(model, settings)
+        elif source is not None:
+            settings = pytree.tree_map(older.by_name, settings, is_leaf=older.names_function)
         settings["optimizer_config"] = {**_named(optimizer), "config": optimizer["config"]}
         attributes["training_config"] = json.dumps(settings, default=serialize.plain)
     with safe.replacing_hdf5(path) as file:

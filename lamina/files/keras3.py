@@ -94,6 +94,11 @@ def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: b
         weights = safe.unpacked(archive, WEIGHTS)
         assets = safe.contents(archive, f"{ASSETS}/")
     settings: list[tuple[Any, Any]] = []
+    if origin.packs_otherwise(version):
+        from .described import unread  # with words of all generations
+
+        if problem := unread(config, version):
+            raise ValueError(f"{path}: {problem}.")
     with safe.reading(path):
         file = h5py.File(weights, "r")
         held = safe.Arrays(file)

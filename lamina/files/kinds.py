@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .safe import require_file
+
 START = 4096  # bytes that are looked at
 
 
@@ -92,6 +94,7 @@ def kind_of(path: Path) -> Kind:
         return _kind_of_folder(path)
     if not path.exists() and path.with_name(f"{path.name}.index").is_file():
         return CHECKPOINT
+    require_file(path)
     with path.open("rb") as file:
         start = file.read(START)
         size = file.seek(0, 2)

@@ -379,6 +379,15 @@ def training(settings: Mapping[str, Any], generation: str) -> Mapping[str, Any]:
     return settings if generation == "keras3" else origin.training(settings, generation)
 
 
+def names_function(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("class_name") == "function"
+
+
+def by_name(value: Any) -> Any:
+    """A function of `compile` as Keras 1 and 2 write it."""
+    return value["config"] if names_function(value) else value
+
+
 def metrics_of_outputs(model: Any, settings: dict[str, Any]) -> None:
     """Put metrics of several outputs as tf.keras stores them in HDF5: under the names by which their values are shown,
     once they have been used."""

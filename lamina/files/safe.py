@@ -86,6 +86,12 @@ def reading(path: Any) -> Iterator[None]:
         raise ValueError(f"{path}: damaged, or no model file: {reason(error)}") from error
 
 
+def require_file(path: Path) -> None:
+    """Raises ValueError for a pipe or a device, which may never end."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path} is a pipe or a device; expected a file. Copy its content to one.")
+
+
 def _is_pointer(path: Any) -> bool:
     if not Path(path).is_file():
         return False

@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..core.errors import printable
+
 NUMBER = "color(34)"
 
 
@@ -79,7 +81,7 @@ def shown(text: str) -> str:
     """A text from outside as rich's markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 def printed(parts: Iterable[Any], width: int, plain: bool) -> str:

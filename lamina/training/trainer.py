@@ -179,7 +179,8 @@ class Trainer(_Module):
                 stacklevel=2,
             )
             return
-        self.compile(**{name: serialize.deserialize(value, homes=_HOMES) for name, value in config.items()})
+        given = {name: serialize.deserialize(value, homes=_HOMES) for name, value in config.items()}
+        self.compile(**pytree.tree_map_only(str, lambda name: serialize.registered_object(name) or name, given))
         if getattr(self, "built", True):
             self._build_optimizer()
 

@@ -146,6 +146,11 @@ def training(settings: Mapping[str, Any], generation: str) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def packs_otherwise(version: Any) -> bool:
+    """Whether Keras of this version has another form for kernels of four bits than those since 3.14."""
+    return re.match(r"3\.1[123]\b", str(version)) is not None
+
+
 def is_lambda(described: Any) -> bool:
     """Whether it is the code of a function, which Keras 3 writes for an activation without saying so."""
     if not isinstance(described, Mapping):
