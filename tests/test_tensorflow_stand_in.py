@@ -406,6 +406,28 @@ def test_words_of_tensorflow_1(tf1: Any) -> None:
     assert tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=-1, keep_dims=True))(x).shape == (None, 1)
 
 
+def test_an_argument_by_its_names_of_two_times(tf: Any) -> None:
+    """As packages call it that served TensorFlow 1 and 2: the name that says None says nothing."""
+    x = tf.constant([[1.0, 2.0], [3.0, 5.0]])
+    for given in (tf.reduce_sum(x, axis=1, reduction_indices=None), tf.reduce_sum(x, 1, reduction_indices=None)):
+        assert given.numpy().tolist() == [3, 8]
+    assert tf.reduce_sum(x, reduction_indices=0, keep_dims=True).numpy().tolist() == [[4, 7]]
+    assert tf.nn.softmax(x, axis=0, dim=None).numpy().sum(0) == pytest.approx([1, 1])
+    with pytest.raises(TypeError, match="given twice"):
+        tf.reduce_sum(x, axis=1, reduction_indices=0)
+
+
+def test_cells_of_tensorflow_1_are_imported(tf: Any) -> None:
+    space: dict[str, Any] = {}
+    exec(
+        "from tensorflow.python.ops.rnn_cell import *\nfrom tensorflow.python.ops import array_ops, rnn_cell_impl",
+        space,
+    )
+    assert issubclass(space["RNNCell"], tf.keras.layers.Layer) and space["array_ops"].stack is tf.stack
+    join = space["rnn_cell_impl"]._concat
+    assert join(tf.constant(3), [4, 5]).numpy().tolist() == [3, 4, 5] and join(3, 4, static=True) == (3, 4)
+
+
 def test_no_eager_execution_is_no_harm(tf: Any) -> None:
     tf.compat.v1.disable_eager_execution()
     assert tf.executing_eagerly()
