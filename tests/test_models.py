@@ -110,6 +110,24 @@ def test_an_unknown_size_may_be_the_one_beside_it(base: Any) -> None:
         keras.layers.Dot(1)([features, neighbours])
 
 
+@pytest.mark.parametrize("space", [keras, tf_keras, keras2], ids=["keras3", "tf", "keras2"])
+def test_layers_that_a_cell_makes_in_its_build_have_weights_at_once(space: Any) -> None:
+    class Cell(space.layers.Layer):
+        state_size = 4
+
+        def build(self, input_shape: Any) -> None:
+            self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 4), initializer="ones")
+            self.inner = space.layers.Dense(4)
+            self.built = True
+
+        def call(self, x: Any, states: Any) -> Any:
+            out = x @ self.kernel + self.inner(states[0])
+            return out, [out]
+
+    model = space.models.Sequential([space.layers.RNN(Cell(), input_shape=(5, 3)), space.layers.Dense(1)])
+    assert sorted(w.shape for w in model.get_weights()) == [(1,), (3, 4), (4,), (4, 1), (4, 4)]
+
+
 def test_a_layer_may_stand_twice_in_a_sequential(tmp_path) -> None:
     dense = L.Dense(4)
     model = keras.Sequential([keras.Input((4,)), dense, L.ReLU(), dense])

@@ -428,6 +428,17 @@ def test_cells_of_tensorflow_1_are_imported(tf: Any) -> None:
     assert join(tf.constant(3), [4, 5]).numpy().tolist() == [3, 4, 5] and join(3, 4, static=True) == (3, 4)
 
 
+def test_a_variable_made_in_a_call(tf: Any) -> None:
+    """As Mask R-CNN has its anchors."""
+    anchors, layers = np.arange(6, dtype="float32").reshape(2, 3), tf.keras.layers
+    x = layers.Input((4,))
+    held, made = layers.Lambda(lambda x: tf.Variable(anchors))(x), layers.Lambda(lambda x: tf.Variable(x * 2))(x)
+    assert held.shape == (2, 3)
+    found = tf.keras.Model(x, [held, made]).predict(np.ones((5, 4)), verbose=0)
+    np.testing.assert_array_equal(found[0], anchors)
+    np.testing.assert_array_equal(found[1], np.full((5, 4), 2))
+
+
 def test_no_eager_execution_is_no_harm(tf: Any) -> None:
     tf.compat.v1.disable_eager_execution()
     assert tf.executing_eagerly()
