@@ -428,6 +428,11 @@ def test_cells_of_tensorflow_1_are_imported(tf: Any) -> None:
     assert join(tf.constant(3), [4, 5]).numpy().tolist() == [3, 4, 5] and join(3, 4, static=True) == (3, 4)
 
 
+def test_the_time_of_day(tf: Any) -> None:
+    hours = tf.cast(tf.timestamp() % (24 * 60 * 60) // 3600, tf.int32)
+    assert 0 <= int(hours) < 24 and tf.timestamp().dtype == tf.float64
+
+
 def test_a_variable_made_in_a_call(tf: Any) -> None:
     """As Mask R-CNN has its anchors."""
     anchors, layers = np.arange(6, dtype="float32").reshape(2, 3), tf.keras.layers
