@@ -681,3 +681,16 @@ def test_number_types_in_words_of_tensorflow_where_torch_is_not_imported(kind: s
         exec(code, names)
     assert set(names["seen"]) == {("float32", True, True, np.dtype("float32"))}
     assert torch.ones(2).dtype is torch.float32
+
+
+def test_what_looks_inside_a_model_finds_its_inputs(tf: Any) -> None:
+    """As keract does: the inputs a model is fed, whether it is compiled, and a function with views of dictionaries."""
+    model = tf.keras.Sequential(
+        [tf.keras.layers.Dense(2, input_shape=(3,), name="a"), tf.keras.layers.Dense(1, name="b")]
+    )
+    assert not model._is_compiled
+    model.compile("sgd", "mse")
+    assert model._is_compiled
+    outputs = {layer.name: layer.output for layer in model.layers}
+    found = tf.keras.backend.function(model._feed_inputs, outputs.values())(np.ones((4, 3), "float32"))
+    assert [value.shape for value in found] == [(4, 2), (4, 1)]

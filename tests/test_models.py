@@ -75,6 +75,59 @@ def test_a_list_of_one_output_is_returned_alone(tmp_path) -> None:
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("space", [keras, tf_keras], ids=["keras3", "tf"])
+def test_calls_of_a_shared_layer_come_in_the_order_of_keras(space: Any) -> None:
+    """What it counts rests on that; the numbers are those of Keras 3.15 and tf_keras 2.21."""
+    layers = space.layers
+    norm = layers.BatchNormalization(momentum=0.8)
+    tower = space.models.Sequential([layers.Dense(2, kernel_initializer="ones"), norm])
+    first, second = layers.Input((3,)), layers.Input((3,))
+    model = space.models.Model([first, second], [layers.Dense(1)(tower(first)), layers.Dense(1)(tower(second))])
+    model.compile(space.optimizers.SGD(0.0), "mse")
+    x = np.arange(12.0).reshape(4, 3) / 5
+    x[:, 1] *= x[:, 0]
+    for mean, variance in [(1.8928, 6.7969), (3.1042, 10.5069)]:
+        model.train_on_batch([x, 2 * x], [np.zeros((4, 1))] * 2)
+        np.testing.assert_allclose([w[0] for w in norm.get_weights()[2:]], [mean, variance], rtol=1e-4)
+
+
+@pytest.mark.parametrize("base", [keras.layers.Layer, tf_keras.layers.Layer], ids=["keras3", "tf"])
+def test_an_unknown_size_may_be_the_one_beside_it(base: Any) -> None:
+    """Layers of graphs take all nodes as one batch: the other axis of the neighbours is as long."""
+
+    class Neighbours(base):
+        def call(self, inputs: Any) -> Any:
+            return inputs[1] @ inputs[0]
+
+    class First(base):
+        def call(self, inputs: Any) -> Any:
+            return inputs.squeeze(0)
+
+    features, neighbours = keras.Input((6,)), keras.Input((20,))
+    assert Neighbours()([features, neighbours]).shape == (None, 6)
+    assert First()(keras.Input((1, 4))[:, 0]).shape in [(4,), (None, 4)]
+    with pytest.raises(ValueError, match="6"):
+        keras.layers.Dot(1)([features, neighbours])
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras, keras2], ids=["keras3", "tf", "keras2"])
+def test_layers_that_a_cell_makes_in_its_build_have_weights_at_once(space: Any) -> None:
+    class Cell(space.layers.Layer):
+        state_size = 4
+
+        def build(self, input_shape: Any) -> None:
+            self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 4), initializer="ones")
+            self.inner = space.layers.Dense(4)
+            self.built = True
+
+        def call(self, x: Any, states: Any) -> Any:
+            out = x @ self.kernel + self.inner(states[0])
+            return out, [out]
+
+    model = space.models.Sequential([space.layers.RNN(Cell(), input_shape=(5, 3)), space.layers.Dense(1)])
+    assert sorted(w.shape for w in model.get_weights()) == [(1,), (3, 4), (4,), (4, 1), (4, 4)]
+
+
 def test_a_layer_may_stand_twice_in_a_sequential(tmp_path) -> None:
     dense = L.Dense(4)
     model = keras.Sequential([keras.Input((4,)), dense, L.ReLU(), dense])

@@ -109,6 +109,24 @@ def test_an_interrupt_is_the_scripts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "code",
+    ["from keras import backend as K; K.clip(1, 0, 2)", "from keras.layers.convolutional import Convolution2D",
+     "from keras.layers import Dense; Dense(4, input_dim=3, init='one')"],
+)  # fmt: skip
+def test_a_guess_that_fails_says_how_to_tell_the_generation(code: str, tmp_path: Path) -> None:
+    """Folders that a script adds to the path are not read; what stands in them may be older."""
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / "older.py").write_text(code)
+    (tmp_path / "script.py").write_text("import sys; sys.path.insert(0, 'beside')\nimport keras, older")
+    said = start([*OURS, "script.py"], tmp_path).stderr.splitlines()[-1]
+    assert "taken for Keras 3" in said and "--keras 2" in said
+    (tmp_path / "beside" / "older.py").write_text("raise TypeError('own')")
+    assert start([*OURS, "script.py"], tmp_path).stderr.endswith("TypeError: own\n")
+    (tmp_path / "beside" / "older.py").write_text(code)
+    assert "taken for" not in start([*OURS, "--keras", "3", "script.py"], tmp_path).stderr
+
+
+@pytest.mark.parametrize(
     ("target", "how", "code", "message"),
     [
         ("nowhere.py", "script", 2, "cannot open .*nowhere.py"),

@@ -406,6 +406,44 @@ def test_words_of_tensorflow_1(tf1: Any) -> None:
     assert tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, axis=-1, keep_dims=True))(x).shape == (None, 1)
 
 
+def test_an_argument_by_its_names_of_two_times(tf: Any) -> None:
+    """As packages call it that served TensorFlow 1 and 2: the name that says None says nothing."""
+    x = tf.constant([[1.0, 2.0], [3.0, 5.0]])
+    for given in (tf.reduce_sum(x, axis=1, reduction_indices=None), tf.reduce_sum(x, 1, reduction_indices=None)):
+        assert given.numpy().tolist() == [3, 8]
+    assert tf.reduce_sum(x, reduction_indices=0, keep_dims=True).numpy().tolist() == [[4, 7]]
+    assert tf.nn.softmax(x, axis=0, dim=None).numpy().sum(0) == pytest.approx([1, 1])
+    with pytest.raises(TypeError, match="given twice"):
+        tf.reduce_sum(x, axis=1, reduction_indices=0)
+
+
+def test_cells_of_tensorflow_1_are_imported(tf: Any) -> None:
+    space: dict[str, Any] = {}
+    exec(
+        "from tensorflow.python.ops.rnn_cell import *\nfrom tensorflow.python.ops import array_ops, rnn_cell_impl",
+        space,
+    )
+    assert issubclass(space["RNNCell"], tf.keras.layers.Layer) and space["array_ops"].stack is tf.stack
+    join = space["rnn_cell_impl"]._concat
+    assert join(tf.constant(3), [4, 5]).numpy().tolist() == [3, 4, 5] and join(3, 4, static=True) == (3, 4)
+
+
+def test_the_time_of_day(tf: Any) -> None:
+    hours = tf.cast(tf.timestamp() % (24 * 60 * 60) // 3600, tf.int32)
+    assert 0 <= int(hours) < 24 and tf.timestamp().dtype == tf.float64
+
+
+def test_a_variable_made_in_a_call(tf: Any) -> None:
+    """As Mask R-CNN has its anchors."""
+    anchors, layers = np.arange(6, dtype="float32").reshape(2, 3), tf.keras.layers
+    x = layers.Input((4,))
+    held, made = layers.Lambda(lambda x: tf.Variable(anchors))(x), layers.Lambda(lambda x: tf.Variable(x * 2))(x)
+    assert held.shape == (2, 3)
+    found = tf.keras.Model(x, [held, made]).predict(np.ones((5, 4)), verbose=0)
+    np.testing.assert_array_equal(found[0], anchors)
+    np.testing.assert_array_equal(found[1], np.full((5, 4), 2))
+
+
 def test_no_eager_execution_is_no_harm(tf: Any) -> None:
     tf.compat.v1.disable_eager_execution()
     assert tf.executing_eagerly()

@@ -128,6 +128,9 @@ class Graph:
             for tensor in node.inputs:
                 before = id(tensor.node)
                 depth[before] = max(depth.get(before, 0), here + 1)
+        if len(layers) < len(depth):  # what a shared layer counts rests on the order of its calls: Keras' one
+            known = {id(node): node for node in self.nodes}
+            self.nodes = sorted((known[key] for key in depth if key in known), key=lambda node: -depth[id(node)])
         return sorted(layers.values(), key=lambda layer: (-layer_depth[id(layer)], order.get(id(layer), -1)))
 
     @functools.cached_property

@@ -366,7 +366,8 @@ def call_on_trial_tensors(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> A
     asks = layer._takes_training and not layer._trains_untold
     if asks and "training" not in layer._call_parameters[: len(args)]:
         kwargs = {**kwargs, "training": False}
-    return run_on_trial_tensors(layer.call, args, kwargs, layer)
+    run = run_on_trial_tensors if layer._ours else run_beside_known_sizes
+    return run(layer.call, args, kwargs, layer)
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
@@ -384,7 +385,7 @@ def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any)
 
 
 def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:
-    """The same for a plain function: unknown sizes may turn out to be 1, or to equal known ones beside them."""
+    """The same for code of users: unknown sizes may turn out to be 1, or to equal known ones beside them."""
     try:
         return run_on_trial_tensors(function, args, kwargs, layer)
     except UnsettledError:

@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, ValuesView
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -564,7 +564,7 @@ def _batch_dot_of_its_time(dialect: Dialect) -> Callable[..., Tensor]:
 
 def _structured(inputs: Any, outputs: Any, updates: Any = None, name: Any = None, **kwargs: Any) -> Callable:
     """`function`, whose results lie in the structure of `outputs`."""
-    leaves, spec = pytree.tree_flatten(outputs)
+    leaves, spec = pytree.tree_flatten([*outputs] if isinstance(outputs, ValuesView) else outputs)
     run = function(inputs, leaves, updates, name=name, **kwargs)
     return lambda values: pytree.tree_unflatten(run(values), spec)
 

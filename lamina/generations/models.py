@@ -600,6 +600,8 @@ class _ModelWords(Adds):
         return {f"{node.layer.name}_ib-{node.layer._nodes.index(node)}" for node in calls}
 
     _input_layers, _output_layers, _network_nodes = input_layers, output_layers, container_nodes
+    _feed_inputs = property(lambda self: self.inputs)
+    _is_compiled = property(lambda self: self.compiled)
     _nodes_by_depth, _layers_by_depth = nodes_by_depth, layers_by_depth
 
     # -- inputs of another rank -------------------------------------------------------------------------------------

@@ -43,15 +43,16 @@ def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, ho
     "command" (`-c`). Without `keras` its generation is told from its source, and from what it imports beside it.
     SystemExit is the script's own, and goes through.
     """
+    reason = None
     try:
         program = _program(target, how)
         begin()
         if not getattr(sys.flags, "safe_path", False):  # of Python 3.11
             sys.path[0] = program.root
         sys.argv = [program.called, *arguments]
-        installed = _choose(program, keras)
+        reason = _choose(program, keras)
         main = ModuleType("__main__")
-        spec = _Spec(program.package) if installed and program.again else None
+        spec = _Spec(program.package) if reason is not None and program.again else None
         vars(main).update(__builtins__=builtins, __spec__=spec, **program.names())
         sys.modules["__main__"] = main
         program.execute(vars(main))
@@ -62,6 +63,8 @@ def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, ho
         raise
     except BaseException as error:
         _show(error)
+        if reason and reason.startswith("taken for") and _is_ours(error):
+            print(f"lamina: {reason}. {_ELSE}", file=sys.stderr)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
@@ -75,12 +78,22 @@ def again(names: dict[str, Any]) -> None:
     program.execute(names)
 
 
-def _choose(program: Program, keras: str | None) -> bool:
-    """Install the generation that is asked for, or that fits; False where another Keras is left alone."""
+_ELSE = "Where code that it imports is older, run it with `--keras 1`, `--keras 2` or `--keras tf`."
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether Lamina refused a name or an argument."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    own = str(Path(__file__).parents[1])
+    return isinstance(error, (AttributeError, ImportError, TypeError)) and any(own in one.filename for one in last)
+
+
+def _choose(program: Program, keras: str | None) -> str | None:
+    """Install the generation that is asked for, or that fits, and say why; None where another Keras is left alone."""
     found = installed_keras()
     if keras is None and found is not None:
         print(f"lamina: runs with the Keras installed in {found}; pass --keras to use Lamina's", file=sys.stderr)
-        return False
+        return None
     if keras is None:
         generation, reason = detect(program.sources(), cells=program.file is None)
         if generation == "keras2" and (asked := early_keras2(Path(program.root or "."))):
@@ -88,10 +101,10 @@ def _choose(program: Program, keras: str | None) -> bool:
         if is_first():
             print(f"lamina: {generation} ({reason})", file=sys.stderr)
     else:
-        generation = GENERATIONS[keras]
+        generation, reason = GENERATIONS[keras], ""
     install(generation, replace=True)
     os.environ[_TOLD] = f"{generation} {program.how} {program.target}"
-    return True
+    return reason
 
 
 def _show(error: BaseException) -> None:

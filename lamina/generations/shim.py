@@ -183,10 +183,27 @@ class ListedOptimizer(OptimizerShim):
 
     _clips_one_way = False
 
+    def build(self, variables: Iterable[Any]) -> None:
+        """Makes the state of a model, or finds it again: models that share weights have each their own."""
+        weights = list(variables)
+        if self.built and (not self._serves_several or self._places.keys() == {*map(id, weights)}):
+            return
+        self._places = self._places_for(weights)
+        super().build(weights)
+        models = self.__dict__.setdefault("_models", [])
+        if not self._places_for(weights):
+            models.append([self._places[id(weight)] for weight in weights])
+
+    def _places_for(self, weights: Iterable[Any]) -> dict[int, int]:
+        """Where the state is of a model with just these weights; empty if it has none yet."""
+        own = {*map(id, weights)}
+        found = ({id(self._weights[place]): place for place in model} for model in vars(self).get("_models", ()))
+        return next((places for places in found if places.keys() == own), {})
+
     def begin_afresh(self, weights: Iterable[Any]) -> None:
         """Give what goes with these weights its first values, as each `compile` did; steps go on being counted."""
         self.__dict__.pop("_made", None)
-        places = [self._places[id(weight)] for weight in weights if id(weight) in self._places]
+        places = self._places_for(weights).values()
         for name, slots in self._slots.items():
             for place in places:
                 if slots[place] is not None:

@@ -373,15 +373,20 @@ def _output_size(cell: Any) -> Any:
 
 
 def _build_cell(cell: Any, input_shape: tuple) -> None:
-    """Make the weights of a cell for inputs (batch, ...); one without a `build` is run without values."""
+    """Make the weights of a cell for inputs (batch, ...); one whose `build` leaves some is run without values."""
     if not isinstance(cell, Layer) or cell._ready:
         return
-    if type(cell).build is not Layer.build:
+    sizes, dtype = _listed(cell.state_size), cell._compute or torch.float32
+    built = type(cell).build is not Layer.build
+    if built:
         cell.build(input_shape)
-        return
-    dtype = cell._compute or torch.float32
-    states = [symbolic.SymbolicTensor((input_shape[0], size), dtype) for size in _listed(cell.state_size)]
-    symbolic.run_on_trial_tensors(cell, (symbolic.SymbolicTensor(input_shape, dtype), states), {}, cell)
+    if all(isinstance(size, int) for size in sizes):
+        states = [symbolic.SymbolicTensor((input_shape[0], size), dtype) for size in sizes]
+        given = symbolic.SymbolicTensor(input_shape, dtype), states
+        if built:
+            symbolic.run_inside(cell, given, {})
+        else:
+            symbolic.run_on_trial_tensors(cell, given, {}, cell)
 
 
 def _initial_states(cell: Any, x: Tensor) -> list[Any]:

@@ -126,6 +126,7 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     for home in ("initializers", "losses", "metrics", "optimizers"):
         setattr(root, home, keras[home])
         made[f"tensorflow.{home}"] = keras[home]
+    module("python.ops.rnn_cell").RNNCell = keras["layers"].Layer  # type: ignore[attr-defined]
     for word, name in _INITIALIZERS.items():
         setattr(root, word, getattr(keras["initializers"], name))
     root.__version__ = module("version").VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]

@@ -341,6 +341,13 @@ named("concat")(_joining(ops.concatenate))
 named("stack")(_joining(ops.stack))
 
 
+@named("python.ops.rnn_cell_impl._concat")
+def join_shapes(prefix, suffix, static=False):
+    """Sizes, or shapes, one behind the other; what cells of TensorFlow 1 have states of."""
+    found = [ops.reshape(tensor(each, torch.int32), (-1,)) for each in (prefix, suffix)]
+    return tuple(map(int, ops.concatenate(found))) if static else ops.concatenate(found)
+
+
 @op("squeeze")
 def squeeze(input, axis=None):
     return ops.squeeze(input, axis if isinstance(axis, int) or axis else None)

@@ -53,16 +53,19 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
     """The function with TensorFlow's words for its first arguments. Sizes may be tensors of whole numbers."""
     own = list(inspect.signature(function).parameters)
     table = dict(zip(words, own, strict=False))
-    for older, word in _OLDER.items():
-        if older not in own and (word in own or word in table):
-            table.setdefault(older, table.get(word, word))
+    dropped = {older for older, word in _OLDER.items() if older not in {*own, *table} and {word} & {*own, *table}}
+    table |= {older: table.get(_OLDER[older], _OLDER[older]) for older in dropped}
     unheard = UNHEARD.difference(own, words)
     numbers = [(place, word) for place, word in enumerate(own) if word in _OF_NUMBERS]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
-            kwargs = {table.get(word, word): value for word, value in kwargs.items() if word not in unheard}
+            ignored = unheard | {word for word in dropped.intersection(kwargs) if kwargs[word] is None}
+            told = {word: value for word, value in kwargs.items() if word not in ignored}
+            kwargs = {table.get(word, word): value for word, value in told.items()}
+            if len(kwargs) < len(told):
+                raise TypeError(f"{call.__name__}: an argument is given twice, by its names of two times: {[*told]}.")
         if any(isinstance(value, Size) for value in pytree.tree_leaves((args, kwargs))):
             return _record_with_sizes(call, args, kwargs)
         if numbers:

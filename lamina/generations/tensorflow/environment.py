@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from glob import glob
 from pathlib import Path
@@ -23,6 +24,13 @@ from ... import config, ops
 from ...core.devices import device as device_of
 from ...ops.base import tensor
 from .base import NAMES, heard, named, taking, text_bytes, texts
+
+
+@named("timestamp")
+def timestamp() -> Tensor:
+    """Seconds since 1970."""
+    return torch.tensor(time.time(), dtype=torch.float64)
+
 
 # Devices --------------------------------------------------------------------------------------------------------------
 
