@@ -322,3 +322,16 @@ def test_the_loss_with_other_values() -> None:
     loss, (_, state, counts) = model.stateless_compute_loss(values, [], model.metrics_variables, x, y, outputs)
     torch.testing.assert_close(loss, ((outputs - y) ** 2).mean() + 0.01 * 6)
     assert state == [] and len(counts) == len(model.metrics_variables) > 0
+
+
+def test_streams_go_on_inside_of_torch_func() -> None:
+    model = keras.Sequential([L.Input((4,)), L.Dropout(0.5, seed=3), L.Dense(2)])
+    values, state = copies(model.trainable_variables), copies(model.non_trainable_variables)
+
+    def forward(values: Any, state: Any) -> Any:
+        outputs, state = model.stateless_call(values, state, torch.ones(2, 4), training=True)
+        return outputs.sum(), state
+
+    for draws in (1, 2, 3):
+        grads, state = torch.func.grad(forward, has_aux=True)(values, state)
+        assert state[0].tolist() == [3, draws] and {*grads[0].flatten().tolist()} <= {0.0, 2.0, 4.0}
