@@ -355,8 +355,11 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     pairs: list[Any] = [
         pair if isinstance(pair, (list, tuple)) else (pair,) for pair in updates or () if not isinstance(pair, Descent)
     ]
-    if not builtins.all(len(pair) == 2 and isinstance(pair[0], torch.Tensor) for pair in pairs):
-        raise ValueError("K.function: `updates` must be pairs of a variable and its value, or what K.update gave.")
+    if not builtins.all(len(pair) == 2 and type(pair[1]) is not Tensor for pair in pairs):
+        raise ValueError(
+            "K.function: `updates` must be pairs of a variable and its value, or what K.update gave. A value must be "
+            "symbolic, an expression of variables or a number; a tensor was computed once and for all."
+        )
     given = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
     results = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     rests = [value for _, value in pairs if isinstance(value, SymbolicTensor)]
