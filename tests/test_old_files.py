@@ -566,3 +566,22 @@ def test_functions_of_ones_own_in_training_are_names(generation: str, outputs: i
     x, y = np.ones((3, 4)), [np.zeros((3, 2))] * outputs
     again = lamina.load_model(path, custom_objects={"own_loss": own_loss})
     np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y))
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+def test_a_layer_inside_a_model_and_beside_it_is_stored_once(generation: str, tmp_path: Path) -> None:
+    layers, models = SPACES[generation].layers, SPACES[generation].models
+    start, left, right, end = (layers.Input((4,)) for _ in range(4))
+    shared = layers.Dense(3)
+    inner = models.Model(start, shared(start))
+    both = models.Model([left, right], layers.Dense(2)(layers.concatenate([inner(left), shared(right)])))
+    model = models.Model(end, both([end, end]))
+    model.save_weights(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5") as file:
+        names = [len(file[name].attrs["weight_names"]) for name in file if name != "top_level_model_weights"]
+    assert sum(names) == 4  # as tf_keras writes it
+    values = model.get_weights()
+    model.set_weights([value * 0 for value in values])
+    model.load_weights(tmp_path / "m.h5")
+    for value, again in zip(values, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, again)

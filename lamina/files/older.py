@@ -83,7 +83,7 @@ class Converter:
         """The weights of the layers inside one, in the order of the file."""
         found = []
         for trained in (True, False):
-            for leaf in _leaves(layer) if self.generation or self.turned else (layer,):
+            for leaf in dict.fromkeys(_leaves(layer)) if self.generation or self.turned else (layer,):
                 layout = _turned(leaf) if self.turned else _layout(leaf, self.generation, self.backend)
                 own = _weights(leaf, trained)
                 count = len(layout.names()) if own and layout.kind.endswith("gates") else len(own)
@@ -97,7 +97,7 @@ class Converter:
         """Names and arrays as a file has them: of the layer's weights, or of what `value` gives for each."""
         found: list[tuple[str, np.ndarray]] = []
         for trained in (True, False)[: 2 - trained_alone]:
-            for leaf in _leaves(layer) if self.generation is not None else (layer,):
+            for leaf in dict.fromkeys(_leaves(layer)) if self.generation is not None else (layer,):
                 own = [(weight, value(weight)) for weight in _weights(leaf, trained)]
                 own = [(weight, tensor) for weight, tensor in own if tensor is not None]
                 arrays = [whole(tensor).detach().cpu().numpy() for _, tensor in own]
