@@ -54,7 +54,8 @@ class Adds(Habits):
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        dialect, build = getattr(cls, "_dialect", None), vars(cls).get("build")
+        dialect: Any = getattr(cls, "_dialect", None)
+        build: Any = vars(cls).get("build")
         own = build is not None and not str(build.__module__).startswith("lamina.")
         if own and not dialect.table.shares_modern:
             cls.build = once(build)
@@ -94,7 +95,7 @@ class Adds(Habits):
             losses += [function() for function in functions]
         elif functions:
             vars(self)["_loss_functions"] = (*self._loss_functions, *functions)
-            vars(self)["_care"] |= care.ADDS
+            self.__dict__["_care"] |= care.ADDS
             Changes.note(self)
         if not losses:
             return
@@ -138,7 +139,7 @@ def _giving(value: float) -> Callable[[], Tensor]:
     return lambda: torch.tensor(value)
 
 
-def _apart(losses: Any) -> tuple[list[Callable[[], Tensor]], list[Any]]:
+def _apart(losses: Any) -> tuple[list[Any], list[Any]]:
     """Those that are functions, and the others."""
     items = [item for item in pytree.tree_leaves(losses) if item is not None]
     functions = [item for item in items if callable(item) and not isinstance(item, (Tensor, SymbolicTensor))]
@@ -184,7 +185,7 @@ class Addition(Layer):
         if isinstance(metric, metrics.Metric):
             self.metric = metric  # set as others are, so that models look for it
         if metric is None:
-            vars(self)["_care"] |= care.ADDS
+            self.__dict__["_care"] |= care.ADDS
         if metric is None and isinstance(value, SymbolicTensor):
             self._losses.append(value)  # until the first call there is no other
         self._finish_build()

@@ -372,7 +372,7 @@ def _wide_deep(dialect: Dialect) -> Any:
         def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
             wide, *deep = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
             super().compile(wide, *args, **kwargs)
-            vars(self)["_of_deep"] = dialect.get("optimizers", deep[0]) if deep else None
+            self.__dict__["_of_deep"] = dialect.get("optimizers", deep[0]) if deep else None
 
         def train_step(self, data: Any) -> Any:
             deep_optimizer = vars(self)["_of_deep"]

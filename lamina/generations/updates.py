@@ -77,7 +77,7 @@ def _of_now(given: Any) -> Any:
     return pytree.tree_map_only(Expression, lambda one: known[id(one)], given)
 
 
-def _remembered(value: object, function: Callable[..., object], args: object, kwargs: object) -> object:
+def _remembered(value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """A tensor, or several, that remember what made them."""
     if isinstance(value, (list, tuple)):
         several = (_remembered(one, _part, (function, place, args, kwargs), {}) for place, one in enumerate(value))
@@ -99,7 +99,7 @@ def made_of(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return _remembered(function(*_of_now(args), **_of_now(kwargs)), function, args, kwargs)
 
 
-def _of_variables(values: Iterable[object]) -> bool | None:
+def _of_variables(values: Iterable[Any]) -> bool | None:
     """Whether there are variables among values, or what was computed of some; None where data or symbols are, too."""
     found = False
     for value in values:

@@ -35,7 +35,7 @@ class _Attention(Layer):
 
     supports_masking = True
 
-    seed_generator: random.SeedGenerator | None = None  # of one that drops something
+    seed_generator: ClassVar[Any] = None  # of one that drops something
 
     def check(self) -> None:
         if self.dropout:

@@ -194,7 +194,8 @@ class Pictures(Spatial):
         if self._rests(transformation, training):
             return bounding_boxes
         alone = getattr(bounding_boxes["boxes"], "ndim", 3) == 2
-        found, style = self._boxes(bounding_boxes, alone), self.bounding_box_format
+        style: Any = self.bounding_box_format
+        found = self._boxes(bounding_boxes, alone)
         how = said(transformation, found["boxes"])
         shape = how["input_shape"]
         height, width = map(int, shape[-3:-1] if self.channels_last else shape[-2:])
