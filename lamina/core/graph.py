@@ -359,11 +359,8 @@ class Plan:
         def render(item: Any) -> str:
             return self._render(item, layer, bare)
 
-        if isinstance(value, SymbolicTensor):
-            name = self._variable(value)
-            if layer is not None and bare and layer._compute is not None and value.torch_dtype not in layer._passing:
-                return f"{name}.to({layer._compute})"
-            return name
+        if isinstance(value, Tensor | SymbolicTensor):
+            return self._render_tensor(value, layer if bare else None)
         if value is None or type(value) is bool or (type(value) is int and value.bit_length() < 64):
             return repr(value)
         if isinstance(value, torch.dtype):
@@ -377,6 +374,15 @@ class Plan:
         items, spec = pytree.tree_flatten(value)
         if any(isinstance(item, SymbolicTensor) for item in items):  # in a named tuple, an ordered dictionary, ...
             return f"unflatten({render(items)}, {self._give(spec)})"
+        return self._give(value)
+
+    def _render_tensor(self, value: Any, layer: Layer | None) -> str:
+        """A variable, in the type in which a layer that is called bare computes; or a constant."""
+        if isinstance(value, SymbolicTensor):
+            name = self._variable(value)
+            if layer is not None and layer._compute is not None and value.torch_dtype not in layer._passing:
+                return f"{name}.to({layer._compute})"
+            return name
         if type(value) is Tensor and not value.requires_grad:
             return f"{self._give(Constant(value))}({self._variable(self._near)})"
         return self._give(value)

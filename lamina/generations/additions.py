@@ -56,7 +56,7 @@ class Adds(Habits):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         dialect: Any = getattr(cls, "_dialect", None)
         build: Any = vars(cls).get("build")
-        own = build is not None and not str(build.__module__).startswith("lamina.")
+        own = build and not str(build.__module__).startswith("lamina.")
         if own and not dialect.table.shares_modern:
             cls.build = once(build)
         super().__init_subclass__(**kwargs)
@@ -94,7 +94,7 @@ class Adds(Habits):
         if scope.depth and not self._building:
             losses += [function() for function in functions]
         elif functions:
-            vars(self)["_loss_functions"] = (*self._loss_functions, *functions)
+            self.__dict__["_loss_functions"] = (*self._loss_functions, *functions)
             self.__dict__["_care"] |= care.ADDS
             Changes.note(self)
         if not losses:

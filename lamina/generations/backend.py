@@ -366,7 +366,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
     changes = (*rests, *(gradient for step in steps for gradient in step.gradients))
     computed = [x for x in (*results, *changes) if isinstance(x, SymbolicTensor)]
     symbols = [x for x in given if isinstance(x, SymbolicTensor)]
-    model = _Between(symbols, computed) if computed else None
+    between: Any = _Between
+    model = between(symbols, computed) if computed else None
 
     def run(values: Any) -> list[np.ndarray]:
         values = list(values) if isinstance(values, (list, tuple)) else [values]

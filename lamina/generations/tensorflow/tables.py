@@ -47,6 +47,8 @@ class TextFileInitializer(KeyValueTensorInitializer):
 
 
 class _Table:
+    _values: dict[Any, Any]
+
     def __init__(self, keys: Any, values: Any):
         self._types = keys[:0], values[:0]
         self._values = dict(zip(_items(keys), _items(values), strict=True))
@@ -88,7 +90,7 @@ class MutableHashTable(StaticHashTable):
         super().__init__(KeyValueTensorInitializer([], [], key_dtype, value_dtype), default_value)
 
     def insert(self, keys, values) -> None:
-        self._values |= zip(_items(convert_to_tensor(keys)), _items(convert_to_tensor(values)), strict=True)
+        self._values.update(zip(_items(convert_to_tensor(keys)), _items(convert_to_tensor(values)), strict=True))
 
     def remove(self, keys) -> None:
         for key in _items(convert_to_tensor(keys)):
