@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -159,12 +159,9 @@ def once(build: Callable[..., object]) -> Callable[..., object]:
 
     @functools.wraps(build)
     def building(*args: object, **kwargs: object) -> object:
-        outer, _collecting.building = _collecting.building, True
-        try:
-            with nullcontext() if outer else _Remembering():
-                return build(*args, **kwargs)
-        finally:
-            _collecting.building = outer
+        remembers = nullcontext() if _collecting.building else _Remembering()
+        with put(_collecting, building=True), remembers:
+            return build(*args, **kwargs)
 
     return building
 
@@ -184,14 +181,9 @@ class Standing:
         return _of_now(self.value)
 
 
-@contextmanager
-def put_apart() -> Iterator[None]:
+def put_apart() -> AbstractContextManager[None]:
     """Inside, nothing is remembered."""
-    outer, _collecting.apart = _collecting.apart, True
-    try:
-        yield
-    finally:
-        _collecting.apart = outer
+    return put(_collecting, apart=True)
 
 
 def _operator(name: str) -> Callable[..., object]:
