@@ -17,6 +17,15 @@ from support.declared import CLASSES, arguments
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
     "core.remat.RematScope.__exit__:error": "Python passes it",
+    "core.declare.fixed:init": "type checkers read it",
+    "generations.initializations.ForgetBias.__call__:dtype": "given to every initializer",
+    "generations.tensorflow.data.Dataset.snapshot:*": "nothing is stored: results are the same",
+    "generations.tensorflow.tables.*.size:name": "names of operations of a graph",
+    "generations.updates.Expression.__reduce_ex__:protocol": "Python passes it",
+    "generations.updates.Standing.regularizer:_": "called as that of a weight, with the weight",
+    "generations.weighting.CountsItself.count:*": "what it replaces takes them",
+    "port.readings.norm:word": "given to every reading of the kind",
+    "port.readings.argsort:stable": "it always is",
     "layers.quantized._AsFloat8.*:ctx": "torch passes it",
     # Protocols: the caller passes them to every function of its kind.
     "*:owner": "given to every converter of an argument: some look at the layer it belongs to",

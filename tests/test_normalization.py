@@ -517,7 +517,7 @@ def test_spectral_normalization_leaves_zeros() -> None:
 def test_spectral_normalization_refuses() -> None:
     with pytest.raises(ValueError, match="`layer` must be a layer"):
         layers.SpectralNormalization("dense")
-    with pytest.raises(ValueError, match="`power_iterations` must be a positive integer"):
+    with pytest.raises(ValueError, match="`power_iterations` should be greater than zero, a positive integer"):
         layers.SpectralNormalization(layers.Dense(2), power_iterations=0)
     with pytest.raises(ValueError, match="no attribute 'kernel' nor 'embeddings'"):
         layers.SpectralNormalization(layers.LayerNormalization())(torch.ones(2, 3))

@@ -72,6 +72,7 @@ def _guarded_build(build: Callable) -> Callable:
     return guarded
 
 
+_VALUES = (Tensor, np.ndarray, list, tuple)  # what a weight may be given
 _WAYS = {"__class__", "call", "forward", "compute_mask"}  # set by who wraps a layer, as torch's parametrizations do
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
@@ -331,7 +332,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             self._change_policy(self._args["dtype"].convert(value, self))
         elif isinstance(value, Known):
             self._adopt(name if self._building else self._kept_as(name), value)  # type: ignore[arg-type]
-        elif self._write_weight(name, value):
+        elif isinstance(value, _VALUES) and not isinstance(value, nn.Parameter) and self._write_weight(name, value):
             pass
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
@@ -387,8 +388,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
         A tensor assigned within a call stands in for the weight until that itself is assigned again.
         """
-        if not isinstance(value, (Tensor, np.ndarray, list, tuple)) or isinstance(value, nn.Parameter):
-            return False
         state = vars(self)
         name = name if self._building or not state.get("_ready") else self._kept_as(name)
         weight = dict.get(state.get("_parameters", {}), name)

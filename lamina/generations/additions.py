@@ -70,8 +70,7 @@ class Adds(Habits):
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """What is computed of weights outside of calls stands in for a weight from then on."""
-        own = self._kept_as(name)
-        if isinstance(value, Expression) and own in self._parameters:
+        if isinstance(value, Expression) and (own := self._kept_as(name)) in self._parameters:
             self._let_stand_in()
             self._parameters.put(own, value)
             return True

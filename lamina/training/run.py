@@ -76,7 +76,8 @@ def generators_in(*holders: Any) -> list[Any]:
             continue
         seen.add(id(value))
         if isinstance(value, tuple(_KINDS)):
-            found.append(value)
+            if not getattr(value, "shared", False):  # torch's own, which is kept by itself
+                found.append(value)
         elif isinstance(value, nn.Module):
             waiting += [(item, 1) for module in value.modules() for item in vars(module).values()][::-1]
         elif depth and type(value) in (list, tuple, dict):

@@ -129,6 +129,7 @@ KINDS: dict[str, Callable[..., Strategy]] = {
     "a list of numbers in increasing order": lambda cls: st.lists(numbers, max_size=4).map(sorted),
     "a pair of numbers": _choice(((0, 1), (0, 255), (-1, 1))),
     "a pair of positive integers": lambda cls: st.tuples(few(3), few(3)),
+    "a list of two numbers": _choice(((0, 1), (0, 255), (-1, 1))),
     "a number, or a pair of numbers": _number_or_pair,
     "a number, or one for each of 3 channels": lambda cls: numbers | st.tuples(numbers, numbers, numbers),
     "an integer, or two": lambda cls: st.integers(0, 99) | st.tuples(st.integers(0, 99), st.integers(0, 99)),
