@@ -45,7 +45,7 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
             number(0).convert(limit, owner)
     rmin, rmax = value.get("rmin"), value.get("rmax")
     if rmin is not None and rmax is not None and rmin > rmax:
-        raise Refused("`rmin` must not exceed `rmax`.")
+        raise Refused("rmax should be at least rmin.")
     return dict(value)
 
 
@@ -317,7 +317,11 @@ class _SampleNormalization(_Normalization):
 
 
 class _Axes(Declared):
-    axis: Any = arg(_axis_or_axes, default=-1, doc="What the statistics are taken over.")
+    axis: Any = arg(
+        _axis_or_axes.saying("`{0}`: Expected an int or a list/tuple of ints for the argument '{0}'; got {got}."),
+        default=-1,
+        doc="What the statistics are taken over.",
+    )
     epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
 
 
@@ -401,7 +405,11 @@ class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normaliz
 class UnitNormalization(_Normalization):
     """`x` divided by its Euclidean norm over some axes."""
 
-    axis: Any = arg(_axis_or_axes, default=-1, doc="What the norm is taken over.")
+    axis: Any = arg(
+        _axis_or_axes.saying("Invalid value for `{0}` argument: expected an int or a list/tuple of ints; got {got}."),
+        default=-1,
+        doc="What the norm is taken over.",
+    )
 
     _stateless = True
 
