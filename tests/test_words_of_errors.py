@@ -120,8 +120,12 @@ CALLS: dict[str, Callable[[], Any]] = {
         }.items()
     },
     "Expected one of {'dot', 'concat'}": lambda: L.Attention(score_mode="x"),
-    "must be a tuple of non-negative integers, one of which may be -1; got target_shape=(-2, 5)": lambda: L.Reshape(
-        (-2, 5)
+    "at most one unknown dimension, -1; got target_shape=(-1, -1, 5)": lambda: L.Reshape((-1, -1, 5)),
+    "a tuple of non-negative integers with at most one unknown dimension, -1; got target_shape=(-2, 5)": lambda: (
+        L.Reshape((-2, 5))
+    ),
+    "`output_padding` must be strictly less than `strides`": lambda: L.Conv1DTranspose(
+        2, 3, strides=2, output_padding=2
     ),
     "`cropping` parameter of `Cropping1D` layer must be smaller than": lambda: L.Cropping1D(3)(X[None]),
     "rmax should be": lambda: L.BatchNormalization(renorm=True, renorm_clipping={"rmax": 0.0, "rmin": 1.0}),

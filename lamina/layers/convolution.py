@@ -200,7 +200,7 @@ class ConvTranspose(KernelBias, ActivationBias, Dilation, DataFormat, _OutputPad
         _refuse_dilated_strides(self)
         if self.output_padding and any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}: `output_padding` must be smaller than `strides`; "
+                f"{type(self).__name__}: `output_padding` must be strictly less than `strides`; "
                 f"got output_padding={self.output_padding}, strides={self.strides}."
             )
 

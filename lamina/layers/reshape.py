@@ -20,7 +20,7 @@ from .spatial import Spatial, data_format
 def _shape(value: Any, owner: Any) -> tuple[int, ...]:
     shape = tuple(as_integer(size) for size in listed(value))
     if shape.count(-1) > 1 or any(size < -1 for size in shape):
-        raise Refused("At most one size may be -1, which means the rest.")
+        raise Refused("-1 means the rest.")
     return shape
 
 
@@ -29,7 +29,8 @@ _target = Kind(
     _shape,
     good=((2, -1),),
     bad=(3.5, (-1, -1)),
-    says="argument `{0}` must be a tuple of non-negative integers, one of which may be -1; got {0}={got}.",
+    says="argument `{0}` must be a tuple of non-negative integers with at most one unknown dimension, -1; got "
+    "{0}={got}.",
 )
 
 
