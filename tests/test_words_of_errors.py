@@ -128,6 +128,7 @@ CALLS: dict[str, Callable[[], Any]] = {
         2, 3, strides=2, output_padding=2
     ),
     "`cropping` parameter of `Cropping1D` layer must be smaller than": lambda: L.Cropping1D(3)(X[None]),
+    "dmax should be non-negative": lambda: L.BatchNormalization(renorm=True, renorm_clipping={"dmax": -1.0}),
     "rmax should be": lambda: L.BatchNormalization(renorm=True, renorm_clipping={"rmax": 0.0, "rmin": 1.0}),
     "Layer 'This' supplied to Wrapper isn't a supported layer type": lambda: L.Wrapper("This"),
     "input tensor should have a defined dimension but the layer received an input with shape (None, None)": lambda: (

@@ -41,8 +41,8 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
     for key, limit in value.items():
         if key not in ("rmin", "rmax", "dmax"):
             raise Refused(f"Received invalid keys: {key!r} is no limit.")
-        if limit is not None:
-            number(0).convert(limit, owner)
+        if limit is not None and number().convert(limit, owner) < 0:
+            raise Refused(f"{key} should be non-negative.")
     rmin, rmax = value.get("rmin"), value.get("rmax")
     if rmin is not None and rmax is not None and rmin > rmax:
         raise Refused("rmax should be at least rmin.")
