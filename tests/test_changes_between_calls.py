@@ -355,3 +355,30 @@ def test_a_call_exchanged_on_a_cell_counts_until_it_is_taken_back(make: Callable
         assert model(x)[:, :3].eq(7).all()
         del cell.call
         assert_alike(model(x), before)
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda held: held["list"].append(keras.layers.Dense(2)),
+        lambda held: held["list"].extend([keras.layers.Dense(2)]),
+        lambda held: held["list"].insert(0, keras.layers.Dense(2)),
+        lambda held: held["nested"][0].append(keras.layers.Dense(2)),
+        lambda held: held["dict"].update(dense=keras.layers.Dense(2)),
+    ],
+)
+@pytest.mark.parametrize("base", [keras.layers.Layer, keras.Model])
+def test_layers_join_other_things_in_lists_and_dictionaries(base: Any, fill: Any) -> None:
+    class Holds(base):
+        def __init__(self) -> None:
+            super().__init__()
+            self.list, self.nested, self.dict = [1], [["a"]], {"size": 3}
+            fill(vars(self))
+
+        def call(self, x: Any) -> Any:
+            (dense,) = (item for item in keras.tree.flatten([self.list, self.nested, self.dict]) if callable(item))
+            return dense(x)
+
+    layer = Holds()
+    layer(np.ones((2, 3), "float32"))
+    assert [tuple(weight.shape) for weight in layer.trainable_weights] == [(3, 2), (2,)]

@@ -424,7 +424,7 @@ def test_refused_inputs(make: Callable[[], Any], shape: tuple[int, ...], message
 
 @pytest.mark.parametrize("cls", [layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization])
 def test_unknown_size(cls: Any) -> None:
-    with pytest.raises(ValueError, match="must have a known size"):
+    with pytest.raises(ValueError, match="should have a defined dimension"):
         cls(axis=1).build((None, None, 4))
 
 
@@ -453,7 +453,7 @@ def test_a_refused_input_changes_nothing() -> None:
         ({"momentum": 1.5}, ValueError, "`momentum` must be a number from 0 to 1"),
         ({"epsilon": -1e-3}, ValueError, "`epsilon` must be a number of at least 0"),
         ({"renorm_clipping": {"r": 1}}, ValueError, "invalid keys: 'r'"),
-        ({"renorm_clipping": {"rmin": 2, "rmax": 1}}, ValueError, "must not exceed"),
+        ({"renorm_clipping": {"rmin": 2, "rmax": 1}}, ValueError, "rmax should be at least rmin"),
         ({"renorm_clipping": {"dmax": -1}}, ValueError, "renorm_clipping"),
         ({"unbiased_variance": "never"}, ValueError, "unbiased_variance"),
     ],

@@ -671,7 +671,8 @@ def test_names_and_positions():
         "AdamW(weight_decay=None)", "Adam(learn_rate=0.1)", "SGD(ema_momentum=2, use_ema=True)",
         "SGD(ema_overwrite_frequency=0)", "SGD(gradient_accumulation_steps=1)", "Lion(beta_1=0.0)",
         "Ftrl(learning_rate_power=0.5)", "Ftrl(l1_regularization_strength=-1.0)", "Muon(exclude_layers='head')",
-        "LossScaleOptimizer(SGD(), clipnorm=1.0)", "LossScaleOptimizer('sgd')", "MultiOptimizer(3)",
+        "LossScaleOptimizer(SGD(), clipnorm=1.0)", "LossScaleOptimizer(SGD(), dynamic=False)",
+        "LossScaleOptimizer('sgd')", "MultiOptimizer(3)",
         "LossScaleOptimizer(LossScaleOptimizer(SGD()))", "SGD(use_ema='often')",
     ],
 )  # fmt: skip
@@ -774,7 +775,7 @@ def test_loss_scaling(spec, capturable):
 
 def test_loss_scaling_hands_through():
     inner = optimizers.SGD(0.5, loss_scale_factor=3.0)
-    scaled = optimizers.LossScaleOptimizer(inner, clipnorm=None, use_ema=False)
+    scaled = optimizers.LossScaleOptimizer(inner, clipnorm=None, use_ema=False, dynamic=True)
     assert inner.loss_scale_factor is None and scaled.learning_rate.item() == 0.5
     scaled.learning_rate = 0.25
     assert inner.learning_rate.item() == 0.25

@@ -312,6 +312,25 @@ def test_a_transformation_serves_several_pictures(make: Any, pictures: Tensor) -
     torch.testing.assert_close(layer.transform_images(pictures, how, training=False), pictures, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("how", [{"factor": 0}, {"scale": 0}])
+def test_an_elastic_transform_of_nothing_changes_nothing(how: Any, pictures: Tensor) -> None:
+    torch.testing.assert_close(L.RandomElasticTransform(**how)(pictures), pictures, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_seed_says_an_elastic_transform(count: int) -> None:
+    x = torch.rand(count, 12, 10, 3) * 255
+    layer = L.RandomElasticTransform()
+    bare = {"apply_transform": np.arange(count) == 0, "distortion_factor": np.float32(0.9), "seed": 42}
+    y = layer.transform_images(x, bare)
+    torch.testing.assert_close(layer.transform_images(x, bare), y, rtol=0, atol=0)
+    assert not torch.allclose(y[0], x[0])
+    torch.testing.assert_close(y[1:], x[1:], rtol=0, atol=0)
+    assert not torch.allclose(layer.transform_images(x, {**bare, "seed": keras.random.SeedGenerator(1)})[0], y[0])
+    masks = layer.transform_segmentation_masks((x > 99).to(torch.int32), bare)
+    assert set(masks.unique().tolist()) <= {0, 1}
+
+
 HALF = torch.tensor([[[[2.0], [4.0]], [[6.0], [8.0]]]])  # a picture of two rows
 GIVEN: dict[str, tuple[Callable[..., Any], dict[str, Any], Any]] = {
     "flips": (lambda: L.RandomFlip("horizontal"), {"flips": [[True]]}, [[4, 2], [8, 6]]),

@@ -95,6 +95,45 @@ CALLS: dict[str, Callable[[], Any]] = {
     "threshold of a ReLU layer cannot be None": lambda: L.ReLU(threshold=None),
     "The negative_slope value of a Leaky ReLU layer cannot be None": lambda: L.LeakyReLU(None),
     "Invalid value received for argument `rate`. Expected a float value between 0 and 1": lambda: L.Dropout(-0.5),
+    "Invalid value for argument `filters`. Expected a strictly positive value. Received filters=0": lambda: L.Conv1D(
+        0, 1
+    ),
+    "Expected a strictly positive value. Received depth_multiplier=0": lambda: L.SeparableConv1D(
+        2, 1, depth_multiplier=0
+    ),
+    "The `kernel_size` argument must be a tuple of 2 integers. Received kernel_size=(1, 0), including values {0} that "
+    "do not satisfy `value > 0`": lambda: L.Conv2D(2, (1, 0)),
+    "`strides > 1` not supported in conjunction with `dilation_rate > 1`. Received: strides=(2, 2) and "
+    "dilation_rate=(2, 1)": lambda: L.Conv2D(2, 2, strides=2, dilation_rate=(2, 1)),
+    "The number of groups must be a positive integer. Received: groups=0": lambda: L.Conv2D(5, 2, groups=0),
+    "The number of filters must be evenly divisible by the number of groups. Received: groups=2, filters=5": lambda: (
+        L.Conv2D(5, 2, groups=2)
+    ),
+    **{
+        f"Invalid value received for argument `noise_shape`. Expected {words}": lambda shape=shape: L.Dropout(
+            0.5, noise_shape=shape
+        )
+        for words, shape in {
+            "a tuple or list of integers": "all",
+            "all elements to be integers or None": (20, 1.5, 10),
+            "all dimensions to be positive integers or None": (20, 0, 10),
+        }.items()
+    },
+    "Expected one of {'dot', 'concat'}": lambda: L.Attention(score_mode="x"),
+    "at most one unknown dimension, -1; got target_shape=(-1, -1, 5)": lambda: L.Reshape((-1, -1, 5)),
+    "a tuple of non-negative integers with at most one unknown dimension, -1; got target_shape=(-2, 5)": lambda: (
+        L.Reshape((-2, 5))
+    ),
+    "`output_padding` must be strictly less than `strides`": lambda: L.Conv1DTranspose(
+        2, 3, strides=2, output_padding=2
+    ),
+    "`cropping` parameter of `Cropping1D` layer must be smaller than": lambda: L.Cropping1D(3)(X[None]),
+    "dmax should be non-negative": lambda: L.BatchNormalization(renorm=True, renorm_clipping={"dmax": -1.0}),
+    "rmax should be": lambda: L.BatchNormalization(renorm=True, renorm_clipping={"rmax": 0.0, "rmin": 1.0}),
+    "Layer 'This' supplied to Wrapper isn't a supported layer type": lambda: L.Wrapper("This"),
+    "input tensor should have a defined dimension but the layer received an input with shape (None, None)": lambda: (
+        L.GroupNormalization()(L.Input((None,)))
+    ),
     "Specifying `strides > 1` is not compatible with `dilation_rate > 1`": lambda: L.ConvLSTM1D(
         2, 3, strides=2, dilation_rate=2
     ),
@@ -130,3 +169,15 @@ def test_an_input_layer_takes_what_its_tensor_is() -> None:
     assert keras.Input(tensor=layer.output, shape=(3,), batch_size=2, dtype="float32") is layer.output
     with pytest.raises(ValueError, match="incompatible `shape`"):
         keras.Input(shape=(4,), tensor=layer.output)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (L.LayerNormalization, "Expected an int or a list/tuple of ints for the argument 'axis'"),
+        (L.UnitNormalization, "Invalid value for `axis` argument: expected an int or a list/tuple of ints"),
+    ],
+)
+def test_axes_of_another_type(make: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        make(axis={"axis": -1})

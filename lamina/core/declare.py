@@ -34,21 +34,22 @@ REQUIRED: Any = inspect.Parameter.empty
 class Refused(Exception):
     """Raised by a kind's converter: the value does not fit. The text is a hint how to repair it.
 
-    `error` is what it becomes, where that is not the kind's.
+    `error` is what it becomes, and `says` how that is worded, where they are not the kind's.
     """
 
-    def __init__(self, hint: str = "", error: type[Exception] | None = None):
+    def __init__(self, hint: str = "", error: type[Exception] | None = None, says: str = ""):
         super().__init__(hint)
         self.error = error
+        self.says = says
 
 
 @dataclass(eq=False)
 class Kind(Generic[T]):
     """What an argument accepts, and becomes: a T.
 
-    `expected` names it in words, behind those that `says` of the argument (and class). `convert(value, owner)` returns
-    the normal form or raises `Refused`, `dump` writes the normal form into a config, `good` and `bad` are examples for
-    tests.
+    `expected` names it in words. `says` is what an error says of the argument {0} of the class {1}, {expected} and
+    {got}, or all before these two. `convert(value, owner)` returns the normal form or raises `Refused`, `dump` writes
+    the normal form into a config, `good` and `bad` are examples for tests.
     """
 
     expected: str
@@ -62,7 +63,7 @@ class Kind(Generic[T]):
     says: str = "argument `{}` must be"
 
     def saying(self, says: str) -> Kind[T]:
-        """The same kind, whose errors begin otherwise."""
+        """The same kind, whose errors are worded otherwise."""
         return replace(self, says=says)
 
     def optional(self) -> Kind[T | None]:
@@ -104,9 +105,11 @@ class Arg:
                 raise
             hint = f" {refused}" if isinstance(refused, Refused) and str(refused) else ""
             cls = type(owner).__name__
-            expected = f"{cls}: {self.kind.says.format(self.name, cls)} {self.kind.expected}"
+            says = getattr(refused, "says", "") or self.kind.says
+            says = says if "{got}" in says else f"{says} {{expected}}; got {{got}}."
             error = getattr(refused, "error", None) or self.kind.error
-            raise error(f"{expected}; got {short(value)}.{hint}") from None
+            text = says.format(self.name, cls, expected=self.kind.expected, got=short(value))
+            raise error(f"{cls}: {text}{hint}") from None
 
 
 def arg(
@@ -467,7 +470,7 @@ def items(value: Any, item: Kind[T], owner: Any, *, alone: bool = False, least: 
     return tuple(item.convert(each, owner) for each in many)
 
 
-def as_sizes(value: Any, rank: int, minimum: int) -> tuple[int, ...]:
+def as_sizes(value: Any, rank: int, minimum: float) -> tuple[int, ...]:
     """An integer or `rank` of them as a tuple. Raises Refused."""
     single = not isinstance(value, Iterable) or getattr(value, "shape", None) == ()
     many = (value,) * rank if single else listed(value)
@@ -483,7 +486,12 @@ def sizes(minimum: int = 1) -> Kind[tuple[int, ...]]:
     """An integer for every spatial axis, or one integer for all; the owner has a `rank`."""
 
     def convert(value, owner):
-        return as_sizes(value, owner.rank, minimum)
+        found = as_sizes(value, owner.rank, -math.inf)
+        small = {size for size in found if size < minimum}
+        if small:
+            says = f"The `{{0}}` argument must be a tuple of {owner.rank} integers. Received {{0}}={{got}},"
+            raise Refused(f"including values {small} that do not satisfy `value > {minimum - 1}`.", says=says)
+        return found
 
     words = {0: "non-negative", 1: "positive"}.get(minimum, f"at least {minimum}:")
     bad = ("a", (1, 2, 3, 4), minimum - 1, 1.5, None)

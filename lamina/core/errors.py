@@ -56,8 +56,9 @@ def show_shape(shape: Any) -> str:
 
 def unsized(layer: Any, axis: str, shape: Any) -> ValueError:
     """What is said of an axis on which weights depend and whose size is unknown."""
-    got = f"got shape {show_shape(shape)}. Give it in the input's shape."
-    return ValueError(f"{named(layer)}: the {axis} must have a known size; {got}")
+    got = f"received an input with shape {show_shape(shape)}. Give its size there."
+    words = "of the input tensor should have a defined dimension but the layer"
+    return ValueError(f"{named(layer)}: the {axis} {words} {got}")
 
 
 def named(layer: Any) -> str:

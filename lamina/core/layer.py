@@ -534,6 +534,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def _finish_build(self) -> None:
         self._find_policy()
+        for name, value in [*vars(self).items()] if not self._ours else ():
+            late = isinstance(value, (list, dict)) and name not in self._modules and not name.startswith("_")
+            if late and value and may_hold_modules(value):  # other things were in it when it was set
+                self._modules[name] = Children(value)
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:

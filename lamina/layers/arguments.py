@@ -56,8 +56,13 @@ _padding_or_pads = Kind(
 )
 
 
+count = integer(1).saying(
+    "Invalid value for argument `{0}`. Expected a strictly positive value. Received {0}={got}: it must be {expected}."
+)
+
+
 class Filters(Declared):
-    filters: int = arg(integer(1), doc="Number of output channels.")
+    filters: int = arg(count, doc="Number of output channels.")
 
 
 class Window(Declared):

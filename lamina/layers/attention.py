@@ -437,7 +437,13 @@ class Attention(_Attention, OfSeveral):
     """
 
     use_scale: bool = arg(boolean, default=False, doc="Learn a factor of the scores.")
-    score_mode: str = arg(one_of("dot", "concat"), default="dot", doc='"concat": the sum over tanh(query + key).')
+    score_mode: str = arg(
+        one_of("dot", "concat").saying(
+            "`{0}`: Invalid value for argument {0}. Expected one of {{'dot', 'concat'}}; got {got}."
+        ),
+        default="dot",
+        doc='"concat": the sum over tanh(query + key).',
+    )
     dropout: float = arg(number(0, 1), default=0.0, doc="Fraction of the weights to drop in training.")
     seed: Any = arg(seed, default=None)
 

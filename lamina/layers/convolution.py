@@ -21,7 +21,7 @@ from ..kernels import window
 from ..kernels.convolution import Affine, plan_convolution, plan_transposed, run
 from ..regularizers import regularizer
 from .activation import Activated
-from .arguments import ActivationBias, DataFormat, Dilation, Filters, KernelBias, Window
+from .arguments import ActivationBias, DataFormat, Dilation, Filters, KernelBias, Window, count
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed
 
@@ -95,11 +95,13 @@ class _Convolution(Activated, Windowed):
         return self.filters
 
 
-def _refuse_dilated_strides(layer: _Convolution) -> None:
+def _refuse_dilated_strides(
+    layer: _Convolution, words: str = "`strides > 1` not supported in conjunction with"
+) -> None:
     if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
         raise ValueError(
-            f"{type(layer).__name__}: Specifying `strides > 1` is not compatible with `dilation_rate > 1`; "
-            f"got strides={layer.strides} and dilation_rate={layer.dilation_rate}. Set one of them to 1."
+            f"{type(layer).__name__}: {words} `dilation_rate > 1`. "
+            f"Received: strides={layer.strides} and dilation_rate={layer.dilation_rate}. Set one of them to 1."
         )
 
 
@@ -116,7 +118,11 @@ def _depthwise_order(layer: Windowed) -> tuple[int, ...]:
 
 
 class _Groups(Declared):
-    groups: int = arg(integer(1), default=1, doc="Parts of the channels that do not see each other.")
+    groups: int = arg(
+        integer(1).saying("argument `{0}`: The number of {0} must be {expected}. Received: {0}={got}."),
+        default=1,
+        doc="Parts of the channels that do not see each other.",
+    )
 
 
 class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Filters, LoRA, _Convolution):
@@ -146,8 +152,8 @@ class Conv(KernelBias, ActivationBias, _Groups, Dilation, DataFormat, Window, Fi
         _refuse_dilated_strides(self)
         if self.filters % self.groups:
             raise ValueError(
-                f"{type(self).__name__}: `filters` must be a multiple of `groups`; "
-                f"got filters={self.filters}, groups={self.groups}."
+                f"{type(self).__name__}: The number of filters must be evenly divisible by the number of groups. "
+                f"Received: groups={self.groups}, filters={self.filters}."
             )
 
 
@@ -194,7 +200,7 @@ class ConvTranspose(KernelBias, ActivationBias, Dilation, DataFormat, _OutputPad
         _refuse_dilated_strides(self)
         if self.output_padding and any(o >= s for o, s in zip(self.output_padding, self.strides, strict=True)):
             raise ValueError(
-                f"{type(self).__name__}: `output_padding` must be smaller than `strides`; "
+                f"{type(self).__name__}: `output_padding` must be strictly less than `strides`; "
                 f"got output_padding={self.output_padding}, strides={self.strides}."
             )
 
@@ -228,7 +234,7 @@ class Conv3DTranspose(ConvTranspose):
 
 
 class _DepthMultiplier(Declared):
-    depth_multiplier: int = arg(integer(1), default=1, doc="Outputs for each input channel.")
+    depth_multiplier: int = arg(count, default=1, doc="Outputs for each input channel.")
 
 
 class DepthwiseConv(ActivationBias, Dilation, DataFormat, _DepthMultiplier, Window, _Convolution):
@@ -266,7 +272,7 @@ class SeparableConv(ActivationBias, _DepthMultiplier, Dilation, DataFormat, Wind
     Kernels (*kernel_size, channels, depth_multiplier) and (*1, channels * depth_multiplier, filters).
     """
 
-    depth_multiplier: int = arg(integer(1), default=1, doc="Depthwise outputs for each input channel.")
+    depth_multiplier: int = arg(count, default=1, doc="Depthwise outputs for each input channel.")
     depthwise_initializer: Any = arg(initializer, default="glorot_uniform")
     pointwise_initializer: Any = arg(initializer, default="glorot_uniform")
     bias_initializer: Any = arg(initializer, default="zeros")

@@ -61,7 +61,7 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
         return "same"
 
     def check(self) -> None:
-        _refuse_dilated_strides(self)
+        _refuse_dilated_strides(self, "Specifying `strides > 1` is not compatible with")
         vars(self)["axis"] = -1 if self.channels_last else -1 - self.rank
         super().check()
 

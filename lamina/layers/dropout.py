@@ -7,24 +7,34 @@ from typing import Any
 from torch import Tensor
 
 from ..core import random
-from ..core.declare import Kind, Refused, arg, fixed, integer, items, number, seed
+from ..core.declare import Kind, Refused, arg, as_integer, fixed, listed, number, seed
 from ..core.errors import named
 from ..kernels import noise
 from .activation import _Elementwise
 from .arguments import DataFormat
 from .spatial import Spatial
 
+_INVALID = "Invalid value received for argument `{0}`. Expected"
+_RATE = _INVALID + " a float value between 0 and 1:"
+
 
 def _noise_shape(value: Any, owner: Any) -> tuple | None:
-    if value is not None and not isinstance(value, (tuple, list)):
-        raise Refused("Give a tuple of sizes, None where the mask has the input's size.")
-    return None if value is None else items(value, integer(1).optional(), owner, least=0)
+    if value is None:
+        return None
+    words = "a tuple or list of integers"
+    try:
+        sizes = listed(value)
+        words = "all elements to be integers or None"
+        sizes = tuple(size if size is None else as_integer(size) for size in sizes)
+        words = "all dimensions to be positive integers or None"
+        if any(size is not None and size < 1 for size in sizes):
+            raise Refused
+    except Refused:
+        raise Refused(says=f"{_INVALID} {words}; got {{got}}.") from None
+    return sizes
 
 
 noise_shape = Kind("a tuple of sizes or None", _noise_shape, good=(None, (None, 1)), bad=(3.5, "a", (0, 1), (-1, None)))
-
-
-_RATE = "Invalid value received for argument `{}`. Expected a float value between 0 and 1:"
 
 
 class _Noise(_Elementwise):

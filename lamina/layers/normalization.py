@@ -41,11 +41,11 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
     for key, limit in value.items():
         if key not in ("rmin", "rmax", "dmax"):
             raise Refused(f"Received invalid keys: {key!r} is no limit.")
-        if limit is not None:
-            number(0).convert(limit, owner)
+        if limit is not None and number().convert(limit, owner) < 0:
+            raise Refused(f"{key} should be non-negative.")
     rmin, rmax = value.get("rmin"), value.get("rmax")
     if rmin is not None and rmax is not None and rmin > rmax:
-        raise Refused("`rmin` must not exceed `rmax`.")
+        raise Refused("rmax should be at least rmin.")
     return dict(value)
 
 
@@ -317,7 +317,11 @@ class _SampleNormalization(_Normalization):
 
 
 class _Axes(Declared):
-    axis: Any = arg(_axis_or_axes, default=-1, doc="What the statistics are taken over.")
+    axis: Any = arg(
+        _axis_or_axes.saying("`{0}`: Expected an int or a list/tuple of ints for the argument '{0}'; got {got}."),
+        default=-1,
+        doc="What the statistics are taken over.",
+    )
     epsilon: float = arg(number(0), default=0.001, doc="Added to the variance.")
 
 
@@ -401,7 +405,11 @@ class GroupNormalization(BetaGammaLimits, CenterScale, _ChannelGroups, _Normaliz
 class UnitNormalization(_Normalization):
     """`x` divided by its Euclidean norm over some axes."""
 
-    axis: Any = arg(_axis_or_axes, default=-1, doc="What the norm is taken over.")
+    axis: Any = arg(
+        _axis_or_axes.saying("Invalid value for `{0}` argument: expected an int or a list/tuple of ints; got {got}."),
+        default=-1,
+        doc="What the norm is taken over.",
+    )
 
     _stateless = True
 

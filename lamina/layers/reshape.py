@@ -20,11 +20,18 @@ from .spatial import Spatial, data_format
 def _shape(value: Any, owner: Any) -> tuple[int, ...]:
     shape = tuple(as_integer(size) for size in listed(value))
     if shape.count(-1) > 1 or any(size < -1 for size in shape):
-        raise Refused("At most one size may be -1, which means the rest.")
+        raise Refused("-1 means the rest.")
     return shape
 
 
-_target = Kind("a tuple of sizes, one of which may be -1", _shape, good=((2, -1),), bad=(3.5, (-1, -1)))
+_target = Kind(
+    "a tuple of sizes, one of which may be -1",
+    _shape,
+    good=((2, -1),),
+    bad=(3.5, (-1, -1)),
+    says="argument `{0}` must be a tuple of non-negative integers with at most one unknown dimension, -1; got "
+    "{0}={got}.",
+)
 
 
 class Flatten(Layer):
@@ -218,10 +225,11 @@ class _Cropping(Spatial):
         self.check_shape(input_shape)
         for size, pair in zip(self.spatial(input_shape), self.cropping, strict=True):
             if size is not None and sum(pair) > size - self._least:
+                steps = "`cropping` parameter of `Cropping1D` layer must"
                 raise ValueError(
-                    f"{named(self)}: Values in `cropping` argument should be smaller than the corresponding spatial "
-                    f"dimension of the input, but of {self.spatial(input_shape)} {self.cropping} leaves nothing; crop "
-                    f"less than {size}."
+                    f"{named(self)}: {steps if self.rank == 1 else 'Values in `cropping` argument should'} be smaller "
+                    f"than the corresponding spatial dimension of the input, but of {self.spatial(input_shape)} "
+                    f"{self.cropping} leaves nothing; crop less than {size}."
                 )
         return self.resized(input_shape, lambda size, pair: None if size is None else size - sum(pair), self.cropping)
 

@@ -24,7 +24,13 @@ from .torch_module import layer_inside
 class Wrapper(Holder):
     """Base of layers round another layer, which is in `layer`."""
 
-    layer: Layer = arg(layer_inside, doc="The layer inside.")
+    layer: Layer = arg(
+        layer_inside.saying(
+            "argument `{0}` must be {expected}; got {got}. Layer {got} supplied to {1} isn't a supported layer type. "
+            "Please ensure wrapped layer is a valid Keras layer."
+        ),
+        doc="The layer inside.",
+    )
 
     def build(self, input_shape: Any = None) -> None:
         if not self.layer._ready:

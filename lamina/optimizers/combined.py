@@ -41,6 +41,11 @@ class LossScaleOptimizer(Optimizer, bare=True):
     name: str | None = arg(text.optional(), default=None, doc="Name in configs and files.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not kwargs.pop("dynamic", True):
+            raise ValueError(
+                "LossScaleOptimizer: `dynamic=False` is not supported, as the scale follows the gradients; for a fixed "
+                "one set `loss_scale_factor` of the inner optimizer."
+            )
         # Configs of the first Keras 3 versions carry the base's arguments, unset.
         unset = {name for name, declared in Optimizer._args.items() if kwargs.get(name, self) == declared.default}
         super().__init__(*args, **{name: value for name, value in kwargs.items() if name not in unset - {"name"}})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...core import random
 from ...core.declare import Declared, arg, boolean, integer, number, one_of, seed
 from ...kernels import noise, resize, warp
 from ..arguments import DataFormat, Seed
@@ -340,18 +341,23 @@ class RandomElasticTransform(Random):
     data_format: str = arg(data_format, default=None)
 
     def draw(self, x: Tensor) -> Transformation:
-        height, width = x.shape[2:]
         strength = self.uniform(x, self.scale, 1, 1, 1, count=1)
+        places = self._places(x, strength, self.seed_generator)
+        chosen = self.chance(x, self.factor if self.scale[1] else (0, 0))
+        return {"apply_transform": chosen, "distortion_factor": strength, "places": places}
+
+    def _places(self, x: Tensor, strength: Tensor, stream: Any) -> Tensor:
+        """Where the values of pictures come from, (N, H, W, 2)."""
+        height, width = x.shape[2:]
         deviation = 0.05 * min(height, width)
         sigma = (deviation * strength.flatten()).clamp(min=1e-6).expand(2)
-        places = noise.draw(strength, (x.shape[0], 2, height, width), self.seed_generator, "normal_", 0, 1)
+        places = noise.draw(strength, (x.shape[0], 2, height, width), stream, "normal_", 0, 1)
         length = int(6 * deviation * self.scale[1]) | 1
         moves = operations().gaussian_blur(places * deviation * strength, (length, length), sigma, "channels_first")
         moves = moves * (0.1 * max(height, width) * strength)
         rows, columns = (torch.arange(size, dtype=moves.dtype, device=x.device) for size in (height, width))
         across, down = moves.unbind(1)
-        places = torch.stack([columns + across, rows.unsqueeze(1) + down], -1)
-        return {"apply_transform": self.chance(x, self.factor), "distortion_factor": strength, "places": places}
+        return torch.stack([columns + across, rows.unsqueeze(1) + down], -1)
 
     def transform(self, x: Tensor, how: Transformation) -> Tensor:
         return self._displaced(x, how, self.interpolation).clamp(*self.value_range)
@@ -360,5 +366,10 @@ class RandomElasticTransform(Random):
         return self._displaced(masks, how, "nearest")
 
     def _displaced(self, x: Tensor, how: Transformation, interpolation: str) -> Tensor:
-        y = warp.displace(x, how["places"], interpolation, self.fill_mode, self.fill_value)
+        places = how.get("places")
+        if places is None:  # as Keras draws it: a seed says them
+            seed = how["seed"]
+            stream = random.stream(int(seed) if isinstance(seed, Tensor) else seed)
+            places = self._places(x, how["distortion_factor"].reshape(1, 1, 1, 1), stream)
+        y = warp.displace(x, places, interpolation, self.fill_mode, self.fill_value)
         return torch.where(each(how["apply_transform"], x), y, x)

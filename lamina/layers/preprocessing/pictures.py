@@ -303,7 +303,7 @@ def said(transformation: Transformation | None, like: Tensor) -> Transformation:
     kind = torch.promote_types(like.dtype, torch.float32)
     found = {**(transformation or {})}
     for key, value in found.items():
-        if not isinstance(value, (Tensor, tuple)):
+        if not isinstance(value, (Tensor, tuple, random.SeedGenerator)):
             value = torch.as_tensor(value, device=like.device)
             found[key] = value.to(kind) if value.is_floating_point() else value
     return found
