@@ -65,6 +65,7 @@ UNUSED = {
     "generations.lambdas._World._*": "found by the names of syntax nodes",
     "generations.tensors.Shape.*": "users of older generations call and read them",
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
+    "generations.hooks.PoolFunction.pool_function": "users of older generations read and set it",
     "generations.habits.Call.*": "users of older generations read them",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",

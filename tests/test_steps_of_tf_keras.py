@@ -192,3 +192,22 @@ def test_a_column_of_weights_weighs_samples(tf: Any) -> None:
     loss = tf.keras.losses.MeanSquaredError(reduction="none")
     found = loss(tf.zeros((2, 1)), tf.constant([[1.0], [2.0]]), sample_weight=tf.constant([[1.0], [3.0]]))
     assert found.numpy().tolist() == [1.0, 12.0]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "legacy.SGD", "legacy.Adam"])
+def test_a_variable_may_count_the_steps_of_several_optimizers(tf: Any, name: str) -> None:
+    def find() -> Any:
+        home = tf.keras.optimizers
+        return (getattr(home.legacy, name[7:]) if name.startswith("legacy.") else getattr(home, name))(0.1)
+
+    count, optimizers = tf.Variable(5, dtype="int64"), [find(), find()]
+    for steps, optimizer in enumerate(optimizers, 6):
+        optimizer.iterations = count
+        w = tf.Variable([1.0, 2.0])
+        optimizer.apply_gradients([(tf.constant([1.0, 1.0]), w)])
+        corrected = (1 - 0.999**steps) ** 0.5 / (1 - 0.9**steps) * 0.1 / 0.001**0.5
+        _near(w, np.array([1.0, 2.0]) - 0.1 * (corrected if "Adam" in name else 1.0))
+    assert optimizers[0].iterations is count
+    assert int(count.numpy()) == 7
+    with pytest.raises(RuntimeError, match="Cannot set `iterations`"):
+        optimizers[0].iterations = tf.Variable(1, dtype="int64")

@@ -91,3 +91,50 @@ def test_elements_that_fail_are_left_out(tf: Any) -> None:
     dataset = tf.data.Dataset.from_tensor_slices([1.0, 2.0, 0.0, 4.0]).map(checked)
     assert [batch.tolist() for batch in dataset.ignore_errors().batch(2)] == [[1.0, 0.5], [0.25]]
     assert len(list(dataset.apply(tf.data.experimental.ignore_errors()))) == 3
+
+
+def test_boxes_are_drawn_as_there(tf: Any) -> None:
+    """With what lies outside left out, and nothing of boxes whose ends are the wrong way round."""
+    boxes = [[[0.1, 0.2, 0.5, 0.9], [-0.2, 0.3, 0.6, 1.4], [0.8, 0.8, 0.2, 0.2]]]
+    found = tf.image.draw_bounding_boxes(np.zeros((1, 6, 7, 3), "float32"), boxes, [[1.0, 0, 0], [0, 1.0, 0]]).numpy()
+    assert (found[0].argmax(-1) + found[0].any(-1)).tolist() == [
+        [0, 2, 1, 1, 1, 1, 0],
+        [0, 2, 0, 0, 0, 1, 0],
+        [0, 2, 1, 1, 1, 1, 0],
+        [0, 2, 2, 2, 2, 2, 2],
+        [0] * 7,
+        [0] * 7,
+    ]
+    grey = tf.image.draw_bounding_boxes(np.zeros((1, 4, 4, 1), "float32"), [[[0, 0, 0.4, 0.7], [0.5, 0.5, 2, 2]]], None)
+    assert grey.numpy()[0, :, :, 0].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 0, 0]]
+
+
+SEARCHES = {
+    "where": (lambda tf, x: tf.where(x > 0), (None, 2), lambda a: np.argwhere(a > 0)),
+    "where of rows": (lambda tf, x: tf.where(x[:, 0] > 0)[:, 0], (None,), lambda a: np.flatnonzero(a[:, 0] > 0)),
+    "gather": (
+        lambda tf, x: tf.gather(x, tf.where(tf.reduce_sum(x, 1) > 0)[:, 0]),
+        (None, 3),
+        lambda a: a[a.sum(1) > 0],
+    ),
+    "gather_nd": (lambda tf, x: tf.gather_nd(x, tf.where(x > 0)), (None,), lambda a: a[a > 0]),
+    "boolean_mask": (lambda tf, x: tf.boolean_mask(x, x[:, 0] > 0), (None, 3), lambda a: a[a[:, 0] > 0]),
+    "boolean_mask of all": (lambda tf, x: tf.boolean_mask(x, x > 0), (None,), lambda a: a[a > 0]),
+}
+
+
+@pytest.mark.parametrize("case", SEARCHES)
+def test_what_is_found_in_symbols_has_an_unknown_number_of_rows(tf: Any, case: str) -> None:
+    search, shape, expected = SEARCHES[case]
+    values = np.random.RandomState(1).randn(4, 3).astype("float32")
+    x = tf.keras.Input((3,))
+    for outputs in (search(tf, x), tf.keras.layers.Lambda(lambda x: search(tf, x))(x)):
+        assert tuple(outputs.shape) == shape
+        np.testing.assert_array_equal(tf.keras.Model(x, outputs)(values).numpy(), expected(values))
+
+
+def test_eigenvalues_are_complex(tf: Any) -> None:
+    found = tf.linalg.eigvals(np.array([[[2.0, 1.0], [-1.0, 3.0]]] * 2))
+    assert found.dtype == tf.complex128
+    np.testing.assert_allclose(np.sort(found.numpy()), np.sort(np.linalg.eigvals([[[2.0, 1.0], [-1.0, 3.0]]] * 2)))
+    np.testing.assert_allclose(np.sort(tf.linalg.eig(found.numpy()[0] * np.eye(2))[0]), np.sort(found.numpy()[0]))

@@ -118,8 +118,9 @@ def _write_weights(group: Any, model: Any, source: layered.Writer | None) -> Non
 
 def _in_order(layer: Layer, own: bool = False) -> list[Any]:
     """The order of these files: trainable weights first. `own`: without those of the layers inside."""
-    inner = {id(weight) for child in layer._inner_layers for weight in child.weights} if own else ()
-    return [weight for weight in (*layer.trainable_weights, *layer.non_trainable_weights) if id(weight) not in inner]
+    found = [*layer.trainable_weights, *layer.non_trainable_weights]
+    kept = {id(weight) for weight in (layer._own_weights() if own else found)}
+    return [weight for weight in found if id(weight) in kept]
 
 
 def _path(weight: Any) -> str:

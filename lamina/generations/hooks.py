@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,6 +92,45 @@ class PoolingFunction(_Hooked):
             **how,
         )
         return found.squeeze(2 + first) if beside else found
+
+
+class PoolFunction(_Modern):
+    """Pooling by the layer's `pool_function`, once it is set: in one dimension K.pool2d's arguments, else those of
+    tf.nn.max_pool (tf.keras)."""
+
+    _dialect: Dialect
+
+    @property
+    def pool_function(self) -> Any:
+        if "_pools_by" in vars(self):
+            return self._pools_by
+        names, mode = backend.names(self._dialect), "max" if isinstance(self, MaxPooling) else "avg"
+        if self.rank == 1:
+            return functools.partial(names["pool2d"], pool_mode=mode)
+        from .tensorflow import arrays
+
+        return arrays.NAMES[f"nn.{mode}_pool"]
+
+    @pool_function.setter
+    def pool_function(self, function: Any) -> None:
+        self.__dict__["_pools_by"] = function
+        self.call = self._by_function
+
+    def _by_function(self, inputs: Any) -> Any:
+        first = not self.channels_last
+        if self.rank == 1:
+            size, steps, how = (*self.pool_size, 1), (*self.strides, 1), self.padding
+            found = self._pools_by(
+                inputs.unsqueeze(2 + first), size, strides=steps, padding=how, data_format=self.data_format
+            )
+            return found.squeeze(2 + first)
+        at_end, named = self.rank == 3 or not first, {}
+        size, steps = ((1, *each, 1) if at_end else (1, 1, *each) for each in (self.pool_size, self.strides))
+        if self.rank == 2:
+            named["data_format"] = "NCHW" if first else "NHWC"
+        inputs = inputs.movedim(1, -1) if first and at_end else inputs
+        found = self._pools_by(inputs, ksize=size, strides=steps, padding=self.padding.upper(), **named)
+        return found.movedim(-1, 1) if first and at_end else found
 
 
 def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
@@ -196,11 +236,12 @@ _HOOKS: dict[type, tuple[type, ...]] = {
     NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
     PoolingFunction: (_Pooling,),
+    PoolFunction: (_Pooling,),
     CarryAndOutput: (LSTMCell,),
     BatchMoments: (BatchNormalization,),
     AttentionParts: (MultiHeadAttention,),
 }
-_OF_TF_KERAS = CarryAndOutput, BatchMoments, AttentionParts
+_OF_TF_KERAS = PoolFunction, CarryAndOutput, BatchMoments, AttentionParts
 
 
 def hooks_of(dialect: Dialect, modern: type) -> tuple[type, ...]:

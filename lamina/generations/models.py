@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from .. import files
 from .. import layers as modern_layers
 from ..callbacks import by_name
 from ..core import masking, serialize
+from ..core.children import may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
@@ -30,6 +32,7 @@ from ..models.graph_config import graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
+from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
@@ -491,12 +494,12 @@ class _ModelWords(Adds):
         """Layer by layer. Of a model inside, Keras 1 and 2 list what is trained first, its moving averages last."""
         own = [weight.numpy() for weight in self._own_in_order()]
         if self._asks_inside:
-            return [*(array for layer in self._weight_layers() for array in layer.get_weights()), *own]
+            return [*(array for part in self._tracked() for array in part.get_weights()), *own]
         return [*(array for layer in self._weight_layers() for array in shim.trained_first(layer)), *own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         give = shim.set_own if self._asks_inside else shim.set_trained_first
-        shim.set_in_turn(self, self._weight_layers(), weights, give)
+        shim.set_in_turn(self, self._tracked(), weights, give)
         own = self._own_in_order()
         for weight, array in zip(own, weights[len(weights) - len(own) :], strict=True):
             weight.assign(array)
@@ -504,9 +507,23 @@ class _ModelWords(Adds):
     @property
     def weights(self) -> list[Any]:
         """In tf.keras layer by layer, as each has its own."""
-        inside = self._weight_layers() if self._dialect.table.shares_modern else ()
-        found = [*(weight for layer in inside for weight in layer.weights), *super().weights]
+        inside = self._tracked() if self._dialect.table.shares_modern else ()
+        found = [*(weight for part in inside for weight in part.weights), *super().weights]
         return self._own_last(list({id(weight): weight for weight in found}.values()))
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        super()._set_attribute(name, value)
+        if self._dialect.table.shares_modern and name not in _OWN and may_count(value):
+            vars(self).setdefault("_metrics_behind", {})[name] = len(self._inner_layers)
+
+    _metrics_behind: Mapping[str, int] = {}  # attributes that may hold metrics, and how many layers were there before
+
+    def _tracked(self) -> list[Any]:
+        """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""
+        found = self._weight_layers()
+        for name, place in reversed(self._metrics_behind.items()):
+            found[place:place] = [one for one in pytree.tree_leaves(vars(self).get(name)) if isinstance(one, Metric)]
+        return list({id(one): one for one in found}.values())
 
     def _own_last(self, weights: list[Any]) -> list[Any]:
         """Those of layers, then those of none."""
@@ -603,6 +620,17 @@ class _ModelWords(Adds):
     _feed_inputs = property(lambda self: self.inputs)
     _is_compiled = property(lambda self: self.compiled)
     _nodes_by_depth, _layers_by_depth = nodes_by_depth, layers_by_depth
+
+    def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:
+        """On symbolic inputs it was called on before, Keras 1 and 2 give the outputs of that call: dropout and moving
+        means inside are then of one call."""
+        once = self._nodes and not kwargs and not self._dialect.table.shares_modern and any_symbolic(x)
+        if once and getattr(self, "_graph", None) is not None:
+            inputs = pytree.tree_leaves(x)
+            for node in self._nodes:
+                if not node.kwargs and len(node.inputs) == len(inputs) and all(map(operator.is_, node.inputs, inputs)):
+                    return node.outputs
+        return super()._call_nearly_plain(x, kwargs)
 
     # -- inputs of another rank -------------------------------------------------------------------------------------
 

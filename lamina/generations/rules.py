@@ -199,6 +199,22 @@ class StepsOfTensorFlow(_Modern):
 
     _averages_begin_with_weights = True
 
+    @property
+    def iterations(self) -> Any:
+        """Updates made so far; before the first, a variable that counts them in its place may be set."""
+        return super().iterations
+
+    @iterations.setter
+    def iterations(self, variable: Any) -> None:
+        if self.built:
+            raise RuntimeError(
+                f"{type(self).__name__}: Cannot set `iterations` to a new Variable after the optimizer's weights have "
+                "been created. Set it before the first `apply_gradients`, or give it a value by `iterations.assign`."
+            )
+        for listed in (self._variables, self._scalars):
+            listed[[one is self._iterations for one in listed].index(True)] = variable
+        self._iterations = variable
+
     def compute_gradients(
         self, loss: Any, var_list: Any, tape: Any = None, grad_loss: Tensor | None = None
     ) -> list[tuple[Tensor | None, Tensor]]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from ... import ops, tree
@@ -67,6 +68,7 @@ linalg.logdet logdet matrix
 linalg.slogdet slogdet input
 linalg.cross cross a b
 linalg.eigh eigh tensor
+linalg.eig eig tensor
 nn.relu relu features
 nn.relu6 relu6 features
 nn.elu elu features
@@ -257,6 +259,11 @@ def eigvalsh(tensor_):
     return torch.linalg.eigvalsh(tensor(tensor_))
 
 
+@op("linalg.eigvals")
+def eigvals(tensor_):
+    return torch.linalg.eigvals(tensor(tensor_))
+
+
 @op("searchsorted", "sorted_sequence values side out_type")
 def searchsorted(sorted_sequence, values, side="left", out_type="int32"):
     rows, values = tensors(sorted_sequence, values)
@@ -406,6 +413,8 @@ def where(condition, x=None, y=None):
     """`x` where the condition holds, else `y`; alone, the places where it holds, a row each."""
     condition = tensor(condition)
     if x is None:
+        if isinstance(condition, FakeTensor):  # while shapes are found: a number that goes with the unknown ones
+            return condition.new_empty((condition.numel(), condition.ndim), dtype=torch.int64)
         return condition.nonzero()
     x, y = (_beside(each, other.dtype) if isinstance(other, Tensor) else each for each, other in ((x, y), (y, x)))
     x, y = tensors(x, y)
@@ -417,7 +426,7 @@ def where(condition, x=None, y=None):
 @named("boolean_mask")
 def boolean_mask(tensor, mask, axis=0):
     mask = ops.convert_to_tensor(mask, "bool")
-    return ops.convert_to_tensor(tensor)[(slice(None),) * (axis or 0) + (mask,)]
+    return ops.convert_to_tensor(tensor)[(slice(None),) * (axis or 0) + where(mask).unbind(-1)]
 
 
 @op("sequence_mask")

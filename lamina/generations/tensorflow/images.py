@@ -369,6 +369,44 @@ def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", ext
     return torch.where(inside[..., None], found, extrapolation_value)
 
 
+# Of boxes that are drawn without colours of one's own: red, green, blue and opacity.
+_COLORS = (
+    (1, 1, 0, 1),
+    (0, 0, 1, 1),
+    (1, 0, 0, 1),
+    (0, 1, 0, 1),
+    (0.5, 0, 0.5, 1),
+    (0.5, 0.5, 0, 1),
+    (0.5, 0, 0, 1),
+    (0, 0, 0.5, 1),
+    (0, 1, 1, 1),
+    (1, 0, 1, 1),
+)
+
+
+@op("image.draw_bounding_boxes")
+def draw_bounding_boxes(images, boxes, colors=None):
+    """Pictures with the edges of boxes, (top, left, bottom, right) in shares of the last pixel's place. Colours take
+    turns; what lies outside is left out."""
+    images, depth = tensor(images).clone(), images.shape[-1]
+    height, width = images.shape[1:3]
+    ends = torch.tensor([height - 1, width - 1] * 2)
+    table = tensor(_COLORS if colors is None or not len(colors) else colors).to(images.dtype)[:, :depth]
+    table = torch.ones_like(table) if depth == 1 else table
+    for image, rows in zip(images, (tensor(boxes).float() * ends).long().tolist(), strict=True):
+        for number, (top, left, bottom, right) in enumerate(rows):
+            down, across = slice(max(top, 0), max(bottom + 1, 0)), slice(max(left, 0), max(right + 1, 0))
+            if top > bottom or left > right:
+                continue
+            for row in (top, bottom):
+                if 0 <= row < height:
+                    image[row, across] = table[number % len(table)]
+            for column in (left, right):
+                if 0 <= column < width:
+                    image[down, column] = table[number % len(table)]
+    return images
+
+
 @named("image.non_max_suppression")
 def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
     """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""
