@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import lamina
-from lamina import generations
+from lamina import generations, ops
 from lamina.generations import tensors
 
 GENERATIONS = "keras1", "keras2", "tf_keras"
@@ -1038,3 +1038,37 @@ def test_code_is_told_the_version_of_the_keras_it_was_written_for(
         assert keras.version() == keras.__version__
     generations.uninstall()
     assert lamina.__version__ == lamina.version() == before
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda x, edges: ops.segment_sum(x, edges[:, 0], num_segments=ops.max(edges) + 1)[edges[:, 0]],
+        lambda x, edges: x[: int(ops.max(edges)) + 1].mean(0, keepdim=True) + x,
+        lambda x, edges: torch.repeat_interleave(x, torch.bincount(edges[:, 0], minlength=4), dim=0),
+        lambda x, edges: x[torch.nonzero(edges[:, 0] >= 0)[:, 0]],
+    ],
+)
+def test_models_whose_sizes_inside_are_values_get_their_weights(rows: Callable[[Any, Any], Any]) -> None:
+    class Graph(lamina.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = lamina.layers.Dense(3), lamina.layers.Dense(2)
+
+        def call(self, inputs: Any) -> Any:
+            x, edges = inputs
+            return self.last(rows(self.first(x), edges.long()).reshape(-1, 3))
+
+    model = Graph()
+    x, edges = torch.randn(4, 5), torch.tensor([[0, 1], [1, 2], [2, 3], [3, 0]])
+    y = model([x, edges])
+    assert [tuple(weight.shape) for weight in model.weights] == [(5, 3), (3,), (3, 2), (2,)]
+    torch.testing.assert_close(model.last(rows(model.first(x), edges).reshape(-1, 3)), y)
+    with pytest.raises(ValueError, match="Graph"):
+        Graph()([lamina.Input(batch_shape=(4, 5)), lamina.Input(batch_shape=(4, 2), dtype="int64")])
+
+
+@pytest.mark.parametrize("call", [lambda x: ops.expand_dims(x, -1), lambda x: ops.stack([x, x]), ops.squeeze])
+def test_operations_say_that_they_take_no_texts(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected numbers; got texts.*StringLookup"):
+        call(lamina.Input((), dtype="string"))

@@ -24,6 +24,7 @@ class _Scope(threading.local):
     remat: Any = None  # how layers made now are to be rematerialized
     context: Mapping[str, Any] = MappingProxyType({})  # what calls around told the layers inside, by argument
     trying = False  # a trial on tensors without values is in progress
+    trial_on_zeros = False  # the tensors of trials have values after all: zeros
     gathered: list[tuple[Any, str]] | None = None  # weights put together during a call, and their registers
     by_running = False  # shapes of outputs come from running layers, whatever rules they have
 

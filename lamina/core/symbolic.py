@@ -320,10 +320,7 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
 
     Raises ValueError for texts: what takes them says itself what it gives.
     """
-    if any(isinstance(leaf, SymbolicTensor) and leaf.torch_dtype == dtypes.TEXT for leaf in pytree.tree_leaves(args)):
-        raise ValueError(
-            f"{named(layer)}: expected numbers; got texts. Put a TextVectorization or StringLookup before it."
-        )
+    _refuse_texts(named(layer), args)
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule or scope.by_running:
@@ -340,6 +337,11 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         shapes = layer.compute_output_shape(shapes_of(first))
     dtype = layer.output_dtype(leaf.torch_dtype)
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
+
+
+def _refuse_texts(who: str, args: Any) -> None:
+    if any(isinstance(leaf, SymbolicTensor) and leaf.torch_dtype == dtypes.TEXT for leaf in pytree.tree_leaves(args)):
+        raise ValueError(f"{who}: expected numbers; got texts. Put a TextVectorization or StringLookup before it.")
 
 
 def run_inside(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> None:
@@ -394,6 +396,9 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
         kinds = Tensor, SymbolicTensor, np.ndarray
         shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
         if not any(None in leaf.shape for leaf in shaped):
+            if layer is not None and layer._building:  # its weights are asked for alone; sizes inside may be values
+                with contextlib.suppress(ValueError), put(scope, trial_on_zeros=True):
+                    return _tried(function, args, kwargs, layer, TRIAL_SIZES)
             raise
         counts = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if type(leaf) is int and leaf > 1]
         if counts:  # a size may be one of rows that are put together: what is as large as all of them divides it
@@ -418,8 +423,8 @@ def _unknown(leaves: Sequence[object]) -> bool:
 
 
 def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[int, int]) -> Any:
-    leaves = pytree.tree_leaves((args, kwargs))
-    symbols = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
+    symbols = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
+    _refuse_texts(_called(function, layer), symbols)
     unknown = _unknown(symbols)
     of_sizes = any(leaf.known is not None for leaf in symbols) or function in SIZES
     # Weights that layers inside make now lie under its name.
@@ -490,14 +495,17 @@ class _TrialMode(FakeTensorMode):
 
 
 def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, layer: Any) -> Any:
-    with _TrialMode(allow_non_fake_inputs=True), _BesideArrays(), torch.no_grad():
+    zeros = scope.trial_on_zeros
+    mode = contextlib.nullcontext() if zeros else _TrialMode(allow_non_fake_inputs=True)
+    with mode, _BesideArrays(), torch.no_grad():
+        make = torch.zeros if zeros else torch.empty
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             if leaf.known is not None:
                 return torch.tensor(leaf.known[min(number, len(leaf.known) - 1)].tolist(), dtype=leaf.torch_dtype)
-            return torch.empty([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
+            return make([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
         try:
