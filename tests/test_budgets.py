@@ -16,19 +16,22 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
-from lamina.layers.preprocessing.pictures import Random
+from lamina.layers.preprocessing.pictures import Pictures, Random
 from lamina.training import replay
 
 ROOT = Path(__file__).parents[1]
 L = keras.layers
-FRAMES, STEP, MODULES = 8, 20, 71
+FRAMES, PICTURES, STEP, MODULES = 8, 18, 20, 71
 
 
 def allowed(example: Example) -> int:
     """The frames of a call, once more for each layer run inside; some more for each step no fused kernel can take.
-    Most that is drawn or computed of pictures and sounds costs a thousand frames."""
+    Most that is drawn or computed of pictures and sounds costs a thousand frames; each goes through several methods
+    that users may replace."""
     if DRAWING & {example.id, example.name} or (issubclass(example.cls, Random) and example.built().training):
-        return 6 * FRAMES
+        return 8 * FRAMES
+    if issubclass(example.cls, Pictures):
+        return PICTURES
     steps = example.args[0].sizes[0] if example.id in LOOPING else 0
     inside = INSIDE.get(example.id, INSIDE.get(example.name, 0))
     return LONG.get(example.name) or FRAMES * (1 + inside) + STEP * steps * max(inside, 1)

@@ -9,7 +9,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -514,9 +514,11 @@ class _ModelWords(Adds):
     def _set_attribute(self, name: str, value: Any) -> None:
         super()._set_attribute(name, value)
         if self._dialect.table.shares_modern and name not in _OWN and may_count(value):
-            vars(self).setdefault("_metrics_behind", {})[name] = len(self._inner_layers)
+            self.__dict__.setdefault("_metrics_behind", {})[name] = len(self._inner_layers)
 
-    _metrics_behind: Mapping[str, int] = {}  # attributes that may hold metrics, and how many layers were there before
+    _metrics_behind: ClassVar[
+        dict[str, int]
+    ] = {}  # attributes that may hold metrics, and how many layers were there before
 
     def _tracked(self) -> list[Any]:
         """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""

@@ -563,13 +563,12 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     ids = as_index(segment_ids, data.device)
     if num_segments is None:
         needs_values(data, "segments", "Give `num_segments`.")
-        num_segments = ids.max() + 1 if ids.numel() else 0
-    num_segments = int(num_segments)
-    known = (ids >= 0) & (ids < num_segments)
-    ids = torch.where(known, ids, num_segments)
-    start = data.new_full((num_segments + 1, *data.shape[1:]), empty)
+    count = int((ids.max() + 1 if ids.numel() else 0) if num_segments is None else num_segments)
+    known = (ids >= 0) & (ids < count)
+    ids = torch.where(known, ids, count)
+    start = data.new_full((count + 1, *data.shape[1:]), empty)
     places = ids.reshape(-1, *(1,) * (data.ndim - 1)).expand(data.shape)
-    return start.scatter_reduce(0, places, data, reduce)[:num_segments]
+    return start.scatter_reduce(0, places, data, reduce)[:count]
 
 
 @op(room="math", call=2)
