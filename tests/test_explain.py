@@ -281,7 +281,7 @@ def test_command_on_a_model_file(tmp_path, capsys):
         ((), "say which layer"),
         (("Conv1D(8, 3",), "cannot read"),
         (("Conv1d(8, 3)",), "did you mean Conv1D?"),
-        (("Conv1D(8, 3, strides=2, dilation_rate=2)",), "is not compatible with"),
+        (("Conv1D(8, 3, strides=2, dilation_rate=2)",), "not supported in conjunction with"),
         (("Conv1D(8, 3)", "--input", "2,4"), "does not fit"),
         (("Conv1D(8, open('x'))",), "there is no layer 'open'"),
         (("Conv1D(8, __import__('os').getcwd())",), "is not a layer"),

@@ -90,6 +90,9 @@ def test_state_and_kinds_of_tensors(space: Any) -> None:
         if space is keras2:  # it waits for who carries it out
             assert K.get_value(b).tolist() == [0.0, 1.0, 2.0, 3.0]
             K.function([], [], updates=[update])([])
+            more = K.function([], [], updates=[K.update_add(a, 1.0)])
+            more([]), more([])
+            assert K.get_value(a).tolist() == [[7.0] * 3] * 2
         np.testing.assert_allclose(K.get_value(b), 0.9 * np.arange(4), rtol=1e-6)
 
 

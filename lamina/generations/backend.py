@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence, ValuesView
@@ -271,15 +272,20 @@ def update(x: Tensor, new_x: Any) -> Any:
 
 
 def update_add(x: Tensor, increment: Any) -> Any:
-    return update(x, x + increment)
+    return update(x, updates.remembering(operator.add)(x, increment))
 
 
 def update_sub(x: Tensor, decrement: Any) -> Any:
-    return update(x, x - decrement)
+    return update(x, updates.remembering(operator.sub)(x, decrement))
+
+
+@updates.remembering
+def _moved(x: Tensor, value: Any, momentum: float) -> Any:
+    return x * momentum + value * (1 - momentum)
 
 
 def moving_average_update(x: Tensor, value: Any, momentum: float) -> Any:
-    return update(x, x * momentum + value * (1 - momentum))
+    return update(x, _moved(x, value, momentum))
 
 
 def int_shape(x: Any) -> tuple:

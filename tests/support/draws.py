@@ -132,7 +132,7 @@ KINDS: dict[str, Callable[..., Strategy]] = {
     "a list of two numbers": _choice(((0, 1), (0, 255), (-1, 1))),
     "a number, or a pair of numbers": _number_or_pair,
     "a number, or one for each of 3 channels": lambda cls: numbers | st.tuples(numbers, numbers, numbers),
-    "an integer, or two": lambda cls: st.integers(0, 99) | st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    "two integers, or one": lambda cls: st.integers(0, 99) | st.tuples(st.integers(0, 99), st.integers(0, 99)),
     "an integer or a string": lambda cls: st.integers(0, 4),
     "a positive integer or several": lambda cls: few(3) | st.tuples(few(3), few(3)),
     "an array or a list of terms, .*": lambda cls: st.lists(st.integers(1, 9), min_size=1, unique=True),
