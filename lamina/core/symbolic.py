@@ -244,9 +244,8 @@ class Nodes:
     def _only_shape(self, what: str, tensors: Callable[[Node], object]) -> Any:
         """Of all calls, where it is the same."""
         found = [shapes_of(tensors(node)) for node in self._nodes]
-        return (
-            found[0] if found and all(one == found[0] for one in found) else shapes_of(tensors(self._only_node(what)))
-        )
+        same = bool(found) and all(one == found[0] for one in found)
+        return found[0] if same else shapes_of(tensors(self._only_node(what)))
 
     input = property(lambda self: self._only_node("input").input)
     output = property(lambda self: self._only_node("output").outputs)

@@ -13,6 +13,7 @@ from ...core import random
 from ...core.declare import Declared, Kind, Refused, arg, listed, number, one_of, seed
 from ...core.errors import named
 from ...core.layer import Layer
+from ...core.scope import put
 from ...kernels import boxes, noise
 from ..spatial import Spatial, data_format
 
@@ -335,12 +336,8 @@ class Random(Pictures):
             return None
         if seed is None:
             return super().get_random_transformation(data)
-        own = self.seed_generator
-        vars(self)["seed_generator"] = random.stream(seed)
-        try:
+        with put(self, seed_generator=random.stream(seed)):
             return super().get_random_transformation(data)
-        finally:
-            vars(self)["seed_generator"] = own
 
     def _rests(self, transformation: Transformation | None, training: bool) -> bool:
         drawn = type(self).draw is not Pictures.draw
