@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +71,9 @@ def run(epochs: int = 12, out: str | Path = "demo-output", *, quiet: bool = Fals
     if not quiet:
         model.summary()
     verbose = 0 if quiet else "auto"
-    history = model.fit(x_train, y_train, epochs=epochs, batch_size=32, validation_split=0.1, verbose=verbose).history
+    with _threads_chosen():
+        fitted = model.fit(x_train, y_train, batch_size=32, epochs=epochs, validation_split=0.1, verbose=verbose)
+    history = fitted.history
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     probabilities = model.predict(x_test, verbose=0)
     right = int((probabilities.argmax(-1) == y_test).sum())
@@ -94,6 +98,19 @@ def run(epochs: int = 12, out: str | Path = "demo-output", *, quiet: bool = Fals
     seconds = time.perf_counter() - start
     _say("Time", f"{seconds:.1f} s")
     return Report(accuracy, loss, difference, seconds, path, picture)
+
+
+@contextmanager
+def _threads_chosen() -> Iterator[None]:
+    """Inside, the number of threads may change after a seed, too: here it stands for like results, not for equal bits,
+    and beside other busy processes each step would wait for them.
+    """
+    wanted = keras.config.thread_choice()
+    keras.config.set_thread_choice(wanted is not False)
+    try:
+        yield
+    finally:
+        keras.config.set_thread_choice(wanted)
 
 
 def build() -> keras.Model:

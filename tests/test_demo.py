@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+import lamina as keras
 from lamina import __version__, cli
 from lamina.data import load_digits
 
@@ -46,6 +47,24 @@ def test_demo_quiet_prints_results_only(tmp_path, capsys):
     captured = capsys.readouterr()
     assert [line.split()[0] for line in captured.out.splitlines()] == ["Data", "Held", "Saved", "Picture", "Time"]
     assert captured.err == ""
+
+
+@pytest.mark.parametrize(("wanted", "inside"), [(None, True), (True, True), (False, False)])
+def test_demo_chooses_threads_after_its_seed_unless_told_not_to(tmp_path, monkeypatch, wanted, inside):
+    seen, fit = [], keras.Model.fit
+
+    def watched(*arguments, **named):
+        seen.append(keras.config.thread_choice())
+        return fit(*arguments, **named)
+
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    before = keras.config.thread_choice()
+    try:
+        keras.config.set_thread_choice(wanted)
+        assert cli.main(["demo", "--quiet", "--epochs", "1", "--out", str(tmp_path)]) == 0
+        assert seen == [inside] and keras.config.thread_choice() is wanted
+    finally:
+        keras.config.set_thread_choice(before)
 
 
 def test_demo_without_matplotlib_says_how_to_get_it(tmp_path, capsys, monkeypatch):
