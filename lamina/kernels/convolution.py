@@ -127,6 +127,7 @@ class Plan(NamedTuple):
     row: int | None  # where one sequence becomes a picture of one row
     copy: list[int] | None  # zeros to put round a copy of the input, as torch.constant_pad_nd takes them
     keep: tuple[tuple, ...]  # (axis, start, length) of what to keep of the result
+    met: tuple[slice, ...] | None = None  # what to take of the kernel, where the rest meets padding alone
 
 
 def run(
@@ -138,14 +139,15 @@ def run(
     """
     if affine is not None:
         return _run_scaled(x, kernel, bias, plan, relu, *affine)
-    op, args, order, first, last, apart, row, copy, keep = plan
-    if copy is not None:
-        x = torch.constant_pad_nd(x, copy)
+    op, args, order, first, last, apart, row, copy, keep, met = plan
+    if met is not None or copy is not None:
+        x, kernel = x if copy is None else torch.constant_pad_nd(x, copy), kernel if met is None else kernel[met]
     if apart:
         kernel = kernel.flatten(-2).unsqueeze(-2)
     if row is not None:
         x, kernel = x.unsqueeze(row), kernel.unsqueeze(0)
-    kernel = kernel.permute(*order)  # spread: torch reads separate numbers faster than a tuple
+    # Spread: torch reads separate numbers faster than a tuple.
+    kernel = kernel.permute(*order) if kernel.shape[-1] > 1 else _of_one(kernel)
     y = op(x if first is None else x.permute(*first), kernel, bias, *args)
     if relu:
         torch.relu_(y)  # before any view of it: autograd copies where a view changes in place
@@ -156,6 +158,12 @@ def run(
     for axis, start, length in keep:
         y = y.narrow(axis, start, length)
     return y
+
+
+def _of_one(kernel: Tensor) -> Tensor:
+    """A kernel for one filter in torch's order: its axis of one element has the stride that fits the others, without
+    which torch's own backward (as of 2.13) refuses it."""
+    return kernel.squeeze(-1).unsqueeze(0).permute(*TO_FIRST[kernel.ndim - 2])
 
 
 def _run_scaled(
@@ -193,9 +201,21 @@ def plan_convolution(
     rank = len(kernel_size)
     axes = list(zip(sizes, kernel_size, strides, window.per_axis(padding, rank), dilation, strict=True))
     pads = [window.pads(*axis) for axis in axes]
+    safe = [True]
+    if window.known(sizes) and all(map(window.known, pads)):
+        windows = [window.output_size(*axis) for axis in axes]
+        part, smaller, left, safe = _part(windows, sizes, kernel_size, strides, pads, dilation)
+        if part is not None:
+            return plan_convolution(shape, smaller, strides, left, dilation, groups, channels_last)._replace(met=part)
+        # A window that fills the axis makes no steps: oneDNN takes its strides amiss in bfloat16 (as of torch 2.13).
+        filled = [
+            n + sum(pair) == window.extent(k, gap)
+            for n, pair, k, gap in zip(sizes, pads, kernel_size, dilation, strict=True)
+        ]
+        strides = tuple(1 if full else step for full, step in zip(filled, strides, strict=True))
     before = tuple(pair[0] for pair in pads)
     copy, keep = None, ()
-    if not all(map(window.known, pads)) or any(first != last for first, last in pads):
+    if not all(safe) or not all(map(window.known, pads)) or any(first != last for first, last in pads):
         # Padding both sides and dropping the end saves a copy of x; it pays while few outputs are computed in vain, and
         # while oneDNN has its fast backward for such a pad. For the shifted windows of "same" it does not: the backward
         # of a slice costs more than the copy.
@@ -239,8 +259,12 @@ def plan_transposed(
     extra = output_padding or (None,) * rank
     axes = list(zip(kernel_size, strides, window.per_axis(padding, rank), extra, dilation, strict=True))
     drops = [window.transposed_pads(*axis) for axis in axes]
+    part, safe = None, [True] * rank
+    if window.known(sizes) and any(max(drop) > 0 for drop in drops):
+        results = [window.transposed_size(size, *axis) for size, axis in zip(sizes, axes, strict=True)]
+        part, kernel_size, drops, safe = _part(sizes, results, kernel_size, strides, drops, dilation)
     # torch drops the same on both sides or appends; what is left to drop on one side is sliced off.
-    pad = tuple(max(min(drop), 0) for drop in drops)
+    pad = tuple(max(min(drop), 0) if fine else 0 for drop, fine in zip(drops, safe, strict=True))
     append = tuple(max(-after, 0) for _, after in drops)
     keep = tuple(
         (axis, before - p, window.transposed_size(size, *arguments))
@@ -249,7 +273,7 @@ def plan_transposed(
         )
         if (before - p, max(after - p, 0)) != (0, 0)
     )
-    plan = _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)
+    plan = _plan(_TRANSPOSED, shape, (strides, pad, dilation), append, 1, channels_last, None, keep)._replace(met=part)
     if plan.op is torch.conv_transpose2d and max(kernel_size) == 1 < max(strides):
         return plan._replace(op=_spread)
     # oneDNN adds a bias value by value, in up to three times the convolution's own time (in bfloat16 ten times), unless
@@ -257,6 +281,31 @@ def plan_transposed(
     sizes = (reach * (k - 1) + 1 - 2 * p for k, p, reach in zip(kernel_size, pad, dilation, strict=True))
     uneven = any((n + more) % step for n, more, step in zip(sizes, append, strides, strict=True))
     return plan._replace(op=_then_bias) if uneven else plan
+
+
+def _part(
+    windows: Sizes, sizes: Sizes, kernel_size: Sizes, strides: Sizes, pads: Sequence[window.Pair], dilation: Sizes
+) -> tuple[tuple[slice, ...] | None, Sizes, list[window.Pair], list[bool]]:
+    """The part of a kernel from the first to the last element that meets a value in one of the windows (None: all of
+    it), its sizes, the pads that it takes, and for each axis whether oneDNN may be left alone with these.
+
+    oneDNN multiplies by the others all the same, and does not write their gradients in bfloat16 (as of torch 2.13), nor
+    in three dimensions those of a kernel that is larger than what it slides over.
+    """
+    parts, left, safe = [], [], []
+    for count, size, k, step, (first, last), gap in zip(
+        windows, sizes, kernel_size, strides, pads, dilation, strict=True
+    ):
+        met = window.met(count, size, first, k, step, gap)
+        start, stop = (met[0], met[-1] + 1) if met else (0, k)
+        if min(first - start * gap, last - (k - stop) * gap) < 0:
+            start, stop = 0, k
+        parts.append(slice(start, stop))
+        left.append((first - start * gap, last - (k - stop) * gap))
+        larger = len(sizes) == 3 and window.extent(stop - start, gap) > size
+        safe.append(len(met) == stop - start and not larger)
+    smaller = tuple(part.stop - part.start for part in parts)
+    return None if smaller == tuple(kernel_size) else tuple(parts), smaller, left, safe
 
 
 def _plan(

@@ -128,6 +128,14 @@ def taps(output: int, before: int, kernel: int, stride: int = 1, dilation: int =
     return range(start, start + extent(kernel, dilation), dilation)
 
 
+def met(windows: int, size: int, before: int, kernel: int, stride: int = 1, dilation: int = 1) -> list[int]:
+    """Taps that read an element of the axis in one of the windows, where others read padding alone."""
+    firsts = (
+        (tap, max(-((tap * dilation - before) // stride), 0)) for tap in range(kernel)
+    )  # windows behind the start
+    return [tap for tap, first in firsts if first < windows and first * stride + tap * dilation - before < size]
+
+
 def transposed_taps(
     output: int, before: int, kernel: int, stride: int = 1, dilation: int = 1
 ) -> Iterator[tuple[int, int]]:
