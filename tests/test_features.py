@@ -214,3 +214,13 @@ def test_words_of_tensorflow_2_3_to_2_5(name: str, former: dict[str, Any], words
     if not former.keys() & words.keys():
         with pytest.raises((TypeError, ValueError), match=r"twice|must be"):
             cls(**former, **words)
+
+
+@pytest.mark.parametrize("policy", ["float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", ["float32", "float64", "int64"])
+def test_bins_are_told_apart_in_float32_whatever_the_policy(policy: str, kind: str) -> None:
+    layer = L.Discretization([0.1, 0.3, 1.3, 2049.0], dtype=policy)  # asked of Keras 3.15
+    x = [0, 2, 2048, 2049] if kind == "int64" else [0.0999, 0.1, 0.3, 1.2999, 1.3, 2048.0, 2049.0]
+    expected = [0, 3, 3, 4] if kind == "int64" else [0, 1, 2, 2, 3, 3, 4]
+    for values in (np.array(x, kind), torch.tensor(x, dtype=getattr(torch, kind))):
+        assert layer(values).tolist() == expected

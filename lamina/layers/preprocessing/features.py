@@ -248,6 +248,7 @@ class Discretization(Layer, Adapting):
     output_mode: str = arg(output_mode("int", "one_hot", "multi_hot", "count"), default="int")
     sparse: bool = arg(dense, default=False)
     _counts_in = torch.int32
+    _autocast = False  # a short type would put values beside an edge into the bin behind it
 
     def check(self) -> None:
         if (self.num_bins is None) == (self.bin_boundaries is None):
@@ -282,10 +283,9 @@ class Discretization(Layer, Adapting):
             raise ValueError(
                 f"{named(self)} has no bins yet. You need to call `adapt(data)` first, or to give `bin_boundaries`."
             )
-        x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
-        edges, small = self._buffers["_edges"].to(x.dtype), self._counts_in is torch.int32
-        bins = torch.bucketize(x.contiguous(), edges, out_int32=small, right=True)
-        return encode(bins, self.output_mode, self._depth, self.output_dtype(x.dtype))
+        edges, small = self._buffers["_edges"].float(), self._counts_in is torch.int32
+        bins = torch.bucketize(inputs.float().contiguous(), edges, out_int32=small, right=True)
+        return encode(bins, self.output_mode, self._depth, self.output_dtype(inputs.dtype))
 
     @property
     def _depth(self) -> Any:
