@@ -181,6 +181,7 @@ def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class NamedLoss(_NamesOutputs, CompiledLoss):
     """The loss of functions of the time."""
 
+    of_structures = False
     by_words = False  # crossentropies find the scores behind what they are of, a softmax or a sigmoid
     leaves_out_zeros = False
 
