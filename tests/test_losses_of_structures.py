@@ -146,3 +146,43 @@ def test_named_tuples_are_data():
     model.compile("sgd", "mse")
     ones, column = np.ones((4, 2)), np.ones((4, 1))
     assert {*model.fit(Pair(ones, ones), Pair(column, column), verbose=0).history} == {"loss", "y1_loss", "y2_loss"}
+
+
+class _Nested(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.units = [keras.layers.Dense(1, kernel_initializer="zeros") for _ in range(3)]
+
+    def call(self, x):
+        a, b, c = (unit(x) for unit in self.units)
+        return {"a": a, "b": {"c": b, "d": [c]}}
+
+
+def test_metrics_of_nested_outputs_without_names_have_names_of_their_own():
+    model, ones = _Nested(), np.ones((4, 1))
+    named = {
+        "a": keras.metrics.MeanSquaredError("one"),
+        "b": {"c": keras.metrics.MeanSquaredError("two"), "d": [keras.metrics.MeanAbsoluteError("mae")]},
+    }
+    model.compile("sgd", "mse", metrics=named)
+    results = model.evaluate(
+        np.ones((4, 2)), {"a": ones, "b": {"c": ones * 2, "d": [ones * 3]}}, verbose=0, return_dict=True
+    )
+    assert {"one", "two", "mae"} <= {*results}
+    assert (results["one"], results["two"]) == (1, 4)
+
+
+def test_a_loss_in_a_list_in_a_dictionary_is_one_loss():
+    x = keras.Input((2,))
+    model = keras.Model(x, keras.layers.Dense(1, name="a")(x))
+    model.compile("sgd", {"a": ["mse"]})
+    assert model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0).history.keys() == {"loss"}
+
+
+@pytest.mark.parametrize("x", [None, [None], {"a": None}], ids=str)
+def test_data_of_nothing_are_refused(x):
+    start = keras.Input((2,), name="a")
+    model = keras.Model(start, keras.layers.Dense(1)(start))
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="x: expected data; got"):
+        model.fit(x, np.ones((4, 1)), verbose=0)

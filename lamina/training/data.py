@@ -423,7 +423,12 @@ class PyDataset:
         self._num_batches = count
 
     def __iter__(self) -> Iterator[Any]:
-        count = self.num_batches
+        known = (
+            hasattr(self, "__len__")
+            or type(self).num_batches is not PyDataset.num_batches
+            or "_num_batches" in vars(self)
+        )
+        count = self.num_batches if known else None
         return (self[index] for index in (itertools.count() if count is None else range(count)))
 
     def on_epoch_begin(self) -> None:
@@ -576,8 +581,8 @@ def make_source(
             return _PyBatches(x, class_weight, device, texts, shuffle)
         return Stream(x, kind, class_weight, device, texts)
     x, y, sample_weight = map(_as_arrays, (x, y, sample_weight), ("x", "y", "sample_weight"), (texts, False, False))
-    if x is None:
-        raise ValueError("x: expected data; got None.")
+    if not pytree.tree_leaves(pytree.tree_map(lambda leaf: [] if leaf is None else leaf, x)):
+        raise ValueError(f"x: expected data; got {short(x)}.")
     batch = as_batch(x, y, sample_weight, class_weight, texts=texts, mapped=True)
     return Arrays(*batch, batch_size, steps, shuffle, device)
 

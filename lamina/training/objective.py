@@ -46,7 +46,8 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             items = list(value.values()) if isinstance(value, Mapping) else value
             if len(items) != 1 or (isinstance(value, Mapping) and names and set(value) != set(names)):
                 raise ValueError(f"{what}: the model has one output{_called(names)}; got entries for {_keys(value)}.")
-            return [items[0]]
+            alone = what == "loss" and isinstance(items[0], (list, tuple)) and len(items[0]) == 1
+            return [items[0][0] if alone else items[0]]
         if what in ("loss", "loss_weights") and isinstance(value, (list, tuple)):
             raise ValueError(f"{what}: the model has one output{_called(names)}; got {len(value)} entries.")
         return [value]
@@ -59,10 +60,9 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
         picked = [value.get(label) for label in labels]
         if not isinstance(outputs, Mapping) and any(map(_is_nest, parts)):
-            return picked  # the model's names are those of single tensors
+            return in_place(picked, outputs)  # the model's names are those of single tensors
     elif isinstance(value, (list, tuple)) and _is_flat(value) and len(parts) != len(value) == len(leaves_of(outputs)):
-        by_way = dict(zip(_ways(outputs, sort=True), value, strict=True))
-        return [by_way[way] for way in _ways(outputs)]
+        return in_place(value, outputs)
     elif isinstance(value, (list, tuple)):
         picked = _by_place(value, outputs, what)
     else:
@@ -87,6 +87,12 @@ def _ways(outputs: Any, sort: bool = False) -> Iterator[tuple]:
     keys = range(len(outputs)) if not isinstance(outputs, Mapping) else in_order(outputs) if sort else outputs
     for key in keys:
         yield from ((key, *way) for way in _ways(outputs[key], sort))
+
+
+def in_place(values: Iterable[Any], outputs: Any) -> list[Any]:
+    """One value for each tensor in Keras' order, in that of `match`."""
+    by_way = dict(zip(_ways(outputs, sort=True), values, strict=True))
+    return [by_way[way] for way in _ways(outputs)]
 
 
 def _walk(structure: Any, way: Iterable[Any]) -> Any:
@@ -189,7 +195,7 @@ def leaves_of(outputs: Any) -> list[Any]:
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
     """A name for each output: its keys and places, the last place by what the model calls it there."""
     paths = list(paths_of(outputs))
-    called = list(names) if names and len(names) == len(paths) else [None] * len(paths)
+    called = in_place(names, outputs) if names and len(names) == len(paths) else [None] * len(paths)
     found: list[str | None] = []
     for path, name in zip(paths, called, strict=True):
         own = path[-1:] if path and isinstance(path[-1], str) else [name] if name or len(path) < 2 else path[-1:]
@@ -372,7 +378,7 @@ class CompiledLoss:
             if result is y_pred and last.stands_for in part.forms:
                 loss, given = part.forms[last.stands_for], before
                 set_mask(given, get_mask(y_pred))
-        if _is_nest(y_pred):
+        if not isinstance(y_pred, Tensor):
             y, given, sample_weight = _together(part, y, y_pred, sample_weight)
         try:
             value = loss(y, given, sample_weight)
@@ -385,7 +391,7 @@ class CompiledLoss:
                 raise
             raise ValueError(_outside(least, most, classes)) from error
         if part.tracker is not None:
-            track(part.tracker, value, leaves_of(y_pred)[0].shape[0])
+            track(part.tracker, value, (y_pred if isinstance(y_pred, Tensor) else leaves_of(y_pred)[0]).shape[0])
         return value if part.factor is None else value * part.factor
 
     def check_labels(self, y: Any, outputs: Any) -> None:
@@ -456,6 +462,7 @@ class CompiledMetrics:
 
     name = "compile_metrics"
     tells_weighted = True
+    names_places = False
 
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Sequence[str] | None = None):
         for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
@@ -485,8 +492,11 @@ class CompiledMetrics:
         """Settle which metric is whose. Raises ValueError where they do not fit the outputs."""
         leaves, targets = leaves_of(outputs), self._targets(y, outputs)
         names = _names_of(outputs, self.output_names)
-        if self.output_names and len(self.output_names) == len(leaves) and any(map(_is_nest, _parts_of(outputs))):
-            names = list(self.output_names)  # as Keras: losses have the place in their name, metrics have not
+        if any(map(_is_nest, _parts_of(outputs))):
+            if self.output_names and len(self.output_names) == len(leaves):
+                names = in_place(self.output_names, outputs)
+            elif not self.names_places:  # in Keras 3 losses alone have their place in their name
+                names = [None] * len(leaves)
         parts = [_Measured(name if len(leaves) > 1 else None) for name in names]
         for what, chosen in self._chosen(outputs):
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):
