@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import lamina as keras
 from lamina import tf_keras
@@ -102,3 +103,12 @@ def test_a_copy_takes_its_inputs_by_their_keys(make):
     inputs = {key: keras.Input((1,), name=f"other_{key}") for key in ("a", "b")}
     copy = keras.models.clone_model(model, input_tensors=make(inputs))
     assert copy.predict({"a": FIVE, "b": THREE}, verbose=0)[0, 0] == 2
+
+
+@SPACES
+def test_what_calls_models_calls_those_with_dictionaries(space):
+    first, second = space.layers.Input((3,), name="x1"), space.layers.Input((2,), name="a1")
+    model = space.Model({"x1": first, "a1": second}, space.layers.concatenate([first, second]))
+    data = {"x1": torch.rand(4, 3), "a1": torch.rand(4, 2)}
+    assert keras.profile(model, batch_size=2, seconds=0.01).rows
+    assert torch.equal(keras.port.to_torch(model)(**data), model(data))

@@ -22,7 +22,7 @@ from ..core.masking import get_mask, set_mask
 from ..core.scope import put
 from ..training.compiled import Compiled
 from ..training.data import PyDataset, class_weights
-from ..training.objective import CompiledLoss, CompiledMetrics, in_place, leaves_of, match, paths_of
+from ..training.objective import CompiledLoss, CompiledMetrics, in_place, leaves_of, match, ways_of
 from . import losses as losses_of
 
 
@@ -249,7 +249,7 @@ class _ByLayers:
 
     def _name_parts(self, parts: Sequence[Any], outputs: Any) -> list[Any]:
         """The parts in that order."""
-        paths = list(paths_of(outputs))
+        paths = list(ways_of(outputs))
         if self.output_names and len(self.output_names) == len(parts) > 1:
             for part, name in zip(parts, in_place(self.output_names, outputs), strict=True):
                 if part is not None:

@@ -115,7 +115,7 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
         return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)
 
     substitute = called_again(model.nodes_to_copy(), graph.inputs, fresh, call_copy)
-    inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(model._input_structure))
+    inputs = model.structured(fresh)
     outputs = pytree.tree_map(substitute, model._output_structure)
     cls = type(model) if model._ours or not model._owns_init else Functional
     made = cls(inputs, outputs, name=model.name, trainable=model.trainable)

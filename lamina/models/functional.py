@@ -188,6 +188,10 @@ class GraphModel(Model):
             raise ValueError(f"{named(self)}: expected {len(self._graph.inputs)} inputs; got {len(flat)}.")
         return flat
 
+    def structured(self, inputs: list[Any]) -> Any:
+        """Inputs in the order of the graph's, in the structure the model was made with."""
+        return pytree.tree_unflatten(inputs, pytree.tree_structure(self._input_structure))
+
     def _by_key(self, inputs: Any) -> Any:
         """Inputs in a list as a dictionary, where the model was made with one. Raises ValueError where the order of
         its keys is not the one in which they are sorted, for a list does not tell which was meant."""

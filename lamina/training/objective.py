@@ -79,20 +79,20 @@ def _by_place(value: Sequence[Any], outputs: Any, what: str) -> list[Any]:
     return [by_key[key] for key in outputs]
 
 
-def _ways(outputs: Any, sort: bool = False) -> Iterator[tuple]:
+def ways_of(outputs: Any, sort: bool = False) -> Iterator[tuple]:
     """The keys and places that lead to each tensor, in the order of `match`, or in that in which Keras sorts keys."""
     if not _is_nest(outputs):
         yield ()
         return
     keys = range(len(outputs)) if not isinstance(outputs, Mapping) else in_order(outputs) if sort else outputs
     for key in keys:
-        yield from ((key, *way) for way in _ways(outputs[key], sort))
+        yield from ((key, *way) for way in ways_of(outputs[key], sort))
 
 
 def in_place(values: Iterable[Any], outputs: Any) -> list[Any]:
     """One value for each tensor in Keras' order, in that of `match`."""
-    by_way = dict(zip(_ways(outputs, sort=True), values, strict=True))
-    return [by_way[way] for way in _ways(outputs)]
+    by_way = dict(zip(ways_of(outputs, sort=True), values, strict=True))
+    return [by_way[way] for way in ways_of(outputs)]
 
 
 def _walk(structure: Any, way: Iterable[Any]) -> Any:
@@ -129,7 +129,7 @@ def _assigned(losses: Any, outputs: Any, way: tuple = (), place: tuple = ()) -> 
     steps: list[tuple] = [(key,) for key in keys]
     if not isinstance(losses, Mapping):
         if _is_flat(losses) and len(losses) == len(leaves_of(outputs)):
-            steps = [*_ways(outputs, sort=True)]
+            steps = [*ways_of(outputs, sort=True)]
         elif isinstance(losses, tuple) is not isinstance(outputs, tuple) or not isinstance(outputs, (list, tuple)):
             steps = [()] * len(keys) if way or len(keys) > 1 else steps
     if () not in steps and not (isinstance(outputs, Mapping) if isinstance(losses, Mapping) else _is_nest(outputs)):
@@ -194,23 +194,13 @@ def leaves_of(outputs: Any) -> list[Any]:
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
     """A name for each output: its keys and places, the last place by what the model calls it there."""
-    paths = list(paths_of(outputs))
+    paths = list(ways_of(outputs))
     called = in_place(names, outputs) if names and len(names) == len(paths) else [None] * len(paths)
     found: list[str | None] = []
     for path, name in zip(paths, called, strict=True):
         own = path[-1:] if path and isinstance(path[-1], str) else [name] if name or len(path) < 2 else path[-1:]
         found.append("/".join(str(part) for part in (*path[:-1], *own) if part is not None) or None)
     return found
-
-
-def paths_of(outputs: Any) -> Iterator[list[Any]]:
-    """Of each tensor in nested outputs: keys as texts, places as numbers."""
-    if not _is_nest(outputs):
-        yield []
-        return
-    parts = ((str(key), part) for key, part in outputs.items()) if isinstance(outputs, Mapping) else enumerate(outputs)
-    for key, part in parts:
-        yield from ([key, *path] for path in paths_of(part))
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -277,7 +267,7 @@ class CompiledLoss:
 
     def build(self, y: Any, outputs: Any) -> None:
         """Settle which loss is whose. Raises ValueError where the losses do not fit the outputs."""
-        names, ways = _names_of(outputs, self.output_names), [*_ways(outputs)]
+        names, ways = _names_of(outputs, self.output_names), [*ways_of(outputs)]
         assigned = [*self.assigned(outputs)]
         judged = {way for way, _, _ in assigned}
         self.asking = [next((True for size in range(len(way) + 1) if way[:size] in judged), None) for way in ways]
@@ -302,7 +292,7 @@ class CompiledLoss:
 
     def assigned(self, outputs: Any) -> Iterator[tuple[tuple, Any, Any]]:
         """Each loss with the way to what it judges, and its weight. Raises ValueError where they fit no outputs."""
-        ways, weights = [*_ways(outputs)], self.loss_weights
+        ways, weights = [*ways_of(outputs)], self.loss_weights
         try:
             found = [*_assigned(self.loss, outputs)] if _is_nest(outputs) and _is_nest(self.loss) else []
         except LookupError:
@@ -326,8 +316,8 @@ class CompiledLoss:
 
     def _weights_of(self, found: list[tuple[tuple, tuple, Any]]) -> list[Any] | None:
         """The weights of these losses, where they stand as the losses do; None where they are those of outputs."""
-        weights, places = self.loss_weights, [*_ways(self.loss, sort=True)]
-        alike_in_number = _is_nest(weights) and len([*_ways(weights)]) == len(places)
+        weights, places = self.loss_weights, [*ways_of(self.loss, sort=True)]
+        alike_in_number = _is_nest(weights) and len([*ways_of(weights)]) == len(places)
         if not found or not alike_in_number or not self.of_structures:
             return None
         try:
