@@ -553,11 +553,14 @@ class _Monitor(Callback, Declared):
             self.mode = "auto"
 
     def is_improvement(self, value: Any, reference: Any) -> bool:
-        if reference is None:
-            return True
-        if self._direction() == "min":
-            return value + self.min_delta < reference
-        return value - self.min_delta > reference
+        return reference is None or bool(self.monitor_op(value - self.min_delta, reference))
+
+    @functools.cached_property
+    def monitor_op(self) -> Any:
+        """np.less or np.greater, whichever tells the better of two values; the sign of `min_delta` follows."""
+        lower = self._direction() == "min"
+        self.min_delta = -abs(self.min_delta) if lower else abs(self.min_delta)
+        return np.less if lower else np.greater
 
     def _direction(self) -> str:
         if self.mode == "auto":

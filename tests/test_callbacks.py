@@ -688,3 +688,15 @@ def test_a_backup_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     with pytest.raises(NotADirectoryError, match="is a file; give it a folder"):
         fit(seeded(), callbacks.BackupAndRestore(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(("mode", "delta"), [("min", -0.5), ("max", 0.5)])
+@pytest.mark.parametrize("space", [keras, keras.keras1, keras.keras2, keras.tf_keras])
+def test_callbacks_of_users_compare_by_the_operation_of_the_base(space: Any, mode: str, delta: float) -> None:
+    """As `EarlyStopping` of the originals is written: `monitor_op(current - min_delta, best)`."""
+    stop = space.callbacks.EarlyStopping("loss", min_delta=0.5, mode=mode)
+    better = stop.monitor_op
+    assert better is (np.less if mode == "min" else np.greater) and stop.min_delta == delta
+    sign = -1 if mode == "min" else 1
+    assert better(3 + sign * 0.6 - stop.min_delta, 3) and not better(3 + sign * 0.4 - stop.min_delta, 3)
+    assert stop.is_improvement(3 + sign * 0.6, 3) and not stop.is_improvement(3 + sign * 0.4, 3)

@@ -1003,3 +1003,34 @@ def test_a_registered_class_takes_no_place_of_keras_own(suffix, tmp_path, monkey
     if suffix == ".h5":  # which has no modules: who names it means it
         with pytest.raises(ValueError, match="no argument `units`"):
             keras.load_model(tmp_path / "m.h5", custom_objects={"Dense": Dense})
+
+
+class _Pairs(keras.Model):
+    """Layers in lists inside lists and dictionaries."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = [(keras.layers.Dense(4), [keras.layers.Dense(4)]) for _ in range(2)]
+        self.branches = {"a": keras.layers.Dense(4), "b": [keras.layers.Dense(3)]}
+        self.out = keras.layers.Dense(2)
+
+    def call(self, x):
+        for first, (second,) in self.blocks:
+            x = second(first(x))
+        return self.out(self.branches["b"][0](self.branches["a"](x)))
+
+
+def test_layers_in_nested_lists_of_files_before_keras_3_15_1(tmp_path):
+    """They stood among `layers` alone."""
+    model, other = _Pairs(), _Pairs()
+    x = torch.rand(3, 5)
+    expected = model(x)
+    assert not torch.equal(other(x), expected)
+    with h5py.File(tmp_path / "old.weights.h5", "w") as file:
+        tree.write(model, file, below=tree.outermost)
+        assert {"dense", "dense_1", "dense_2", "dense_3"} <= {*file["layers"]} and "blocks" not in file
+    other.load_weights(tmp_path / "old.weights.h5")
+    assert torch.equal(other(x), expected)
+    model.save_weights(tmp_path / "new.weights.h5")
+    with h5py.File(tmp_path / "new.weights.h5") as file:
+        assert {*file["blocks"]} == {"container", "container_1"}

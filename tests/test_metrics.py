@@ -503,3 +503,26 @@ def test_variables_count_as_state_whatever_holds_them(hold: Any) -> None:
     assert [float(variable.detach()) for variable in metric.variables] == [1, 1] and metric._dtype == "float32"
     metric.reset_state()
     assert [float(variable.detach()) for variable in metric.variables] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "values", [[3.0, 4.0], np.array([3, 4]), torch.tensor([3.0, 4.0])], ids=["list", "array", "tensor"]
+)
+def test_a_variable_of_a_metric_begins_with_values(values):
+    class Own(metrics.Metric):
+        def __init__(self):
+            super().__init__(name="own")
+            self.state = self.add_variable((2,), lamina.ops.convert_to_tensor(values), name="state")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.state.assign(self.state + 1)
+
+        def result(self):
+            return self.state
+
+    metric = Own()
+    assert metric.result().tolist() == [3, 4]
+    metric.update_state(0, 0)
+    assert metric.result().tolist() == [4, 5]
+    metric.reset_state()
+    assert metric.result().tolist() == [0, 0]

@@ -136,6 +136,39 @@ def test_bars_of_own_loops(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     assert re.search(r"2/2 - \d+s", capsys.readouterr().out)
 
 
+VALUES = [(1, 4.0), (3, 1.0), (4, 7.0)]  # means over steps: 4, then 2, then 3.25
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "shown"),
+    [
+        (keras, {}, [4, 2, 7]),
+        (keras, {"stateful_metrics": []}, [4, 2, 7]),
+        (keras, {"stateful_metrics": ["a"]}, [4, 1, 7]),
+        (keras, {"stateless_metrics": []}, [4, 1, 7]),
+        (keras, {"stateless_metrics": ["a"]}, [4, 2, 7]),
+        (keras.tf_keras, {}, [4, 2, 3.25]),
+        (keras.keras2, {}, [4, 2, 3.25]),
+        (keras.keras2, {"stateful_metrics": ["a"]}, [4, 1, 7]),
+        (keras.keras1, {}, [4, 2, 3.25]),
+    ],
+)
+def test_bars_show_means(space: Any, options: dict, shown: list, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Values: Keras 3.15.1, tf_keras 2.21, Keras 2.3.1 and 1.2.2."""
+    monkeypatch.setattr("lamina.training.progress._on_terminal", lambda: True)
+    monkeypatch.setattr("lamina.training.progress._in_notebook", lambda: True)
+    bar = space.utils.generic_utils.Progbar(4, interval=-1, **options) if space is not keras else None
+    bar = bar or keras.utils.Progbar(4, interval=-1, **options)
+    for (step, value), expected in zip(VALUES, shown, strict=True):
+        bar.update(step, [("a", value)])
+        assert f"a: {expected:.4f}" in capsys.readouterr().out
+
+
+def test_a_bar_takes_one_of_two_lists() -> None:
+    with pytest.raises(ValueError, match="only one of `stateful_metrics`"):
+        keras.utils.Progbar(3, stateful_metrics=[], stateless_metrics=[])
+
+
 def test_trials_on_symbols_meet_no_subclass_of_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch before 2.13 refuses them: layers of users read weights as they are, and so do cells."""
     seen: set[str] = set()

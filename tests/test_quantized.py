@@ -134,3 +134,21 @@ def test_four_bits_are_packed_and_unpacked(axis: int, length: int) -> None:
     packed, shape, count = quantizers.pack_int4(values, axis)
     assert packed.shape == shape and shape[axis] == (length + 1) // 2 and count == length
     assert torch.equal(quantizers.unpack_int4(packed, count, axis), values)
+
+
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_a_model_without_weights_cannot_be_quantized(mode: str) -> None:
+    class Own(lamina.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unit = layers.Dense(2)
+
+        def call(self, x: torch.Tensor) -> torch.Tensor:
+            return self.unit(x)
+
+    model = Own()
+    with pytest.raises(ValueError, match="has no weights yet: build it first"):
+        model.quantize(mode)
+    model(np.ones((1, 3)))
+    model.quantize(mode)
+    assert model.unit.quantization_mode == mode

@@ -146,7 +146,7 @@ def test_several_inputs_outputs_and_masks(repeated: list[Any]) -> None:
     for _ in range(5):
         x = {"words": torch.randint(0, 5, (3, 4)), "numbers": torch.randn(3, 5)}
         found = called(model, x, times=1)
-        assert_alike(found, by_plan(model, *(x[one.name] for one in model.inputs)))
+        assert_alike(found, by_plan(model, *(x[one.name] for one in model._graph.inputs)))
     assert get_mask(found["each"]) is not None and len(repeated) >= 2
 
 

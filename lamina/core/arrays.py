@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array as python_array
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,6 +27,11 @@ def is_array(value: Any) -> bool:
     if isinstance(value, (np.ndarray, Tensor, *_BUFFERS)):
         return True
     return hasattr(value, "shape") and (hasattr(value, "__array__") or hasattr(value, "toarray"))
+
+
+def alike(structure: Any, parts: Iterable[Any]) -> Any:
+    """Other parts in a list or tuple of the same type, one with names, too."""
+    return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
 
 
 def is_listed(value: Any) -> bool:

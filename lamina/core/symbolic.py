@@ -162,6 +162,15 @@ def in_order(keys: Iterable[Any]) -> list[Any]:
     return sorted(keys, key=lambda key: (type(key).__name__, key))
 
 
+def leaves_in_order(structure: Any) -> list[Any]:
+    """What lists, tuples and dictionaries hold, these in the order in which Keras goes through them."""
+    if isinstance(structure, Mapping):
+        structure = [structure[key] for key in in_order(structure)]
+    elif not isinstance(structure, (list, tuple)):
+        return [structure]
+    return [leaf for part in structure for leaf in leaves_in_order(part)]
+
+
 class Node:
     """One recorded call of a layer: its arguments (holding symbolic tensors) and its outputs."""
 

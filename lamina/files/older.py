@@ -413,7 +413,7 @@ def _by_outputs(model: Any, items: Sequence[Any]) -> Sequence[Any]:
 
 def metrics_as_given(model: Any, settings: Mapping[str, Any]) -> None:
     """The other way round: take the outputs' names, which `compile` adds, from those of metrics."""
-    names = _by_outputs(model, getattr(model, "output_names", ()))
+    names = getattr(model, "output_names", ())
     for key in ("metrics", "weighted_metrics"):
         given = settings.get(key) or ()
         pairs = given.items() if isinstance(given, Mapping) else zip(names, given, strict=False)

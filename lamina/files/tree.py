@@ -107,6 +107,19 @@ def backwards(item: Any, shown: bool = True) -> list[tuple[str, Any]]:
     return found if hasattr(item, "_graph") else sorted(found, reverse=True)
 
 
+def outermost(item: Any) -> list[tuple[str, Any]]:
+    """As `attributes`, without lists in lists, whose layers Keras found among `layers` alone up to 3.15.0."""
+
+    def members(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: one for key, one in value.items() if not isinstance(one, (list, tuple, dict))}
+        if isinstance(value, (list, tuple)):
+            return [one for one in value if not isinstance(one, (list, tuple, dict))]
+        return value
+
+    return [(name, members(value)) for name, value in attributes(item)]
+
+
 def walk_of(
     root: Any, names: Iterable[str], has: Callable[[str], bool], skip: Collection[int] = ()
 ) -> Callable[[Any], list[tuple[str, Any]]]:
@@ -119,7 +132,7 @@ def walk_of(
     if not any(name.startswith(_DEPENDENCIES) for name in names):
         if not any(getattr(item, "_is_composite", False) and not hasattr(item, "_graph") for item in root.modules()):
             return attributes
-        walks = [attributes, backwards]
+        walks = [attributes, backwards, outermost]
     return max(walks, key=lambda walk: sum(has(path) for path, _ in saveables(root, skip, walk)))
 
 

@@ -291,7 +291,7 @@ class AddsBeside(Adds):
             held.extend(made.held)
             return made
 
-        outputs = pytree.tree_leaves(self._output_structure)
+        outputs = self.outputs
         names = dict(zip(self.output_names, outputs, strict=True))
         found = dict(given)
         for what, value in asked.items():

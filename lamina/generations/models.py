@@ -789,6 +789,7 @@ class _AnyModel(_ModelWords):
 
 
 class _Functional(AddsBeside, _ModelWords):
+    _lists_sorted = True
     _gone: frozenset[int] = frozenset()  # the layers taken out of `layers`
 
     @property

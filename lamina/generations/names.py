@@ -188,6 +188,7 @@ def _helpers(dialect: Dialect) -> Find:
         around = _first({"to_categorical": np_utils.to_categorical_rows}.get, around)
     if dialect.table.shares_modern:
         rows = {"to_categorical": np_utils.to_categorical, "to_ordinal": np_utils.to_ordinal}
+        rows["Progbar"] = generic_utils.ProgbarOfMeans
         return _first(drawn, rows.get, modern, around)
     return _first(drawn, around, modern)
 

@@ -22,7 +22,7 @@ from ..core.masking import get_mask, set_mask
 from ..core.scope import put
 from ..training.compiled import Compiled
 from ..training.data import PyDataset, class_weights
-from ..training.objective import CompiledLoss, CompiledMetrics, leaves_of, match, paths_of
+from ..training.objective import CompiledLoss, CompiledMetrics, in_place, leaves_of, match, ways_of
 from . import losses as losses_of
 
 
@@ -181,6 +181,7 @@ def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class NamedLoss(_NamesOutputs, CompiledLoss):
     """The loss of functions of the time."""
 
+    of_structures = False
     by_words = False  # crossentropies find the scores behind what they are of, a softmax or a sigmoid
     leaves_out_zeros = False
 
@@ -248,9 +249,9 @@ class _ByLayers:
 
     def _name_parts(self, parts: Sequence[Any], outputs: Any) -> list[Any]:
         """The parts in that order."""
-        paths = list(paths_of(outputs))
+        paths = list(ways_of(outputs))
         if self.output_names and len(self.output_names) == len(parts) > 1:
-            for part, name in zip(parts, self.output_names, strict=True):
+            for part, name in zip(parts, in_place(self.output_names, outputs), strict=True):
                 if part is not None:
                     part.name = name
         return [parts[place] for place in sorted(range(len(parts)), key=paths.__getitem__)]
@@ -315,6 +316,8 @@ class CountsItself(Compiled):
 class MetricsOfAll(_NamesOutputs, CompiledMetrics):
     """Metrics in a plain list are those of every output, also where these are known from the first batch alone. Those
     of functions are called as these are."""
+
+    names_places = True
 
     def _metric(self, given: Any, *shapes: tuple[int, ...]) -> Any:
         made = super()._metric(given, *shapes)

@@ -338,7 +338,8 @@ def quantize_inside(model: Any, config: Any, filters: Any, type_check: bool) -> 
         filters = lambda layer: wanted.search(layer.name)  # noqa: E731
     left: dict[str, None] = {}  # names, each once
     for layer in model._flat_layers():
-        if not any(layer._sublayers()) and layer.weights and (filters is None or filters(layer)):
+        told = layer.weights or (hasattr(layer, "quantize") and not layer.built)  # which says that it cannot yet
+        if told and not any(layer._sublayers()) and (filters is None or filters(layer)):
             try:
                 if not hasattr(layer, "quantize"):
                     raise NotImplementedError

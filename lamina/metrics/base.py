@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes, shares
+from ..core.arrays import is_array
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
@@ -87,7 +88,10 @@ class Metric(Counts, Declared):
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Weight:
-        """A piece of state, by default zeros: a tensor with `assign` and `assign_add`. `reset_state` makes it 0."""
+        """A piece of state, by default zeros: a tensor with `assign` and `assign_add`. `reset_state` makes it 0.
+
+        initializer: a name, an initializer, or the values.
+        """
         if "_variables" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before `add_variable`.")
         kind = dtypes.torch_dtype(dtype or config.floatx())
@@ -96,7 +100,8 @@ class Metric(Counts, Declared):
             if initializer in (None, "zeros"):
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)
             else:
-                made = lookup(initializer, "keras.initializers", "initializer")(tuple(shape), dtype=kind)
+                make = None if is_array(initializer) else lookup(initializer, "keras.initializers", "initializer")
+                made = initializer if make is None else make(tuple(shape), dtype=kind)
                 value = as_tensor(made, None, kind).clone().to(self._device)
             name = name or "variable"
             path = f"{self.name}/{name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.utils import _pytree as pytree
@@ -104,7 +104,9 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
         layers = [_from_config(node.layer) for node in graph.input_nodes]
         fresh = [layer._nodes[0].outputs for layer in layers if isinstance(layer, InputLayer)]
     else:
-        fresh = _symbolic(input_tensors, len(graph.inputs))
+        given = model._by_key(input_tensors)
+        given = model._flat_inputs(given) if isinstance(given, Mapping) else given
+        fresh = _symbolic(given, len(graph.inputs))
 
     def call_copy(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
         layer, kwargs = copy(node.layer), {key: kwargs[key] for key in own_kwargs(node)}
@@ -113,7 +115,7 @@ def _clone_functional(model: Functional, input_tensors: Any, copy: Callable, cal
         return layer(*args, **kwargs) if call is None else call(layer, *args, **kwargs)
 
     substitute = called_again(model.nodes_to_copy(), graph.inputs, fresh, call_copy)
-    inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(model._input_structure))
+    inputs = model.structured(fresh)
     outputs = pytree.tree_map(substitute, model._output_structure)
     cls = type(model) if model._ours or not model._owns_init else Functional
     made = cls(inputs, outputs, name=model.name, trainable=model.trainable)

@@ -18,7 +18,7 @@ from ..core import arrays, care, dtypes, masking, serialize, symbolic
 from ..core.calling import device_of
 from ..core.care import Changes, care_of
 from ..core.declare import kept, owned
-from ..core.errors import named, quoted, short
+from ..core.errors import named, quoted, short, warn
 from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case
 from ..core.operation import recorded
@@ -42,8 +42,10 @@ class GraphModel(Model):
     """What functional and sequential models share: a graph, and its plan as `call`."""
 
     _creates_mask = False
+    _made_spec: Any = kept()  # what it asks of its inputs by itself
     _graph: Any = kept()  # a Graph, once the shape of the input is known
     _plan: Any = kept()
+    _lists_sorted = False  # whether a list stands for any dictionary of inputs, in the order of its sorted keys
     _known_inputs: Any = kept()  # number types, rank and own float type of each, by the key under which it may come
 
     def _register(self, layers: list[Layer], counts: dict[str, int] | None = None) -> None:
@@ -126,7 +128,7 @@ class GraphModel(Model):
     def _find_care(self) -> int:
         """As of any layer, but a plan tells the types and runs the layers inside; those may need care."""
         found = care_of(self) & ~(care.CASTS | care.INSIDE | care.CHECKS)
-        if self._graph is None:
+        if self._graph is None or self.input_spec is not self._made_spec:
             found |= care.CHECKS
         called = () if self._graph is None else (node.layer for node in self._graph.nodes)
         if (
@@ -152,8 +154,8 @@ class GraphModel(Model):
             )
         return owned(vars(self)[f"_{end}_structure"])
 
-    inputs = property(lambda self: pytree.tree_leaves(self._end("input", "inputs")))
-    outputs = property(lambda self: pytree.tree_leaves(self._end("output", "outputs")))
+    inputs = property(lambda self: symbolic.leaves_in_order(self._end("input", "inputs")))
+    outputs = property(lambda self: symbolic.leaves_in_order(self._end("output", "outputs")))
     input = property(lambda self: self._end("input", "input"))
     output = property(lambda self: self._end("output", "output"))
     input_shape = property(lambda self: symbolic.shapes_of(_alone(self.input)))
@@ -172,6 +174,9 @@ class GraphModel(Model):
         """The inputs in the order of the graph's. Raises ValueError where their number or names differ."""
         if isinstance(inputs, Mapping):
             names = [tensor.name for tensor in self._graph.inputs]
+            expected = self._input_structure if isinstance(self._input_structure, Mapping) else names
+            if len(inputs) > len(expected) and (unused := [key for key in inputs if key not in expected]):
+                warn(f"{named(self)}: has no input {quoted(map(str, unused))}, which is left out.")
             if isinstance(self._input_structure, Mapping) and set(self._input_structure) <= set(inputs):
                 return pytree.tree_leaves({key: inputs[key] for key in self._input_structure})
             missing = [name for name in names if name not in inputs]
@@ -183,13 +188,30 @@ class GraphModel(Model):
             raise ValueError(f"{named(self)}: expected {len(self._graph.inputs)} inputs; got {len(flat)}.")
         return flat
 
+    def structured(self, inputs: list[Any]) -> Any:
+        """Inputs in the order of the graph's, in the structure the model was made with."""
+        return pytree.tree_unflatten(inputs, pytree.tree_structure(self._input_structure))
+
+    def _by_key(self, inputs: Any) -> Any:
+        """Inputs in a list as a dictionary, where the model was made with one. Raises ValueError where the order of
+        its keys is not the one in which they are sorted, for a list does not tell which was meant."""
+        structure = self._input_structure
+        if not isinstance(structure, Mapping) or not isinstance(inputs, (list, tuple)) or len(inputs) != len(structure):
+            return inputs
+        keys = symbolic.in_order(structure)
+        if keys != [*structure] and not self._lists_sorted:
+            raise ValueError(f"{named(self)}: its inputs are a dictionary of {quoted(structure)}; got a list.")
+        return dict(zip(keys, inputs, strict=True))
+
     def _plain_inputs(self, x: Any) -> list[Tensor] | None:
         kind, known = type(x), self._known_inputs
         if kind is dict:
             if x.keys() != known.keys():
                 return None
             x = [x[key] for key in known]
-        if (kind is not dict and kind is not list and kind is not tuple) or len(x) != len(known):
+        elif (kind is not list and kind is not tuple) or type(self._input_structure) is dict:
+            return None
+        if len(x) != len(known):
             return None
         found, device = [], device_of(self)
         for each, (passing, ndim, floats) in zip(x, known.values(), strict=True):
@@ -260,7 +282,7 @@ class GraphModel(Model):
         args, kwargs = super()._convert(args, kwargs)
         if self._graph is None or not args:
             return args, kwargs
-        flat = self._flat_inputs(args[0])
+        flat = self._flat_inputs(self._by_key(args[0]))
         fitted = [_fit(tensor, like) for tensor, like in zip(flat, self._graph.inputs, strict=True)]
         return (fitted[0] if len(fitted) == 1 else fitted, *args[1:]), kwargs
 
@@ -418,7 +440,7 @@ class Functional(GraphModel):
             )
             for tensor in graph.inputs
         ]
-        state["input_spec"] = specs[0] if len(specs) == 1 else specs
+        state["input_spec"] = state["_made_spec"] = specs[0] if len(specs) == 1 else specs
         self._finish_build()
 
     @property
@@ -428,6 +450,7 @@ class Functional(GraphModel):
 
     @property
     def output_names(self) -> list[str]:
+        """The names of the layers that give the outputs."""
         return [node.layer.name for node in (tensor.node for tensor in self.outputs) if node is not None]
 
     def get_config(self) -> dict[str, Any]:

@@ -125,7 +125,8 @@ def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> 
     if isinstance(structure, Mapping):
         return {key: _map_tensors(value, describe) for key, value in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return [_map_tensors(value, describe) for value in structure]
+        kind = tuple if isinstance(structure, tuple) else list  # files have lists for both
+        return kind(_map_tensors(value, describe) for value in structure)
     return describe(structure)
 
 
@@ -222,7 +223,8 @@ class _Reader:
                 return self._tensor(name, index - first, output)
             if isinstance(structure, Mapping):
                 return {name: find(item) for name, item in structure.items()}
-            return [find(item) for item in structure]
+            found = [find(item) for item in structure]
+            return tuple(found) if isinstance(structure, tuple) else found
 
         self.missing = set()
         with serialize.reading_part(self.config[key], "layers' outputs, each as [layer, call, output]"):

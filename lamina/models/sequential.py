@@ -230,7 +230,8 @@ class Sequential(GraphModel):
         """Build all layers for symbolic inputs: one, or what the first layer takes of several."""
         tops = [inputs, *called_in_turn(self._stack, inputs)]
         vars(self).update(_tops=tops, _graph=_LATER, _input_structure=inputs, _output_structure=tops[-1])
-        self.input_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
+        self._made_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
+        self.input_spec = self._made_spec
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:

@@ -218,6 +218,8 @@ def profile(
     inputs = _random(model, batch_size, input_shape) if data is None else _batch_of(data, batch_size)
     device = device_of(model)
     inputs = model._convert((inputs,), {})[0][0]
+    if clock.graph_of(model) is not None and isinstance(inputs, list):
+        inputs = model.structured(inputs)
     inputs = pytree.tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, inputs)
     samples = next((leaf.shape[0] for leaf in pytree.tree_leaves(inputs) if getattr(leaf, "shape", ())), batch_size)
     with clock.as_found(model, train), torch.set_grad_enabled(train):
@@ -267,7 +269,7 @@ def _random(model: Any, batch_size: int, input_shape: Sequence[int] | None) -> A
 
     if graph is not None:
         found = [of(tensor.shape, _is_integer(graph, tensor)) for tensor in graph.inputs]
-        return found[0] if len(found) == 1 else found
+        return found[0] if len(found) == 1 else model.structured(found)
     args, kwargs = model._build_shapes or ((), {})
     shape = next(iter((*args, *kwargs.values())), None)
     if shape is None and input_shape is None:

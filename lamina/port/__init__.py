@@ -50,7 +50,7 @@ def to_torch(
         inputs = checking.random_inputs(model, source[0].inputs)
         with checking.evaluating(model):
             alone = len(inputs) == 1 or not isinstance(model, GraphModel)
-            expected = model(inputs[0] if alone else inputs, training=False)
+            expected = model(inputs[0] if alone else model.structured(inputs), training=False)
         with checking.evaluating(module):
             got = module(*(x.permute(order) for x, order in zip(inputs, orders, strict=True)))
         found = [

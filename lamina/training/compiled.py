@@ -40,17 +40,19 @@ class Compiled:
         check_count(arguments["steps_per_execution"], "steps_per_execution")
         metrics = arguments["metrics"] or None, arguments["weighted_metrics"] or None  # an empty list asks for none
         told = {**arguments, "metrics": metrics[0], "weighted_metrics": metrics[1]}
-        for what in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+        for what in ("metrics", "weighted_metrics"):
             check_outputs(told[what], outputs, names, what)
         optimizer = arguments["optimizer"] = optimizers.get(arguments["optimizer"])
         if scale_loss and isinstance(optimizer, optimizers.Optimizer):
             if not isinstance(optimizer, optimizers.LossScaleOptimizer):
                 optimizer = optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
-        loss = arguments["loss"]
+        loss = None if arguments["loss"] is None else CompiledLoss(arguments["loss"], arguments["loss_weights"], names)
+        if loss is not None and outputs is not None:
+            [*loss.assigned(outputs)]
         return cls(
             arguments,
             optimizer,
-            None if loss is None else CompiledLoss(loss, arguments["loss_weights"], names),
+            loss,
             None if metrics == (None, None) else CompiledMetrics(*metrics, names),
             arguments["run_eagerly"],
             False if arguments["run_eagerly"] else arguments["jit_compile"],

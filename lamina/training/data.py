@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.data import DataLoader
 
 from ..core import arrays, config
-from ..core.arrays import PLAIN, is_array, is_listed, numbers, tensor_of
+from ..core.arrays import PLAIN, alike, is_array, is_listed, numbers, tensor_of
 from ..core.calling import device_of, takes_texts
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
@@ -60,7 +60,7 @@ def unlisted(structure: Any, name: str, texts: bool = False) -> Any:
     if isinstance(structure, Mapping):
         return {key: unlisted(item, f"{name}[{key!r}]", texts) for key, item in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(unlisted(item, f"{name}[{i}]", texts) for i, item in enumerate(structure))
+        return alike(structure, (unlisted(item, f"{name}[{i}]", texts) for i, item in enumerate(structure)))
     return structure
 
 
@@ -87,7 +87,7 @@ def tensors_of(
     if isinstance(structure, Mapping):
         return {key: tensors_of(item, f"{name}[{key!r}]", *options) for key, item in structure.items()}
     if isinstance(structure, (list, tuple)) and not is_listed(structure):
-        return type(structure)(tensors_of(item, f"{name}[{i}]", *options) for i, item in enumerate(structure))
+        return alike(structure, (tensors_of(item, f"{name}[{i}]", *options) for i, item in enumerate(structure)))
     if structure is None or (mapped and _is_mapped(structure)):
         return structure
     return as_tensor(structure, name, device, texts)
@@ -423,7 +423,12 @@ class PyDataset:
         self._num_batches = count
 
     def __iter__(self) -> Iterator[Any]:
-        count = self.num_batches
+        known = (
+            hasattr(self, "__len__")
+            or type(self).num_batches is not PyDataset.num_batches
+            or "_num_batches" in vars(self)
+        )
+        count = self.num_batches if known else None
         return (self[index] for index in (itertools.count() if count is None else range(count)))
 
     def on_epoch_begin(self) -> None:
@@ -576,8 +581,8 @@ def make_source(
             return _PyBatches(x, class_weight, device, texts, shuffle)
         return Stream(x, kind, class_weight, device, texts)
     x, y, sample_weight = map(_as_arrays, (x, y, sample_weight), ("x", "y", "sample_weight"), (texts, False, False))
-    if x is None:
-        raise ValueError("x: expected data; got None.")
+    if not pytree.tree_leaves(pytree.tree_map(lambda leaf: [] if leaf is None else leaf, x)):
+        raise ValueError(f"x: expected data; got {short(x)}.")
     batch = as_batch(x, y, sample_weight, class_weight, texts=texts, mapped=True)
     return Arrays(*batch, batch_size, steps, shuffle, device)
 

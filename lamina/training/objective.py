@@ -8,11 +8,13 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .. import losses as losses_module
 from .. import metrics as metrics_module
 from ..activations import LOG_SPACE
+from ..core.arrays import alike
 from ..core.declare import quoted, short
 from ..core.masking import get_mask, set_mask
 from ..core.scope import Watched
@@ -35,8 +37,8 @@ def _parts_of(outputs: Any) -> list:
 def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> list[Any]:
     """What `value` holds for each tensor in `outputs`, in order; None where it holds nothing for one.
 
-    Lists go by position, in the order of the keys where the outputs are a dictionary; dictionaries by key or by the
-    names of the outputs; anything else is meant for every output.
+    Lists go by position, in the order of the keys where the outputs are a dictionary, and may leave out what outputs
+    are nested in; dictionaries by key or by the names of the outputs; anything else is meant for every output.
     Raises ValueError, calling `value` by the name `what`, where it does not fit.
     """
     if not _is_nest(outputs):
@@ -44,7 +46,8 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             items = list(value.values()) if isinstance(value, Mapping) else value
             if len(items) != 1 or (isinstance(value, Mapping) and names and set(value) != set(names)):
                 raise ValueError(f"{what}: the model has one output{_called(names)}; got entries for {_keys(value)}.")
-            return [items[0]]
+            alone = what == "loss" and isinstance(items[0], (list, tuple)) and len(items[0]) == 1
+            return [items[0][0] if alone else items[0]]
         if what in ("loss", "loss_weights") and isinstance(value, (list, tuple)):
             raise ValueError(f"{what}: the model has one output{_called(names)}; got {len(value)} entries.")
         return [value]
@@ -57,7 +60,9 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
             raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
         picked = [value.get(label) for label in labels]
         if not isinstance(outputs, Mapping) and any(map(_is_nest, parts)):
-            return picked  # the model's names are those of single tensors
+            return in_place(picked, outputs)  # the model's names are those of single tensors
+    elif isinstance(value, (list, tuple)) and _is_flat(value) and len(parts) != len(value) == len(leaves_of(outputs)):
+        return in_place(value, outputs)
     elif isinstance(value, (list, tuple)):
         picked = _by_place(value, outputs, what)
     else:
@@ -74,12 +79,71 @@ def _by_place(value: Sequence[Any], outputs: Any, what: str) -> list[Any]:
     return [by_key[key] for key in outputs]
 
 
+def ways_of(outputs: Any, sort: bool = False) -> Iterator[tuple]:
+    """The keys and places that lead to each tensor, in the order of `match`, or in that in which Keras sorts keys."""
+    if not _is_nest(outputs):
+        yield ()
+        return
+    keys = range(len(outputs)) if not isinstance(outputs, Mapping) else in_order(outputs) if sort else outputs
+    for key in keys:
+        yield from ((key, *way) for way in ways_of(outputs[key], sort))
+
+
+def in_place(values: Iterable[Any], outputs: Any) -> list[Any]:
+    """One value for each tensor in Keras' order, in that of `match`."""
+    by_way = dict(zip(ways_of(outputs, sort=True), values, strict=True))
+    return [by_way[way] for way in ways_of(outputs)]
+
+
+def _walk(structure: Any, way: Iterable[Any]) -> Any:
+    """What stands at the end of these keys and places."""
+    for key in way:
+        structure = structure[key]
+    return structure
+
+
+def _packed(leaves: Iterator[Any], outputs: Any) -> Any:
+    """The next leaves in the structure of the outputs."""
+    if not _is_nest(outputs):
+        return next(leaves)
+    if isinstance(outputs, Mapping):
+        return {key: _packed(leaves, part) for key, part in outputs.items()}
+    return alike(outputs, [_packed(leaves, part) for part in outputs])
+
+
+def _is_flat(given: Iterable[Any]) -> bool:
+    return not any(_is_nest(one) and not (isinstance(one, (list, tuple)) and len(one) == 1) for one in given)
+
+
+def _assigned(losses: Any, outputs: Any, way: tuple = (), place: tuple = ()) -> Iterator[tuple[tuple, tuple, Any]]:
+    """Of each single loss the way to what it judges, an output or a structure of outputs, and its own place in what
+    was given. A list holds one entry for each output, or, beside what is no list, several losses of the same.
+
+    Raises LookupError where a way leads nowhere.
+    """
+    if not _is_nest(losses) or (isinstance(losses, Mapping) and "class_name" in losses):
+        if losses is not None:
+            yield way, place, losses
+        return
+    keys = [*losses] if isinstance(losses, Mapping) else [*range(len(losses))]
+    steps: list[tuple] = [(key,) for key in keys]
+    if not isinstance(losses, Mapping):
+        if _is_flat(losses) and len(losses) == len(leaves_of(outputs)):
+            steps = [*ways_of(outputs, sort=True)]
+        elif isinstance(losses, tuple) is not isinstance(outputs, tuple) or not isinstance(outputs, (list, tuple)):
+            steps = [()] * len(keys) if way or len(keys) > 1 else steps
+    if () not in steps and not (isinstance(outputs, Mapping) if isinstance(losses, Mapping) else _is_nest(outputs)):
+        raise LookupError
+    for key, step in zip(keys, steps, strict=True):
+        yield from _assigned(losses[key], _walk(outputs, step), (*way, *step), (*place, key))
+
+
 def _targets_of(asking: Sequence[Any], y: Any, outputs: Any, names: Sequence[str] | None) -> list[Any]:
     """The targets of each output. Those for the outputs alone that ask for some, with a loss or metrics, may come as a
     shorter list, or a single one by itself."""
     given = [y] if isinstance(y, Tensor) else y
     places = [place for place, one in enumerate(asking) if one is not None and one != []]
-    if not isinstance(given, (list, tuple)) or not len(given) == len(places) < len(asking):
+    if not isinstance(given, (list, tuple)) or not len(given) == len(places) < len(asking) or not _is_flat(given):
         return match(y, outputs, names, "y")
     targets: list[Any] = [None] * len(asking)
     for place, target in zip(places, given, strict=True):
@@ -103,7 +167,7 @@ def check_outputs(value: Any, outputs: Any, names: Sequence[str] | None, what: s
     """Raises ValueError where a part of `value` is meant for an output that is not among `outputs`."""
     if value is None or outputs is None:
         return
-    if what in ("loss", "loss_weights") or len(leaves_of(outputs)) > 1:
+    if len(leaves_of(outputs)) > 1:
         match(value, outputs, names, what)
     elif isinstance(value, Mapping):
         labels = [*outputs] if isinstance(outputs, Mapping) else list(names or value)
@@ -130,23 +194,13 @@ def leaves_of(outputs: Any) -> list[Any]:
 
 def _names_of(outputs: Any, names: Sequence[str] | None) -> list[str | None]:
     """A name for each output: its keys and places, the last place by what the model calls it there."""
-    paths = list(paths_of(outputs))
-    called = list(names) if names and len(names) == len(paths) else [None] * len(paths)
+    paths = list(ways_of(outputs))
+    called = in_place(names, outputs) if names and len(names) == len(paths) else [None] * len(paths)
     found: list[str | None] = []
     for path, name in zip(paths, called, strict=True):
         own = path[-1:] if path and isinstance(path[-1], str) else [name] if name or len(path) < 2 else path[-1:]
         found.append("/".join(str(part) for part in (*path[:-1], *own) if part is not None) or None)
     return found
-
-
-def paths_of(outputs: Any) -> Iterator[list[Any]]:
-    """Of each tensor in nested outputs: keys as texts, places as numbers."""
-    if not _is_nest(outputs):
-        yield []
-        return
-    parts = ((str(key), part) for key, part in outputs.items()) if isinstance(outputs, Mapping) else enumerate(outputs)
-    for key, part in parts:
-        yield from ([key, *path] for path in paths_of(part))
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -163,6 +217,7 @@ class _Part:
     name: str
     loss: Any
     factor: float | None = None
+    way: tuple = ()  # to what it judges, where that is not one output alone
     tracker: Any = None
     forms: dict[Callable, Any] = field(init=False)
 
@@ -172,8 +227,22 @@ class _Part:
         self.forms = {function: form for function, form in forms.items() if form is not None}
 
 
+def _together(part: _Part, y: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+    """What a loss of several outputs is given: functions of users the structures, others one array of all."""
+    weights = leaves_of(sample_weight)
+    sample_weight = weights[0] if all(one is weights[0] for one in weights) else torch.stack(weights)
+    if part.loss._casts_targets:
+        return y, y_pred, sample_weight
+    shapes = [_shape(one) for one in leaves_of(y_pred)]
+    if len({*shapes}) > 1:
+        raise ValueError(f"loss: {part.name!r} is for outputs of one shape; got {shapes}. Give each a loss of its own.")
+    return torch.stack(leaves_of(y)), torch.stack(leaves_of(y_pred)), sample_weight
+
+
 class CompiledLoss:
     """The loss of a model: each output's loss, times its weight, summed."""
+
+    of_structures = True  # a loss for nested outputs is given them all, once
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None):
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
@@ -191,31 +260,74 @@ class CompiledLoss:
                 losses_module.get(one)
         self.loss, self.loss_weights, self.output_names = loss, loss_weights, output_names
         self.parts: list[_Part | None] = []
+        self.more: list[_Part] = []  # those of structures of outputs, and further ones of an output
         self.metrics: list[Any] = []  # the mean of each output's own loss, where there are several
+        self.asking: list[Any] = []  # True for each output that a loss judges
         self.built = False
 
     def build(self, y: Any, outputs: Any) -> None:
         """Settle which loss is whose. Raises ValueError where the losses do not fit the outputs."""
-        names = _names_of(outputs, self.output_names)
-        given = match(self.loss, outputs, self.output_names, "loss")
-        factors = match(self.loss_weights, outputs, self.output_names, "loss_weights")
-        predicted = leaves_of(outputs)
-        parts: list[_Part | None] = []
-        for identifier, factor, name, true, pred in zip(
-            given, factors, names, self._targets(y, outputs, given), predicted, strict=True
-        ):
-            loss = losses_module.resolve(identifier, _shape(true), _shape(pred)) if identifier is not None else None
-            label = name or getattr(loss, "name", "")
-            parts.append(None if loss is None else _Part(label, loss, None if factor is None else float(factor)))
-        measured = [(place, part) for place, part in enumerate(parts) if part is not None]
-        if isinstance(outputs, Mapping) and isinstance(self.loss, Mapping):  # in the order of the losses, as in Keras
-            keys, order = [key for key, part in outputs.items() for _ in leaves_of(part)], [*self.loss]
-            measured.sort(key=lambda pair: order.index(keys[pair[0]]))
-        if len(measured) > 1:
-            for place, part in measured:
-                part.tracker = metrics_module.Mean(name=f"{part.name}_loss").to(predicted[place].device)
+        names, ways = _names_of(outputs, self.output_names), [*ways_of(outputs)]
+        assigned = [*self.assigned(outputs)]
+        judged = {way for way, _, _ in assigned}
+        self.asking = [next((True for size in range(len(way) + 1) if way[:size] in judged), None) for way in ways]
+        targets = self._targets(y, outputs, self.asking)
+        self.parts = [None] * len(ways)
+        for way, identifier, factor in assigned:
+            pred, place = _walk(outputs, way), ways.index(way) if way in ways else None
+            if place is None:
+                own, shapes = "/".join(map(str, way)) or "_".join(filter(None, names)), ((None,), (None,))
+            else:
+                own, shapes = names[place], (_shape(targets[place]), _shape(pred))
+            loss = losses_module.resolve(identifier, *shapes)
+            part = _Part(own or getattr(loss, "name", ""), loss, None if factor is None else float(factor), way)
+            if place is None or self.parts[place] is not None:
+                self.more.append(part)
+            else:
+                self.parts[place] = part
+            if len(assigned) > 1:
+                part.tracker = metrics_module.Mean(name=f"{part.name}_loss").to(leaves_of(pred)[0].device)
                 self.metrics.append(part.tracker)
-        self.parts, self.built = parts, True
+        self.built = True
+
+    def assigned(self, outputs: Any) -> Iterator[tuple[tuple, Any, Any]]:
+        """Each loss with the way to what it judges, and its weight. Raises ValueError where they fit no outputs."""
+        ways, weights = [*ways_of(outputs)], self.loss_weights
+        try:
+            found = [*_assigned(self.loss, outputs)] if _is_nest(outputs) and _is_nest(self.loss) else []
+        except LookupError:
+            found = []
+        own, judged = self._weights_of(found), [way for way, _, _ in found]
+        if self.of_structures and len({*judged}.intersection(ways)) < len(judged):
+            if own is None and _is_nest(weights):
+                raise ValueError(f"loss_weights: expected the structure of `loss`; got {short(weights)}.")
+            own = own or [weights] * len(found)
+            yield from ((way, one, weight) for (way, _, one), weight in zip(found, own, strict=True))
+            return
+        given = dict(zip(ways, match(self.loss, outputs, self.output_names, "loss"), strict=True))
+        if own is None:
+            own, owners = match(weights, outputs, self.output_names, "loss_weights"), ways
+        else:
+            owners = judged
+        by_way = dict(zip(owners, own, strict=True))
+        for way in dict.fromkeys((*judged, *ways)):  # in the order of the losses, as in Keras
+            if given.get(way) is not None:
+                yield way, given[way], by_way.get(way)
+
+    def _weights_of(self, found: list[tuple[tuple, tuple, Any]]) -> list[Any] | None:
+        """The weights of these losses, where they stand as the losses do; None where they are those of outputs."""
+        weights, places = self.loss_weights, [*ways_of(self.loss, sort=True)]
+        alike_in_number = _is_nest(weights) and len([*ways_of(weights)]) == len(places)
+        if not found or not alike_in_number or not self.of_structures:
+            return None
+        try:
+            if isinstance(weights, (list, tuple)) and not any(map(_is_nest, weights)):
+                by_place = dict(zip(places, weights, strict=True))
+                return [by_place[place] for _, place, _ in found]
+            values = [_walk(weights, place) for _, place, _ in found]
+        except (LookupError, TypeError):
+            return None
+        return None if any(map(_is_nest, values)) else values
 
     def _targets(self, y: Any, outputs: Any, given: list[Any]) -> list[Any]:
         """The targets of each output."""
@@ -237,13 +349,17 @@ class CompiledLoss:
         parts = self.parts
         if len(parts) == 1 and isinstance(y, Tensor) and isinstance(outputs, Tensor) and parts[0] is not None:
             return self._value(parts[0], y, outputs, sample_weight, scores)
-        targets = self._targets(y, outputs, parts)
+        targets = self._targets(y, outputs, self.asking)
         weights = match(sample_weight, outputs, self.output_names, "sample_weight")
         total = None
         for part, true, pred, weight in zip(parts, targets, leaves_of(outputs), weights, strict=True):
             if part is not None:
                 value = self._value(part, true, pred, weight, scores)
                 total = value if total is None else total + value
+        for part in self.more:
+            true, weight = (_walk(_packed(iter(one), outputs), part.way) for one in (targets, weights))
+            value = self._value(part, true, _walk(outputs, part.way), weight, scores)
+            total = value if total is None else total + value
         return total
 
     def _value(self, part: _Part, y: Any, y_pred: Tensor, sample_weight: Any, scores: Sequence[Any]) -> Tensor:
@@ -252,6 +368,8 @@ class CompiledLoss:
             if result is y_pred and last.stands_for in part.forms:
                 loss, given = part.forms[last.stands_for], before
                 set_mask(given, get_mask(y_pred))
+        if not isinstance(y_pred, Tensor):
+            y, given, sample_weight = _together(part, y, y_pred, sample_weight)
         try:
             value = loss(y, given, sample_weight)
         except (IndexError, ValueError) as error:
@@ -263,7 +381,7 @@ class CompiledLoss:
                 raise
             raise ValueError(_outside(least, most, classes)) from error
         if part.tracker is not None:
-            track(part.tracker, value, y_pred.shape[0])
+            track(part.tracker, value, (y_pred if isinstance(y_pred, Tensor) else leaves_of(y_pred)[0]).shape[0])
         return value if part.factor is None else value * part.factor
 
     def check_labels(self, y: Any, outputs: Any) -> None:
@@ -334,6 +452,7 @@ class CompiledMetrics:
 
     name = "compile_metrics"
     tells_weighted = True
+    names_places = False
 
     def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Sequence[str] | None = None):
         for what, value in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
@@ -363,8 +482,11 @@ class CompiledMetrics:
         """Settle which metric is whose. Raises ValueError where they do not fit the outputs."""
         leaves, targets = leaves_of(outputs), self._targets(y, outputs)
         names = _names_of(outputs, self.output_names)
-        if self.output_names and len(self.output_names) == len(leaves) and any(map(_is_nest, _parts_of(outputs))):
-            names = list(self.output_names)  # as Keras: losses have the place in their name, metrics have not
+        if any(map(_is_nest, _parts_of(outputs))):
+            if self.output_names and len(self.output_names) == len(leaves):
+                names = in_place(self.output_names, outputs)
+            elif not self.names_places:  # in Keras 3 losses alone have their place in their name
+                names = [None] * len(leaves)
         parts = [_Measured(name if len(leaves) > 1 else None) for name in names]
         for what, chosen in self._chosen(outputs):
             for part, identifiers, true, pred in zip(parts, chosen, targets, leaves, strict=True):

@@ -125,7 +125,8 @@ class PremisesOfStep(Premises):
 
     def __init__(self, module: Any, compiled: Compiled, weights: list[Any]):
         self.weights = weights
-        parts = [part for part in (compiled.loss.parts if compiled.loss else ()) if part is not None]
+        loss = compiled.loss
+        parts = [part for part in ((*loss.parts, *loss.more) if loss else ()) if part is not None]
         helpers = [one for part in parts for one in (part, part.loss, part.tracker)]
         helpers += [getattr(weight, "regularizer", None) for weight in weights]
         held = [vars(one) for one in helpers if hasattr(one, "__dict__")]

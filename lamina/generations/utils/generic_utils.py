@@ -181,8 +181,14 @@ def get_from_module(
     return found(**(kwargs or {})) if instantiate else found
 
 
-class Progbar(utils.Progbar):
-    """As today's; `force` shows a step at once."""
+class ProgbarOfMeans(utils.Progbar):
+    """As today's; means are shown at the end, too."""
+
+    _means_at_end = True
+
+
+class Progbar(ProgbarOfMeans):
+    """`force` shows a step at once."""
 
     def update(self, current: int, values: Any = None, force: bool = False) -> None:
         if force:

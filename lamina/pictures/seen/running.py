@@ -95,7 +95,7 @@ class Samples:
 
     def __init__(self, what: str, model: Any, x: Any, most: int):
         graph = getattr(model, "_graph", None)
-        known = [] if graph is None else list(graph.inputs)
+        known = [] if graph is None else list(model.inputs)
         self.model = model
         parts, known, self.build = _parts(what, x, known)
         prepared = [_batch(what, model, part, known[i] if i < len(known) else None) for i, part in enumerate(parts)]
