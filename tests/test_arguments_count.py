@@ -63,7 +63,6 @@ UNREAD = {
     "*.__torch_function__:types": "torch's protocol",
     "*.__get__:instance": "Python's protocol",
     "*.__exit__:exception": "Python's protocol",
-    "utils.progbar.Progbar.__init__:state*_metrics": "all values are shown as they come, as Keras 3 does it",
     "optimizers.legacy.Optimizer.__init__:*": "refuses whatever it is given",
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.*.__init__:*args": "`__new__` reads them",

@@ -181,8 +181,14 @@ def get_from_module(
     return found(**(kwargs or {})) if instantiate else found
 
 
-class Progbar(utils.Progbar):
-    """As today's; `force` shows a step at once."""
+class MeanProgbar(utils.Progbar):
+    """As today's; what it shows at the end is a mean, too."""
+
+    _last_alone = False
+
+
+class Progbar(MeanProgbar):
+    """`force` shows a step at once."""
 
     def update(self, current: int, values: Any = None, force: bool = False) -> None:
         if force:
