@@ -446,6 +446,35 @@ def test_recurrent_layers_by_step(generation: str, sequences: bool) -> None:
     got = model.predict(x, verbose=0)
     np.testing.assert_allclose(got, np.stack(steps, 1) if sequences else h, atol=1e-5)
     assert isinstance(space.layers.LSTM(2), space.layers.Recurrent) and not isinstance(space.layers.LSTM(2), Plain)
+    if generation == "keras1":
+        return
+
+    def ends(start: np.ndarray, at: slice = slice(None)) -> np.ndarray:
+        for t in range(5)[at]:
+            start = np.tanh(x[:, t] @ w + start @ u)
+        return start
+
+    inputs, start = space.layers.Input((5, 3)), space.layers.Input((4,))
+    first = np.random.rand(2, 4)
+    for given in (start, [start]):
+        begun = space.models.Model([inputs, start], (layer := Plain(4))(inputs, initial_state=given))
+        layer.set_weights([w, u])
+        np.testing.assert_allclose(begun.predict([x, first]), ends(first), atol=1e-5)
+    with pytest.raises(AttributeError, match="stateful=True"):
+        layer.reset_states()
+    inputs = space.layers.Input(batch_shape=(2, 5, 3))
+    stated = Plain(4, stateful=True, return_state=True, go_backwards=True)
+    model = space.models.Model(inputs, stated(inputs))
+    stated.set_weights([w, u])
+    back = slice(None, None, -1)
+    np.testing.assert_allclose(model.predict(x), [ends(np.zeros((2, 4)), back)] * 2, atol=1e-5)
+    np.testing.assert_allclose(model.predict(x)[0], ends(ends(np.zeros((2, 4)), back), back), atol=1e-5)
+    for states in (first, [first]):
+        stated.reset_states(states)
+        np.testing.assert_allclose(model.predict(x)[1], ends(first, back), atol=1e-5)
+    config = stated.get_config()
+    assert config["return_state"] is config["go_backwards"] is config["stateful"] is True
+    assert model.output_shape == [(2, 4), (2, 4)]
 
 
 def test_atrous_convolutions_are_functions_in_keras_2() -> None:

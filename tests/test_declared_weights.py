@@ -243,3 +243,11 @@ def test_a_weight_is_never_overwritten_with_its_gradient() -> None:
     weight.overwrite_with_gradient = False
     with pytest.raises(ValueError, match="`overwrite_with_gradient` is not available"):
         weight.overwrite_with_gradient = True
+
+
+def test_weights_are_shown_with_their_values() -> None:
+    assert repr(keras.Variable([1.0, 2.5], name="w")).endswith("shape=(2,), dtype=torch.float32, value=[1.  2.5]>")
+    assert repr(keras.Variable([1.5], dtype="bfloat16")).endswith("value=[1.5]>")
+    assert f"{keras.Variable(2.5):.2f}" == "2.50"
+    with torch.device("meta"):
+        assert repr(Weight(torch.empty(3))).endswith("shape=(3,), dtype=torch.float32>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from typing import Any
 
 import h5py
@@ -181,3 +182,74 @@ def test_pictures_are_moved_and_listed(tmp_path: Any) -> None:
             ""
         )
     assert sorted(path[-5:] for path in image.list_pictures(str(tmp_path))) == ["b.png", "d.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "endless", "weighted", "class_weight", "losses"),
+    [
+        (1, False, False, {0: 1.0, 1: 3.0}, [3.1967, 2.9797]),
+        (1, True, False, {0: 1.0, 1: 3.0}, [3.1967, 2.9797]),
+        (1, True, True, {0: 1.0, 1: 3.0}, [6.3379, 5.1886]),
+        (2, True, False, {"o0": {0: 1.0, 1: 3.0}, "o1": {0: 2.0, 1: 1.0}}, [5.6007]),
+        (2, False, False, [{0: 1.0, 1: 3.0}, None], [4.8044]),
+    ],
+)
+def test_weights_of_classes_reach_what_datasets_give(
+    outputs: int, endless: bool, weighted: bool, class_weight: Any, losses: list[float]
+) -> None:
+    """Keras 2.3.1 gave these losses."""
+    rows, classes = np.sin(np.arange(24.0)).reshape(8, 3), np.eye(2)[[0, 1, 1, 0, 1, 0, 0, 1]]
+
+    class Batches(keras2.utils.Sequence):
+        ends = 0
+
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> tuple:
+            place = slice(4 * index, 4 * index + 4)
+            target = [classes[place]] * outputs if outputs > 1 else classes[place]
+            return (rows[place], target, *([np.arange(8.0)[place]] if weighted else []))
+
+        def on_epoch_end(self) -> None:
+            self.ends += 1
+
+    x = keras2.layers.Input((3,))
+    found = [keras2.layers.Dense(2, kernel_initializer="ones", name=f"o{at}")(x) for at in range(outputs)]
+    model = keras2.models.Model(x, found)
+    model.compile("sgd", "mse")
+    batches, options = Batches(), {"epochs": len(losses), "verbose": 0, "class_weight": class_weight, "shuffle": False}
+    if endless:
+        history = model.fit_generator(itertools.cycle([batches[0], batches[1]]), steps_per_epoch=2, **options)
+    else:
+        history = model.fit_generator(batches, **options)
+        assert batches.ends
+    np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("padding", "size"), [("same", 4), ("valid", 3)])
+def test_recurrent_convolutions_of_users(padding: str, size: int) -> None:
+    K = keras2.backend
+
+    class Own(keras2.layers.ConvRecurrent2D):
+        def build(self, input_shape: Any) -> None:
+            shape = (*self.kernel_size, input_shape[-1], self.filters)
+            self.states, self.kernel = [None], self.add_weight(shape=shape, initializer="ones", name="kernel")
+            self.built = True
+
+        def get_initial_state(self, x: Any) -> list[Any]:
+            return [K.conv2d(K.zeros_like(x[:, 0]), self.kernel, padding=self.padding)]
+
+        def step(self, x: Any, states: Any) -> Any:
+            h = K.tanh(K.conv2d(x, self.kernel, padding=self.padding) * 0.1 + states[0] * 0.5)
+            return h, [h]
+
+    x = keras2.layers.Input((3, 4, 4, 2))
+    model = keras2.models.Model(x, (layer := Own(2, 2, padding=padding))(x))
+    found = model.predict(np.sin(np.arange(192.0)).reshape(2, 3, 4, 4, 2))
+    assert model.output_shape == (None, size, size, 2) and found.shape == (2, size, size, 2)
+    if padding == "same":  # as Keras 2.3.1
+        np.testing.assert_allclose(found[0, 0, :, 0], [-0.0257, -0.3283, 0.3047, 0.3256], atol=1e-4)
+        np.testing.assert_allclose(found[1, 3, :, 1], [0.052, -0.282, 0.1887, 0.2694], atol=1e-4)
+    again = Own.from_config(layer.get_config())
+    assert (again.filters, again.kernel_size, again.strides, again.padding) == (2, (2, 2), (1, 1), padding)

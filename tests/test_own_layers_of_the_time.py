@@ -508,6 +508,14 @@ def test_weights_of_classes_by_output(space: ModuleType) -> None:
         model.set_weights(before)
     with pytest.raises(ValueError, match="all classes in the data"):
         fit(model, space, X, y, class_weight={"a": {0: 1.0}})
+    for wrong in (3, np.ones(3)):
+        with pytest.raises(TypeError, match="must be a"):
+            model.train_on_batch(X, y, class_weight=wrong)
+    alone = functional(space, inputs, heads[0])
+    alone.compile("sgd", "categorical_crossentropy")
+    for weights in (np.array([1.0, 2.0, 3.0]), [1.0, 2.0, 3.0]):  # Keras 2.3.1 says nothing
+        with pytest.warns(UserWarning, match="no effect here unless it is a dictionary"):
+            alone.train_on_batch(X, y[0], class_weight=weights)
 
 
 @STATIC

@@ -272,6 +272,11 @@ def test_colours_are_drawn_in_their_ranges() -> None:
     assert values.min() == 0 and values.max() == 255 and abs((values == 0).float().mean() - 0.5) < 0.01
 
 
+def test_grey_pictures_stay_as_they_are() -> None:
+    grey = torch.rand(2, 4, 4, 1)
+    assert torch.equal(L.RandomGrayscale(1.0)(grey, training=True), grey)
+
+
 def test_crops_are_taken_from_everywhere() -> None:
     x = torch.arange(12 * 10.0).reshape(1, 12, 10, 1)
     layer = L.RandomCrop(9, 8, seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import itertools
 import re
@@ -10,6 +11,7 @@ import types
 
 import numpy as np
 import pytest
+import torch
 from support.watch import Watch
 
 import lamina as keras
@@ -161,3 +163,31 @@ def test_pipes_get_a_line_an_epoch(screen, verbose, expected):
     lines = pipe.lines()
     assert len(lines) == expected and "\x1b" not in pipe.raw
     assert not lines or ("loss: " in lines[0] and "val_loss: " in lines[0])
+
+
+@pytest.mark.parametrize(
+    ("home", "options", "shown"),
+    [
+        ("lamina", {}, "a: 4.0000 - b: 2.0000"),  # at the end what came last; b came once, for two steps
+        ("lamina", {"finalize": False}, "a: 3.3333 - b: 2.0000"),
+        ("lamina", {"stateful_metrics": ["a"], "finalize": False}, "a: 4.0000 - b: 2.0000"),
+        ("lamina", {"stateless_metrics": ["b"], "finalize": False}, "a: 4.0000 - b: 2.0000"),
+        ("lamina.tf_keras", {}, "a: 3.3333 - b: 2.0000"),
+        ("lamina.keras2", {"stateful_metrics": ["a"]}, "a: 4.0000 - b: 2.0000"),
+        ("lamina.keras2", {}, "a: 3.3333 - b: 2.0000"),
+        ("lamina.keras1", {}, "a: 3.3333 - b: 2.0000"),
+    ],
+)
+def test_bars_of_own_loops_show_means_over_steps(capsys, home, options, shown):
+    """Keras 3.15, tf_keras 2.21, 2.3.1 and 1.2.2 show these; a step of two counts twice."""
+    finalize = options.pop("finalize", None)
+    bar = importlib.import_module(home).utils.Progbar(5, verbose=2, **options)
+    bar.update(1, [("a", 2.0)])
+    bar.update(3, [("a", torch.tensor(4.0, requires_grad=True)), ("b", 2.0)])
+    if finalize is False:
+        bar.update(4, [], finalize=True)
+    else:
+        bar.update(5, [("a", 3.3333333 if "3.3" in shown else 4.0)])
+    assert capsys.readouterr().out.strip().endswith(shown)
+    with pytest.raises(ValueError, match="not both"):
+        keras.utils.Progbar(5, stateful_metrics=["a"], stateless_metrics=["b"])

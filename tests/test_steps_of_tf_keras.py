@@ -211,3 +211,20 @@ def test_a_variable_may_count_the_steps_of_several_optimizers(tf: Any, name: str
     assert int(count.numpy()) == 7
     with pytest.raises(RuntimeError, match="Cannot set `iterations`"):
         optimizers[0].iterations = tf.Variable(1, dtype="int64")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"epsilon": 0.01}, [0.096893, 0.964669, -1.938362]),
+        ({"momentum": 0.9}, [-0.710079, -0.343437, -0.532907]),
+        ({"centered": True, "epsilon": 0.01}, [0.038371, 0.847883, -1.815448]),
+        ({"rho": 0.5, "momentum": 0.5, "centered": True}, [-0.224547, 0.389818, -1.394007]),
+    ],
+    ids=str,
+)
+def test_the_older_rmsprop_by_its_options(tf: Any, options: dict[str, Any], expected: list[float]) -> None:
+    optimizer, w = tf.keras.optimizers.legacy.RMSprop(0.1, **options), tf.Variable([1.0, 2.0, -3.0])
+    for step in range(1, 5):
+        optimizer.minimize(lambda step=step: tf.reduce_sum(w * w) * step, [w])
+    _near(w, expected)

@@ -91,6 +91,22 @@ CALLS = {
     "tf.math.confusion_matrix([0, 1, 1], [0, 1, 0])": np.array([[1, 0], [1, 1]], "int32"),
     "tf.clip_by_norm(A, 1.0)": A / np.linalg.norm(A),
     "tf.scan(lambda a, x: a + x, A)": A.cumsum(0),
+    "tf.foldl(lambda a, x: a * 0.5 + x, A)": A[0] / 4 + A[1] / 2 + A[2],
+    "tf.foldr(lambda a, x: a * 0.5 + x, A)": A[2] / 4 + A[1] / 2 + A[0],
+    "tf.foldl(lambda a, x: a + x[0] * x[1], (A, A + 1), initializer=1.0)": 1 + (A * (A + 1)).sum(0),
+    "tf.foldr(lambda a, x: a * 0.5 + x['p'], {'p': A}, initializer=0.0)": A[2] / 4 + A[1] / 2 + A[0],
+    "tf.TensorArray(tf.float32, size=3).scatter([2, 0, 1], A).stack()": A[[1, 2, 0]],
+    "tf.TensorArray(tf.float32, size=2).split(A, [1, 2]).read(1)": A[1:],
+    "tf.nn.batch_normalization(A, A[0, 0], A[1, 1] ** 2, A[2, 2], A[0, 1], 0.1)": (
+        (A - A[0, 0]) / np.sqrt(A[1, 1] ** 2 + 0.1) * A[0, 1] + A[2, 2]
+    ),
+    "tf.nn.batch_normalization(A, A[0, 0], A[1, 1] ** 2, None, None, 0.1)": (
+        (A - A[0, 0]) / np.sqrt(A[1, 1] ** 2 + 0.1)
+    ),
+    "tf.image.resize(np.float64(A), (2, 4))": A[[0, 2]] * np.float32(0.75) + A[[1, 1]] * np.float32(0.25),
+    "tf.compat.v1.image.resize_bilinear(np.float64(A)[None], (3, 2))": A[None, :, ::2],
+    "tf.linalg.eigvalsh([[2.0, 1.0], [1.0, 3.0]])": np.float32([2.5 - 5**0.5 / 2, 2.5 + 5**0.5 / 2]),
+    "tf.linalg.lstsq([[1.0, 0.0], [0.0, 2.0]], [[1.0], [4.0]])": np.float32([[1.0], [2.0]]),
     "tf.map_fn(lambda x: x * 2, A)": A * 2,
     "tf.constant(np.arange(3.0))": np.arange(3.0),
     "tf.shape(A)[1] * 2": np.int32(8),
@@ -211,6 +227,34 @@ def test_two_tapes_over_one_graph(tf: Any) -> None:
         fake = tf.exp(a * b)
         first, second = fake * 2, fake * b
     assert float(one.gradient(first, a)) > 0 and float(other.gradient(second, b)) > 0
+
+
+def test_gradients_of_what_was_not_recorded_are_refused(tf: Any) -> None:
+    weight, x = tf.Variable(3.0), tf.constant(3.0)
+    assert [each.item() for each in tf.gradients(weight * weight, [weight])] == [6.0]
+    with pytest.raises(ValueError, match=r"nothing recorded .* tf\.Variable"):
+        tf.gradients(x * x, x)
+
+
+def test_variables_of_a_module_come_before_those_of_its_parts(tf: Any) -> None:
+    """As TensorFlow 2.21 lists them."""
+
+    class Part(tf.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__(name=name)
+            self.b, self.a = tf.Variable(2.0, trainable=False), [tf.Variable(1.0)]
+
+    class Whole(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.m, self.d, self.z = Part("m"), {"k": Part("d")}, (tf.Variable(7.0),)
+            self.m.sub, self.same = Part("deep"), self.m
+
+    whole = Whole()
+    assert [float(one) for one in whole.variables] == [7, 1, 2, 1, 2, 1, 2]
+    assert [float(one) for one in whole.trainable_variables] == [7, 1, 1, 1]
+    assert [float(one) for one in whole.non_trainable_variables] == [2, 2, 2]
+    assert (whole.name, [part.name for part in whole.submodules]) == ("whole", ["d", "m", "deep"])
 
 
 def test_custom_training(tf: Any) -> None:
@@ -595,6 +639,7 @@ def test_several_texts_in_pieces(tf: Any) -> None:
     numbers = tf.strings.to_number(tf.strings.split(["1 2 3", "4"]), tf.float32)
     assert numbers.to_tensor().tolist() == [[1.0, 2.0, 3.0], [4.0, 0.0, 0.0]]
     assert [row.tolist() for row in tf.strings.unicode_split(["abé", "d"], "UTF-8")] == [["a", "b", "é"], ["d"]]
+    assert tf.strings.length(tf.strings.bytes_split("aé")).tolist() == [1, 1, 1]  # a letter of two bytes
     with pytest.raises(ValueError, match="expected one text or a row"):
         tf.strings.split([["a"]])
 
@@ -700,6 +745,13 @@ def test_shapes_that_broadcast(tf: Any) -> None:
     assert tf.broadcast_static_shape(tf.TensorShape([2, 1]), tf.TensorShape([3])) == [2, 3]
     with pytest.raises(ValueError, match="broadcast"):
         tf.broadcast_static_shape(tf.TensorShape([2]), tf.TensorShape([3]))
+    x, y = tf.keras.Input((1, 4)), tf.keras.Input((3, 1))
+    wide = tf.broadcast_to(x, tf.broadcast_dynamic_shape(tf.shape(x), tf.shape(y)))
+    model = tf.keras.Model([x, y], wide)
+    assert wide.shape == (None, 3, 4) and model([np.ones((2, 1, 4)), np.ones((2, 3, 1))]).shape == (2, 3, 4)
+    told = tf.TensorShape([2, None]), tf.TensorShape(None)
+    assert [str(shape) for shape in told] == ["(2, None)", "<unknown>"]
+    assert [repr(shape) for shape in told] == ["TensorShape([2, None])", "TensorShape(None)"]
 
 
 def test_texts_are_shown_as_bytes(tf: Any) -> None:

@@ -187,9 +187,12 @@ def _helpers(dialect: Dialect) -> Find:
     if dialect.table.scalars:
         around = _first({"to_categorical": np_utils.to_categorical_rows}.get, around)
     if dialect.table.shares_modern:
-        rows = {"to_categorical": np_utils.to_categorical, "to_ordinal": np_utils.to_ordinal}
-        rows["Progbar"] = generic_utils.ProgbarOfMeans
-        return _first(drawn, rows.get, modern, around)
+        own = {
+            "to_categorical": np_utils.to_categorical,
+            "to_ordinal": np_utils.to_ordinal,
+            "Progbar": generic_utils.MeanProgbar,
+        }
+        return _first(drawn, own.get, modern, around)
     return _first(drawn, around, modern)
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import torch
-
+from ..core.arrays import tensor_of
 from ..core.errors import named
 from ..core.layer import InputSpec
 from ..layers import RNN
 from ..layers.convolutional_recurrent import ConvLSTM
 from . import arithmetic, backend
 from .dialect import CountsOthers, Dialect
-from .utils.generic_utils import has_arg
+from .utils.generic_utils import has_arg, to_list
 from .utils.np_utils import conv_output_length, normalize_tuple
 
 _Layer: Any = object  # the generation's Layer, which comes behind in the classes made
@@ -73,7 +72,8 @@ class Recurrent(_Layer):
         kept = self.stateful and self.states and self.states[0] is not None
         by_keras2 = type(self).get_initial_state is not Recurrent.get_initial_state
         begin = self.get_initial_state if by_keras2 else self.get_initial_states
-        states = initial_state or (self.states if kept else begin(x))
+        given = [] if initial_state is None else to_list(initial_state, allow_tuple=True)
+        states = given or (self.states if kept else begin(x))
         last, outputs, states = backend.names(self._dialect)["rnn"](
             self.step, steps, list(states), go_backwards=self.go_backwards, mask=mask, constants=constants,
             unroll=self.unroll,
@@ -88,7 +88,9 @@ class Recurrent(_Layer):
         if not self.stateful:
             raise AttributeError(f"Layer must be stateful: make {named(self)} with stateful=True.")
         self.__dict__["states"] = (
-            [None] * len(self.states) if states is None else [torch.as_tensor(one) for one in states]
+            [None] * len(self.states)
+            if states is None
+            else [tensor_of(one).to(self.dtype_policy.compute) for one in to_list(states, allow_tuple=True)]
         )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -103,7 +105,8 @@ class Recurrent(_Layer):
 
     def get_config(self) -> dict[str, Any]:
         own = {key: getattr(self, key) for key in (*_KEPT, "consume_less", "implementation") if hasattr(self, key)}
-        return {**super().get_config(), **own}
+        told = {} if self._dialect.table.name == "keras1" else {"return_state": self.return_state}
+        return {**super().get_config(), **own, **told}
 
 
 class ConvRecurrent2D(Recurrent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def _of_classes(y: Any, weights: Any) -> Any:
     Raises ValueError for targets of more than two axes, and for classes without a weight.
     """
     if not isinstance(weights, Mapping):
+        if weights is not None and not isinstance(weights, str):
+            warnings.warn("`class_weight` has no effect here unless it is a dictionary, as in Keras 2", stacklevel=2)
         return None
     y = np.asarray(y)
     if y.ndim > 2:
@@ -113,8 +116,10 @@ def weigh(names: Sequence[str], given: dict[str, Any], both: bool) -> dict[str, 
     if class_weight is None:
         return given
     given = {**given, "class_weight": None}
-    if not isinstance(class_weight, (Mapping, list, tuple)):
+    if isinstance(class_weight, str):
         return given  # "auto", which says nothing in the originals
+    if not hasattr(class_weight, "__len__"):
+        raise TypeError(f"`class_weight` must be a dictionary from classes to weights; got {short(class_weight)}.")
     x = given["x"]
     if isinstance(given.get("y"), (list, tuple, Mapping)) or hasattr(given.get("y"), "shape"):
         given["sample_weight"] = weighted(names, given["y"], given.get("sample_weight"), class_weight, both)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ..core.config import is_interactive_logging_enabled
 from ..core.errors import for_screen
@@ -27,7 +28,7 @@ def show_values(logs: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             shown.append(f"{name}: {value}")
             continue
-        number = float(np.mean(value))
+        number = float(np.mean(value.tolist() if isinstance(value, Tensor) else value))
         shown.append(f"{name}: {number:.4f}" if abs(number) > 1e-3 or number != number else f"{name}: {number:.4e}")
     return " - ".join(shown)
 

@@ -122,11 +122,14 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
 
 
 def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
-    """`x` divided by its norm of that order along `axis`; a norm of 0 leaves it as it is. A tensor gives a tensor."""
+    """`x` divided by its norm of that order along `axis`; a norm of 0 leaves it as it is. A tensor gives a tensor.
+
+    An array of one axis is taken as a row: the result has two.
+    """
     if isinstance(x, torch.Tensor):
         return torch.nn.functional.normalize(x, p=order, dim=axis)
-    norm = np.atleast_1d(np.linalg.norm(x, order, axis, keepdims=True))
-    return x / np.where(norm == 0, 1, norm)
+    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
+    return x / np.expand_dims(np.where(norm == 0, 1, norm), axis)
 
 
 def pad_sequences(

@@ -200,6 +200,11 @@ class NoneOfOurs(Unclear):
     """A call of something else that has a method of that name."""
 
 
+def _lost(new: str, value: Any) -> str | None:
+    """What is told of an argument that Keras 3 has not: of this value, else of any; nothing if empty."""
+    return migrating.LOST.get(f"{new}={value}", migrating.LOST.get(new))
+
+
 class Speaker:
     """The calls of one generation."""
 
@@ -392,7 +397,7 @@ class Speaker:
             if new in done or (new in SHAPES and new not in target):
                 continue
             if new not in target:
-                if value and migrating.LOST.get(new):
+                if value and _lost(new, value):
                     self._tell_lost(new, value, tell)
             elif new in how.chosen or not self._is_default(new, value, target[new]):
                 yield f"{new}={text_of(self._expression(new, value, _EMPTY, None, False))}"
@@ -401,7 +406,7 @@ class Speaker:
         """Tell of an argument that Keras 3 has not; whether it is left in its place."""
         if new in STEPS:
             return True  # it was told of
-        reason = migrating.LOST.get(new)
+        reason = _lost(new, value)
         if reason == "" or (value in (None, False, 0, 0.0) and not isinstance(value, Code)):
             return False
         tell(f"`{new}`", "Keras 3 has no such argument here", reason or migrating.INSTEAD.get(new, "see what it did"))

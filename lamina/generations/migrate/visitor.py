@@ -150,9 +150,7 @@ class Rewriter(Imports):
     def _member(self, original: cst.Attribute, updated: cst.Attribute) -> cst.BaseExpression:
         """An attribute of some object."""
         name, owner = original.attr.value, text_of(original.value)
-        if name == "lr" and (
-            owner.endswith("optimizer") or (owner in ("opt", "adam", "sgd") and self._is_optimizer(owner))
-        ):
+        if name == "lr" and (owner.endswith("optimizer") or self._is_optimizer(owner)):
             return updated.with_changes(attr=cst.Name("learning_rate"))
         if self.reader.path(original) in _OF_PYTHON:
             return cst.Name(name)
@@ -183,13 +181,14 @@ class Rewriter(Imports):
             return updated_node
         target = self.names.find(own)
         if target is None:
-            elsewhere = self.reader.qualified(original_node) or self.is_called(original_node)
-            if original_node not in self.inner and not elsewhere:
+            of_backend = own.startswith("backend.") and own.rpartition(".")[2] in migrating.BACKEND
+            told = self.reader.qualified(original_node) and not of_backend  # where it is imported
+            if not (told or original_node in self.inner or self.is_called(original_node)):
                 self._function_or_absent(original_node, own)
             return updated_node
-        if own.rpartition(".")[2] != original_node.value or not target.name or target.name == original_node.value:
+        if own.startswith("backend.") and target.home != "backend" and not self._plain_function(original_node, own):
             return updated_node
-        if own.startswith("backend.") and not self._plain_function(original_node, own):
+        if own.rpartition(".")[2] != original_node.value or not target.name or target.name == original_node.value:
             return updated_node
         if target.name in self.reader.defined:
             return updated_node

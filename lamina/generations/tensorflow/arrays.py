@@ -963,14 +963,19 @@ def switch_case(branch_index, branch_fns, default=None):
     return branches.get(int(branch_index), default or branches[max(branches)])()
 
 
+def _rows(elems) -> list[Any]:
+    """The slices along axis 0, of every part of a structure."""
+    leaves, spec = pytree.tree_flatten(elems)
+    rows = zip(*(convert_to_tensor(leaf) for leaf in leaves), strict=True)
+    return [pytree.tree_unflatten(list(row), spec) for row in rows]
+
+
 @op("map_fn")
 def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     """`fn` of each slice along axis 0, stacked, in a number type if told; tuples go in, and come out, as tuples."""
     told = getattr(fn_output_signature, "dtype", fn_output_signature) or dtype
     kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
-    leaves, spec = pytree.tree_flatten(elems)
-    rows = zip(*(convert_to_tensor(leaf) for leaf in leaves), strict=True)
-    found = [fn(pytree.tree_unflatten(list(row), spec)) for row in rows]
+    found = [fn(row) for row in _rows(elems)]
     return pytree.tree_map(lambda *each: NAMES["stack"]([convert_to_tensor(one, kind) for one in each]), *found)
 
 
@@ -982,9 +987,7 @@ def vectorized_map(fn, elems):
 @op("scan")
 def scan(fn, elems, initializer=None, reverse=False):
     """`carry = fn(carry, slice)` along axis 0: every carry, stacked."""
-    leaves, spec = pytree.tree_flatten(elems)
-    rows = [pytree.tree_unflatten(list(row), spec) for row in zip(*(tensor(leaf) for leaf in leaves), strict=True)]
-    rows = rows[::-1] if reverse else rows
+    rows = _rows(elems)[:: -1 if reverse else 1]
     carry, found = initializer, []
     for row in rows:
         carry = row if carry is None else fn(carry, row)
@@ -995,12 +998,12 @@ def scan(fn, elems, initializer=None, reverse=False):
 
 @named("foldl")
 def foldl(fn, elems, initializer=None):
-    return functools.reduce(fn, elems) if initializer is None else functools.reduce(fn, elems, initializer)
+    return functools.reduce(fn, _rows(elems), *[] if initializer is None else [initializer])
 
 
 @named("foldr")
 def foldr(fn, elems, initializer=None):
-    return foldl(fn, tensor(elems).flip(0), initializer)
+    return functools.reduce(fn, _rows(elems)[::-1], *[] if initializer is None else [initializer])
 
 
 @named("numpy_function py_func")
@@ -1056,6 +1059,15 @@ class TensorArray:
 
     def unstack(self, value: Any) -> TensorArray:
         self._items = list(tensor(value).unbind(0))
+        return self
+
+    def scatter(self, indices: Any, value: Any) -> TensorArray:
+        for index, row in zip(indices, tensor(value), strict=True):
+            self.write(index, row)
+        return self
+
+    def split(self, value: Any, lengths: Any) -> TensorArray:
+        self._items = list(tensor(value).split([int(length) for length in lengths]))
         return self
 
     def size(self) -> int:

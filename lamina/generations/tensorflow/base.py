@@ -219,13 +219,15 @@ def size(input, out_type=None):
     return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
 
 
-@named("broadcast_dynamic_shape")
 def broadcast_dynamic_shape(shape_x, shape_y):
     """The sizes of what arrays of two shapes make together. Raises ValueError where they do not fit."""
     if all(isinstance(size, (int, np.integer)) for size in (*shape_x, *shape_y)):
         return np.array(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)), "int32").view(Sizes)
     pairs = itertools.zip_longest(reversed(shape_x), reversed(shape_y), fillvalue=1)
     return tuple(y if isinstance(x, int) and x == 1 else x for x, y in pairs)[::-1]
+
+
+NAMES["broadcast_dynamic_shape"] = broadcast_dynamic_shape  # sizes that only data decide are told, not recorded
 
 
 @named("broadcast_static_shape")
@@ -267,6 +269,9 @@ class TensorShape(Shape):
 
     def __repr__(self) -> str:
         return f"TensorShape({list(self) if self._known else None})"
+
+    def __str__(self) -> str:
+        return tuple.__repr__(self) if self._known else "<unknown>"
 
 
 # Number types ---------------------------------------------------------------------------------------------------------

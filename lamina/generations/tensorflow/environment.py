@@ -120,7 +120,7 @@ for _word, _answer in {
     "config.functions_run_eagerly": True, "test.is_built_with_cuda": torch.version.cuda is not None,
     "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
     "config.get_soft_device_placement": True, "distribute.has_strategy": False,
-    "distribute.in_cross_replica_context": True,
+    "distribute.in_cross_replica_context": False,
     "test.is_built_with_gpu_support": torch.version.cuda is not None,
 }.items():  # fmt: skip
     NAMES[_word] = _says(_answer)
@@ -556,7 +556,12 @@ def _pieces(split, found) -> Any:
     return Pieces(texts(split(str(text))) for text in found) if found.ndim else texts(split(str(found)))
 
 
-@named("strings.unicode_split strings.bytes_split")
+@named("strings.bytes_split")
+def bytes_split(input):
+    return _pieces(lambda text: [bytes((byte,)) for byte in text_bytes(text)], texts(input))
+
+
+@named("strings.unicode_split")
 def unicode_split(input, input_encoding="UTF-8"):
     if input_encoding != "UTF-8":
         raise ValueError(f"strings.unicode_split: texts are UTF-8 here; got {input_encoding!r}.")

@@ -38,7 +38,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
         raise ValueError(
             f"image.resize: no method {method!r} here; use bilinear, nearest, bicubic, lanczos3, lanczos5 or area."
         )
-    images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
+    images = images if method == "nearest" else images.to(torch.float32)
     if method == "bicubic":  # torch's own cubic is another
         planes = images.movedim(-1, -3)
         planes = kernel.resize(planes.reshape(-1, *planes.shape[-3:]), size, method, antialias)
@@ -64,11 +64,11 @@ def resize_images(images, size, method="bilinear", align_corners=False, preserve
     """
     images, method = tensor(images), _method(method)
     size = _in_proportion(images, size) if preserve_aspect_ratio else size
-    if method == "area" and not align_corners:
+    if method == "area":
         return resize(images, size, method)
     if method not in ("bilinear", "nearest"):
         raise ValueError(f"image.resize_images: no method {method!r} here; use bilinear, nearest or area.")
-    images = images if method == "nearest" or images.is_floating_point() else images.to(torch.float32)
+    images = images if method == "nearest" else images.to(torch.float32)
     for axis, target in zip((-3, -2), size, strict=True):
         length = images.shape[axis]
         step = (length - 1) / (target - 1) if align_corners and target > 1 else length / target

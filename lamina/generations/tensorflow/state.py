@@ -296,6 +296,12 @@ def gradients(ys, xs, grad_ys=None, unconnected_gradients=_NONE):
         raise ValueError(
             "tf.gradients: a symbolic tensor has no gradients; compute them with tf.GradientTape in a call."
         )
+    unknown = [one for one in _leaves(xs) if not one.requires_grad]
+    if unknown:
+        raise ValueError(
+            f"tf.gradients: nothing recorded what was computed of a tensor of shape {tuple(unknown[0].shape)}. Make it "
+            "a tf.Variable, or watch it with tf.GradientTape before."
+        )
     return GradientTape().gradient(ys, _leaves(xs), grad_ys, unconnected_gradients)
 
 
@@ -390,11 +396,13 @@ class Module:
             yield from pytree.tree_leaves(vars(self)[key], lambda leaf: isinstance(leaf, (Module, nn.Module)))
 
     def _all(self, attribute: str) -> list[Any]:
-        found: dict[int, Any] = {}
-        for part in self._parts():
-            held = getattr(part, attribute) if isinstance(part, (Module, nn.Module)) else [part]
-            found.update({id(one): one for one in held if isinstance(one, Weight)})
+        found = {id(part): part for part in self._parts() if isinstance(part, Weight)}
+        for part in self._own_modules():
+            found |= {id(one): one for one in getattr(part, attribute) if id(one) not in found}
         return list(found.values())
+
+    def _own_modules(self) -> list[Any]:
+        return [part for part in self._parts() if isinstance(part, (Module, nn.Module))]
 
     @property
     def variables(self) -> tuple[Any, ...]:
@@ -411,8 +419,9 @@ class Module:
 
     @property
     def submodules(self) -> tuple[Any, ...]:
-        own = [part for part in self._parts() if isinstance(part, (Module, nn.Module))]
-        return tuple(each for part in own for each in (part, *getattr(part, "submodules", ())))
+        own = self._own_modules()
+        found = [*own, *(each for part in own for each in getattr(part, "submodules", ()))]
+        return tuple({id(part): part for part in found}.values())
 
 
 # What is kept in files ------------------------------------------------------------------------------------------------

@@ -181,13 +181,13 @@ def get_from_module(
     return found(**(kwargs or {})) if instantiate else found
 
 
-class ProgbarOfMeans(utils.Progbar):
-    """As today's; means are shown at the end, too."""
+class MeanProgbar(utils.Progbar):
+    """As today's; what it shows at the end is a mean, too."""
 
-    _means_at_end = True
+    _last_alone = False
 
 
-class Progbar(ProgbarOfMeans):
+class Progbar(MeanProgbar):
     """`force` shows a step at once."""
 
     def update(self, current: int, values: Any = None, force: bool = False) -> None:

@@ -154,6 +154,8 @@ class RandomGrayscale(Seed, DataFormat, Random):
         return {"should_apply": self.uniform(x, (0, 1)) < self.factor}
 
     def transform(self, x: Tensor, how: Transformation) -> Tensor:
+        if x.shape[1] == 1:  # grey already
+            return x
         return torch.where(each(how["should_apply"], x), operations().rgb_to_grayscale(self.coloured(x), _FIRST), x)
 
 
