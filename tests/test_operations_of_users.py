@@ -164,11 +164,6 @@ def test_bars_show_means(space: Any, options: dict, shown: list, monkeypatch: py
         assert f"a: {expected:.4f}" in capsys.readouterr().out
 
 
-def test_a_bar_takes_one_of_two_lists() -> None:
-    with pytest.raises(ValueError, match="only one of `stateful_metrics`"):
-        keras.utils.Progbar(3, stateful_metrics=[], stateless_metrics=[])
-
-
 def test_trials_on_symbols_meet_no_subclass_of_tensor(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch before 2.13 refuses them: layers of users read weights as they are, and so do cells."""
     seen: set[str] = set()
