@@ -261,7 +261,10 @@ def plan_transposed(
     drops = [window.transposed_pads(*axis) for axis in axes]
     part, safe = None, [True] * rank
     if window.known(sizes) and any(max(drop) > 0 for drop in drops):
-        results = [window.transposed_size(size, *axis) for size, axis in zip(sizes, axes, strict=True)]
+        results = [
+            (size - 1) * step + window.extent(k, gap) - sum(drop)
+            for size, k, step, drop, gap in zip(sizes, kernel_size, strides, drops, dilation, strict=True)
+        ]
         part, kernel_size, drops, safe = _part(sizes, results, kernel_size, strides, drops, dilation)
     # torch drops the same on both sides or appends; what is left to drop on one side is sliced off.
     pad = tuple(max(min(drop), 0) if fine else 0 for drop, fine in zip(drops, safe, strict=True))
