@@ -1072,3 +1072,56 @@ def test_models_whose_sizes_inside_are_values_get_their_weights(rows: Callable[[
 def test_operations_say_that_they_take_no_texts(call: Callable[[Any], Any]) -> None:
     with pytest.raises(ValueError, match=r"expected numbers; got texts.*StringLookup"):
         call(lamina.Input((), dtype="string"))
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+@pytest.mark.parametrize("gates", ["LSTM", "GRU"])
+def test_layers_of_cudnn_run_both_ways(generation: str, gates: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    x = np.random.default_rng(0).random((2, 5, 3)).astype("float32")
+    options = {"recurrent_activation": "sigmoid", **({"reset_after": True} if gates == "GRU" else {})}
+    plain = getattr(layers, gates)
+    made = [
+        models.Sequential([layers.Bidirectional(layer, input_shape=(5, 3))])
+        for layer in (getattr(layers, f"CuDNN{gates}")(4), plain(4, **options))
+    ]
+    made[1].set_weights(made[0].get_weights())
+    np.testing.assert_allclose(made[0].predict(x), made[1].predict(x), atol=1e-6)
+    config = models.Sequential.from_config(made[0].get_config()).layers[-1].backward_layer.get_config()
+    assert config["go_backwards"]
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_regularizers_of_one_number_have_it_by_its_first_name(generation: str, name: str) -> None:
+    regularizers = module(generation, "regularizers")
+    assert getattr(regularizers, name)(l=0.5).get_config()[name] == 0.5
+    assert getattr(regularizers, name)(0.25).get_config()[name] == 0.25
+    with pytest.raises(TypeError, match="lx"):
+        getattr(regularizers, name)(lx=0.5)
+
+
+def test_recurrent_layers_of_ones_own_are_called_in_words_of_keras_1() -> None:
+    interfaces, layers = module("keras2", "legacy.interfaces"), module("keras2", "layers")
+
+    class Own(layers.LSTM):
+        @interfaces.generate_legacy_interface(preprocessor=interfaces.recurrent_args_preprocessor)
+        def __init__(self, units: int, **kwargs: Any) -> None:
+            super().__init__(units, **kwargs)
+
+    config = Own(4, input_dim=3, input_length=5, forget_bias_init="one").get_config()
+    assert config["batch_input_shape"] == (None, 5, 3) and config["unit_forget_bias"]
+
+
+@pytest.mark.parametrize("space", [f"{one}.layers" for one in GENERATIONS] + ["layers"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_layers_over_places_are_called_by_hand_before_they_are_built(space: str, rank: int) -> None:
+    """Layers of one's own call `self.pool.call(x)`."""
+    layers = importlib.import_module(f"lamina.{space}")
+    x = torch.rand(2, *(6,) * rank, 3)
+    size = 2 if rank == 1 else (2,) * rank
+    told = {f"{kind}{rank}D": (size,) for kind in ("MaxPooling", "AveragePooling", "UpSampling")}
+    told |= {f"{kind}{rank}D": () for kind in ("GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping")}
+    for name, options in told.items():
+        made = getattr(layers, name)(*options).call(x)
+        torch.testing.assert_close(made, getattr(layers, name)(*options)(x))

@@ -14,7 +14,7 @@ from ... import random as draws
 from ...core import dtypes
 from ...kernels import resize as kernel
 from ...ops import image as pictures
-from ...ops.base import floating, recorded, tensor
+from ...ops.base import floating, is_trial, recorded, tensor
 from .base import NAMES, named, op, taking, text_bytes, whole
 from .randomness import fresh
 
@@ -407,10 +407,12 @@ def draw_bounding_boxes(images, boxes, colors=None):
     return images
 
 
-@named("image.non_max_suppression")
+@op("image.non_max_suppression")
 def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
     """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""
     boxes, scores = tensor(boxes), tensor(scores)
+    if is_trial(scores):  # while shapes are found: a number that goes with the unknown ones
+        return scores.new_empty(scores.shape, dtype=torch.int32)
     chosen: list[int] = []
     for place in scores.argsort(descending=True, stable=True).tolist():
         if len(chosen) >= int(max_output_size) or scores[place] <= score_threshold:
@@ -420,7 +422,7 @@ def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score
     return torch.tensor(chosen, dtype=torch.int32)
 
 
-@named("image.non_max_suppression_with_scores")
+@op("image.non_max_suppression_with_scores")
 def non_max_suppression_with_scores(
     boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf"), soft_nms_sigma=0.0
 ):
