@@ -1125,3 +1125,46 @@ def test_layers_over_places_are_called_by_hand_before_they_are_built(space: str,
     for name, options in told.items():
         made = getattr(layers, name)(*options).call(x)
         torch.testing.assert_close(made, getattr(layers, name)(*options)(x))
+
+
+# Ways to probabilities, and whether the crossentropies of Keras 2.3.1 and tf_keras 2.21 find the scores behind.
+SCORES = {
+    "layers.Lambda(lambda x: K.softmax(x))": True,
+    "layers.Lambda(lambda x: tf.nn.softmax(x))": True,
+    "layers.Lambda(lambda x: tf.nn.softmax(x, axis=1))": True,
+    "Own(lambda x: tf.nn.softmax(x))": True,
+    "layers.Softmax()": True,
+    "layers.Lambda(lambda x: K.softmax(x) * 1.0)": False,
+    "layers.Lambda(lambda x: K.sigmoid(x))": True,
+    "layers.Lambda(lambda x: tf.sigmoid(x))": True,
+    "Own(lambda x: tf.nn.sigmoid(x))": True,
+    "layers.Lambda(lambda x: K.sigmoid(x) * 1.0)": False,
+}
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+@pytest.mark.parametrize("last", SCORES)
+def test_crossentropies_find_the_scores_behind_functions_of_the_backend(
+    last: str, generation: str, installed: Callable[[str], None]
+) -> None:
+    installed(generation)
+    layers, models = (importlib.import_module(f"keras.{name}") for name in ("layers", "models"))
+    made = of_users(
+        "class Own(layers.Layer):\n"
+        "    def __init__(self, function): super().__init__(); self.function = function\n"
+        "    def call(self, x): return self.function(x)\n"
+        "    def compute_output_shape(self, input_shape): return input_shape\n"
+        f"last = {last}",
+        layers=layers,
+        K=importlib.import_module("keras.backend"),
+        tf=importlib.import_module("tensorflow"),
+    )["last"]
+    model = models.Sequential([layers.Dense(4, input_shape=(4,)), made])
+    model.layers[0].set_weights([np.eye(4), np.zeros(4)])
+    many = "softmax" in last.lower()
+    model.compile("sgd", "categorical_crossentropy" if many else "binary_crossentropy")
+    r = np.random.RandomState(0)
+    x, y = r.randn(8, 4) * 30, np.eye(4)[r.randint(0, 4, 8)]
+    expected = {(True, True): 47.16, (True, False): 14.359, (False, True): 19.823, (False, False): 9.104}
+    wanted = pytest.approx(expected[many, SCORES[last]], rel=4e-3)  # TensorFlow's rounding beside 1
+    assert model.evaluate(x, y, verbose=0) == wanted

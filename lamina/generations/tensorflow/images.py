@@ -15,7 +15,7 @@ from ...core import dtypes
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
-from .base import NAMES, named, op, taking, text_bytes, whole
+from .base import NAMES, named, op, taking, text_bytes, texts, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -451,7 +451,7 @@ def _image_library() -> Any:
     return Image
 
 
-@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif"
+@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
@@ -476,10 +476,10 @@ def encode_png(image):
     return _encoded(image, "PNG")
 
 
-def _encoded(image: Any, kind: str, **options: Any) -> bytes:
+def _encoded(image: Any, kind: str, **options: Any) -> Any:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
     _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
-    return file.getvalue()
+    return texts(file.getvalue())
 
 
 # Brightness beside colours, as television has them.
