@@ -1168,3 +1168,24 @@ def test_crossentropies_find_the_scores_behind_functions_of_the_backend(
     expected = {(True, True): 47.16, (True, False): 14.359, (False, True): 19.823, (False, False): 9.104}
     wanted = pytest.approx(expected[many, SCORES[last]], rel=4e-3)  # TensorFlow's rounding beside 1
     assert model.evaluate(x, y, verbose=0) == wanted
+
+
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS[1:]] + [""])
+def test_layers_made_in_build_have_weights_beside_a_shape_rule(space: str) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+
+    class Own(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            self.inner = layers.Dense(4)
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (*input_shape[:-1], 4)
+
+    x = layers.Input((5, 3))
+    model = models.Model(x, Own()(x))
+    assert model.count_params() == 16
+    assert [weight.shape for weight in model.get_weights()] == [(3, 4), (4,)]
