@@ -1072,3 +1072,123 @@ def test_models_whose_sizes_inside_are_values_get_their_weights(rows: Callable[[
 def test_operations_say_that_they_take_no_texts(call: Callable[[Any], Any]) -> None:
     with pytest.raises(ValueError, match=r"expected numbers; got texts.*StringLookup"):
         call(lamina.Input((), dtype="string"))
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+@pytest.mark.parametrize("gates", ["LSTM", "GRU"])
+def test_layers_of_cudnn_run_both_ways(generation: str, gates: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    x = np.random.default_rng(0).random((2, 5, 3)).astype("float32")
+    options = {"recurrent_activation": "sigmoid", **({"reset_after": True} if gates == "GRU" else {})}
+    plain = getattr(layers, gates)
+    made = [
+        models.Sequential([layers.Bidirectional(layer, input_shape=(5, 3))])
+        for layer in (getattr(layers, f"CuDNN{gates}")(4), plain(4, **options))
+    ]
+    made[1].set_weights(made[0].get_weights())
+    np.testing.assert_allclose(made[0].predict(x), made[1].predict(x), atol=1e-6)
+    config = models.Sequential.from_config(made[0].get_config()).layers[-1].backward_layer.get_config()
+    assert config["go_backwards"]
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("name", ["l1", "l2"])
+def test_regularizers_of_one_number_have_it_by_its_first_name(generation: str, name: str) -> None:
+    regularizers = module(generation, "regularizers")
+    assert getattr(regularizers, name)(l=0.5).get_config()[name] == 0.5
+    assert getattr(regularizers, name)(0.25).get_config()[name] == 0.25
+    with pytest.raises(TypeError, match="lx"):
+        getattr(regularizers, name)(lx=0.5)
+
+
+def test_recurrent_layers_of_ones_own_are_called_in_words_of_keras_1() -> None:
+    interfaces, layers = module("keras2", "legacy.interfaces"), module("keras2", "layers")
+
+    class Own(layers.LSTM):
+        @interfaces.generate_legacy_interface(preprocessor=interfaces.recurrent_args_preprocessor)
+        def __init__(self, units: int, **kwargs: Any) -> None:
+            super().__init__(units, **kwargs)
+
+    config = Own(4, input_dim=3, input_length=5, forget_bias_init="one").get_config()
+    assert config["batch_input_shape"] == (None, 5, 3) and config["unit_forget_bias"]
+
+
+@pytest.mark.parametrize("space", [f"{one}.layers" for one in GENERATIONS] + ["layers"])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_layers_over_places_are_called_by_hand_before_they_are_built(space: str, rank: int) -> None:
+    """Layers of one's own call `self.pool.call(x)`."""
+    layers = importlib.import_module(f"lamina.{space}")
+    x = torch.rand(2, *(6,) * rank, 3)
+    size = 2 if rank == 1 else (2,) * rank
+    told = {f"{kind}{rank}D": (size,) for kind in ("MaxPooling", "AveragePooling", "UpSampling")}
+    told |= {f"{kind}{rank}D": () for kind in ("GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping")}
+    for name, options in told.items():
+        made = getattr(layers, name)(*options).call(x)
+        torch.testing.assert_close(made, getattr(layers, name)(*options)(x))
+
+
+# Ways to probabilities, and whether the crossentropies of Keras 2.3.1 and tf_keras 2.21 find the scores behind.
+SCORES = {
+    "layers.Lambda(lambda x: K.softmax(x))": True,
+    "layers.Lambda(lambda x: tf.nn.softmax(x))": True,
+    "layers.Lambda(lambda x: tf.nn.softmax(x, axis=1))": True,
+    "Own(lambda x: tf.nn.softmax(x))": True,
+    "layers.Softmax()": True,
+    "layers.Lambda(lambda x: K.softmax(x) * 1.0)": False,
+    "layers.Lambda(lambda x: K.sigmoid(x))": True,
+    "layers.Lambda(lambda x: tf.sigmoid(x))": True,
+    "Own(lambda x: tf.nn.sigmoid(x))": True,
+    "layers.Lambda(lambda x: K.sigmoid(x) * 1.0)": False,
+}
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+@pytest.mark.parametrize("last", SCORES)
+def test_crossentropies_find_the_scores_behind_functions_of_the_backend(
+    last: str, generation: str, installed: Callable[[str], None]
+) -> None:
+    installed(generation)
+    layers, models = (importlib.import_module(f"keras.{name}") for name in ("layers", "models"))
+    made = of_users(
+        "class Own(layers.Layer):\n"
+        "    def __init__(self, function): super().__init__(); self.function = function\n"
+        "    def call(self, x): return self.function(x)\n"
+        "    def compute_output_shape(self, input_shape): return input_shape\n"
+        f"last = {last}",
+        layers=layers,
+        K=importlib.import_module("keras.backend"),
+        tf=importlib.import_module("tensorflow"),
+    )["last"]
+    model = models.Sequential([layers.Dense(4, input_shape=(4,)), made])
+    model.layers[0].set_weights([np.eye(4), np.zeros(4)])
+    many = "softmax" in last.lower()
+    model.compile("sgd", "categorical_crossentropy" if many else "binary_crossentropy")
+    r = np.random.RandomState(0)
+    x, y = r.randn(8, 4) * 30, np.eye(4)[r.randint(0, 4, 8)]
+    expected = {(True, True): 47.16, (True, False): 14.359, (False, True): 19.823, (False, False): 9.104}
+    wanted = pytest.approx(expected[many, SCORES[last]], rel=4e-3)  # TensorFlow's rounding beside 1
+    for _ in range(3):  # predictions are recorded, and a recording tells no scores
+        model.predict(x)
+    assert model.evaluate(x, y, verbose=0) == wanted
+    assert model.train_on_batch(x, y) == wanted
+
+
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS[1:]] + [""])
+def test_layers_made_in_build_have_weights_beside_a_shape_rule(space: str) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+
+    class Own(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            self.inner = layers.Dense(4)
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (*input_shape[:-1], 4)
+
+    x = layers.Input((5, 3))
+    model = models.Model(x, Own()(x))
+    assert model.count_params() == 16
+    assert [weight.shape for weight in model.get_weights()] == [(3, 4), (4,)]

@@ -106,6 +106,11 @@ def test_an_unknown_size_may_be_the_one_beside_it(base: Any) -> None:
     features, neighbours = keras.Input((6,)), keras.Input((20,))
     assert Neighbours()([features, neighbours]).shape == (None, 6)
     assert First()(keras.Input((1, 4))[:, 0]).shape in [(4,), (None, 4)]
+    pictures = [keras.Input((None, None, 3)), keras.Input((8, 9, 3))]
+    difference = keras.layers.Lambda(lambda told: told[0] - told[1])(pictures)
+    assert difference.shape == (None, 8, 9, 3)
+    x, y = np.random.default_rng(0).random((2, 4, 8, 9, 3)).astype("float32")
+    np.testing.assert_array_equal(keras.Model(pictures, difference).predict([x, y], verbose=0), x - y)
     with pytest.raises(ValueError, match="6"):
         keras.layers.Dot(1)([features, neighbours])
 

@@ -767,3 +767,19 @@ def test_tables_that_are_packed(tf: Any, tmp_path: Path) -> None:
     )
     (batch,) = found
     assert batch["a"].tolist() == [1, 2] and batch["b"].numpy().tolist() == [b"x", b"y"]
+
+
+def test_the_best_boxes_are_chosen_inside_a_model(tf: Any) -> None:
+    """As the YOLO and SSD of 2017-20 end: how many there are rests on values."""
+    keras = tf.keras
+    boxes, scores = keras.Input((6, 4)), keras.Input((6,))
+    wanted = tf.boolean_mask(boxes[0], scores[0] > 0.2), tf.boolean_mask(scores[0], scores[0] > 0.2)
+    chosen = tf.image.non_max_suppression(*wanted, 3, iou_threshold=0.1)
+    model = keras.Model([boxes, scores], [tf.gather(wanted[0], chosen), tf.gather(wanted[1], chosen)])
+    x = np.sort(np.random.default_rng(0).random((1, 6, 2, 2)).astype("float32"), 2).reshape(1, 6, 4)
+    y = np.array([[0.9, 0.1, 0.8, 0.3, 0.5, 0.7]], "float32")
+    above = np.flatnonzero(y[0] > 0.2)
+    places = above[tf.image.non_max_suppression(x[0][above], y[0][above], 3, iou_threshold=0.1).numpy()]
+    found, best = model([x, y])
+    np.testing.assert_array_equal(found.numpy(), x[0][places])
+    np.testing.assert_array_equal(best.numpy(), y[0][places])

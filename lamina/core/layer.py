@@ -559,9 +559,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         """Build from the shapes of a first call's arguments, on the device of the data."""
+        # Its shape rule alone would leave the layers inside unbuilt.
+        runs = self._has_shape_rule and not self._ours and symbolic.any_symbolic(args, kwargs)
         if type(self).build is Layer.build:
-            if self._has_shape_rule and symbolic.any_symbolic(args, kwargs) and not self._ours:
-                symbolic.run_inside(self, args, kwargs)  # its shape rule alone would leave the layers inside unbuilt
+            if runs:
+                symbolic.run_inside(self, args, kwargs)
             self._finish_build()
             return
         if type(self).call is Layer.call:
@@ -575,6 +577,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
             else:
                 self.build(symbolic.shapes_of(next(iter(given.values()), None)))
+        if runs:
+            symbolic.run_inside(self, args, kwargs)
 
     # -- shapes -----------------------------------------------------------------------------------------------------
 

@@ -295,7 +295,7 @@ for _name, _function in {
 }.items():
     _reducing(_name, _function)
 for _name, _function, _default in (
-    ("argmax", torch.argmax, -1), ("argmin", torch.argmin, -1), ("softmax", torch.softmax, -1),
+    ("argmax", torch.argmax, -1), ("argmin", torch.argmin, -1), ("softmax", activations.told_softmax, -1),
     ("expand_dims", torch.unsqueeze, -1), ("cumsum", lambda x, axis: torch.cumsum(x, axis, dtype=_of_sums(x)), 0),
     ("cumprod", lambda x, axis: torch.cumprod(x, axis, dtype=_of_sums(x)), 0),
 ):  # fmt: skip
@@ -332,12 +332,13 @@ def _of_two(name: str, function: Callable[[Any, Any], Tensor]) -> None:
     _named(name, of_two)
 
 
-for _name in ("abs", "square", "exp", "log", "sin", "cos", "sign", "round", "sigmoid", "tanh"):
+for _name in ("abs", "square", "exp", "log", "sin", "cos", "sign", "round", "tanh"):
     _of_one(_name, getattr(torch, _name))
 _of_one("softplus", lambda x: functional.softplus(_float(x)))
 _of_one("softsign", functional.softsign)
 _of_one("sqrt", lambda x: torch.sqrt(torch.clamp(x, min=0)))
 _of_one("hard_sigmoid", activations.hard_sigmoid)
+_of_one("sigmoid", activations.told_sigmoid)
 _of_one("flatten", lambda x: torch.reshape(x, (-1,)))
 for _name, _function in {
     "maximum": torch.maximum, "minimum": torch.minimum, "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt,

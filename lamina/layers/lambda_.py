@@ -161,7 +161,7 @@ class Lambda(Layer):
         from ..core import symbolic
 
         if self._output_shape is None:
-            return symbolic.run_on_trial_tensors(self.call, args, kwargs, self)
+            return symbolic.run_beside_known_sizes(self.call, args, kwargs, self)
         return symbolic.infer(self, args, kwargs)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

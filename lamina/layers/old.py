@@ -750,6 +750,7 @@ class LoweredSoftmax(Softmax):
 
     robust_masking: bool = arg(boolean, default=False, kw_only=True, doc="Put -1e9 in place of what is hidden.")
 
+    @grants(says="elementwise")
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
             low = torch.finfo(torch.float16).min / 2 if inputs.dtype is torch.float16 else -1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -47,6 +48,10 @@ class Spatial(Layer):
     @property
     def channels_last(self) -> bool:
         return self.data_format == "channels_last"
+
+    @functools.cached_property
+    def _last(self) -> bool:  # where `call` is called by hand before `build`
+        return self.channels_last
 
     def build(self, input_shape: tuple) -> None:
         self.fix_input(input_shape)
@@ -129,6 +134,10 @@ class Windowed(Spatial):
     def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
         super().fix_input(input_shape, channels)
         vars(self)["_plans"] = {}
+
+    @functools.cached_property
+    def _plans(self) -> dict[Any, Any]:
+        return {}
 
     def plan_for(self, inputs: Tensor) -> Any:
         """The plan for inputs of this shape, whatever their number."""

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from ..core.care import LOSSES, TOLD
 from ..core.masking import get_mask, set_mask
-from ..core.scope import scope
+from ..core.scope import asking, scope
 from . import replay
 from .graphs import Graphed, cuda_capture
 from .replay import FORMATS, Format, Premises, Recorded, below_autograd, watched, write_down
@@ -43,7 +43,7 @@ class Repeated:
         self._never = any(layer._care & (LOSSES | TOLD) for layer in layers)
 
     def __call__(self, *inputs: Tensor) -> Any:
-        if self._never or watched():
+        if self._never or watched() or scope.thread in asking:  # a recording tells no scores
             return self._run(*inputs)
         try:
             first = inputs[0]

@@ -22,6 +22,7 @@ from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
+from .. import activations
 from ..arithmetic import stream
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
@@ -29,7 +30,7 @@ from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 _UNARY = """
 abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
 erf erfc erfinv exp expm1 floor imag is_finite=isfinite is_inf=isinf is_nan=isnan log log1p log_sigmoid logical_not
-negative real reciprocal round rsqrt sigmoid sign sin sinh softplus sqrt square tan tanh angle
+negative real reciprocal round rsqrt sign sin sinh softplus sqrt square tan tanh angle
 """
 _BINARY = """
 add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
@@ -74,7 +75,6 @@ nn.relu6 relu6 features
 nn.elu elu features
 nn.selu selu features
 nn.softsign softsign features
-nn.softmax softmax logits axis
 nn.log_softmax log_softmax logits axis
 nn.leaky_relu leaky_relu features alpha
 nn.moments moments x axes keepdims
@@ -832,6 +832,16 @@ def gelu(features, approximate=False):
 @op("nn.crelu")
 def crelu(features, axis=-1):
     return torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis)
+
+
+@op("nn.softmax")
+def softmax(logits, axis=-1):
+    return activations.told_softmax(floating(logits), -1 if axis is None else axis)
+
+
+@op("sigmoid")
+def sigmoid(x):
+    return activations.told_sigmoid(floating(x))
 
 
 for _word in ("sigmoid", "tanh", "softplus"):

@@ -14,8 +14,8 @@ from ... import random as draws
 from ...core import dtypes
 from ...kernels import resize as kernel
 from ...ops import image as pictures
-from ...ops.base import floating, recorded, tensor
-from .base import NAMES, named, op, taking, text_bytes, whole
+from ...ops.base import floating, is_trial, recorded, tensor
+from .base import NAMES, named, op, taking, text_bytes, texts, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -407,10 +407,12 @@ def draw_bounding_boxes(images, boxes, colors=None):
     return images
 
 
-@named("image.non_max_suppression")
+@op("image.non_max_suppression")
 def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
     """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""
     boxes, scores = tensor(boxes), tensor(scores)
+    if is_trial(scores):  # while shapes are found: a number that goes with the unknown ones
+        return scores.new_empty(scores.shape, dtype=torch.int32)
     chosen: list[int] = []
     for place in scores.argsort(descending=True, stable=True).tolist():
         if len(chosen) >= int(max_output_size) or scores[place] <= score_threshold:
@@ -420,7 +422,7 @@ def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score
     return torch.tensor(chosen, dtype=torch.int32)
 
 
-@named("image.non_max_suppression_with_scores")
+@op("image.non_max_suppression_with_scores")
 def non_max_suppression_with_scores(
     boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf"), soft_nms_sigma=0.0
 ):
@@ -449,7 +451,7 @@ def _image_library() -> Any:
     return Image
 
 
-@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif"
+@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
@@ -474,10 +476,10 @@ def encode_png(image):
     return _encoded(image, "PNG")
 
 
-def _encoded(image: Any, kind: str, **options: Any) -> bytes:
+def _encoded(image: Any, kind: str, **options: Any) -> Any:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
     _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
-    return file.getvalue()
+    return texts(file.getvalue())
 
 
 # Brightness beside colours, as television has them.

@@ -62,6 +62,15 @@ def raise_duplicate_arg_error(old_arg: str, new_arg: str) -> None:
     raise TypeError(f"Got `{new_arg}` and, under its older name, `{old_arg}`; pass one of them.")
 
 
+def recurrent_args_preprocessor(args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any], list]:
+    """Keras 1's `forget_bias_init`, `input_dim` and `input_length` in Keras 2's words."""
+    if kwargs.pop("forget_bias_init", None) == "one":
+        kwargs["unit_forget_bias"] = True
+    if "input_dim" in kwargs:
+        kwargs["input_shape"] = kwargs.pop("input_length", None), kwargs.pop("input_dim")
+    return args, kwargs, []
+
+
 def _support(function: Callable) -> Callable:
     """The function, which also takes Keras 1's names of the arguments that it has."""
     own = inspect.signature(function).parameters
@@ -84,4 +93,4 @@ def find(name: str) -> Any:
     if name.startswith("legacy_") and name.endswith("_support"):
         return _support
     found = globals().get(name)
-    return found if name.startswith(("generate_legacy", "raise_")) else None
+    return found if name.startswith(("generate_legacy", "raise_", "recurrent_")) else None
