@@ -28,7 +28,7 @@ from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
 from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
-from ..models.graph_config import graph_config, graph_from_config
+from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
@@ -37,6 +37,7 @@ from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
+from .functions import KerasTensor, TFOpLambda
 from .habits import Call, Told, set_attribute, when_ready
 from .tensors import uses_learning_phase
 from .weighting import (
@@ -842,13 +843,17 @@ class _Functional(AddsBeside, _ModelWords):
         """The layers and the calls between them, as lists [layer, call, output, arguments]."""
         self._tell_of_added()
         config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
-        names = {layer.name: layer._call_parameters for layer in self._graph.layers}
+        functions = {layer.name: layer.words for layer in self._graph.layers if isinstance(layer, TFOpLambda)}
+        names = {layer.name: layer._call_parameters for layer in self._graph.layers} | functions
         layers = [
             {
                 "name": layer["name"],
                 "class_name": layer["class_name"],
                 "config": layer["config"],
-                "inbound_nodes": [_node(node, plain, names[layer["name"]]) for node in layer["inbound_nodes"]],
+                "inbound_nodes": [
+                    _node(node, plain, names[layer["name"]], layer["name"] in functions)
+                    for node in layer["inbound_nodes"]
+                ],
             }
             for layer in config["layers"]
         ]
@@ -872,11 +877,12 @@ class _Functional(AddsBeside, _ModelWords):
         return model
 
 
-def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str]) -> list[list[Any]]:
+def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:
     """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments.
 
     plain: without a place for these where there are none, as Keras 1 has it. names: of the call's parameters; those of
-    recurrent layers that are tensors are inputs beside the first.
+    recurrent layers that are tensors are inputs beside the first. alone: of a function of TensorFlow, without a
+    list around one input that is none, and the arguments beside each.
     """
     given = {**dict(zip(names, node["args"], strict=False)), **node["kwargs"]}
     if len(node["args"]) > len(names):  # of any number
@@ -885,9 +891,12 @@ def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str]) -> list[li
     beside = ("initial_state", "constants") if "initial_state" in names else ("*",)
     inputs = [*_histories(first), *_histories([given.pop(name, None) for name in beside])]
     found = [[*history, {}] for history in inputs]
-    if found and given:
-        found[0][3] = {name: _referred(value) for name, value in given.items()}
-    return [history[:3] if plain and not history[3] else history for history in found]
+    single = alone and len(found) < 2 and not (first and isinstance(first[0], (list, tuple)))
+    if not found and first:
+        found = [[CONSTANT, -1, first[0], {}]]
+    for each in found[: None if alone else 1] if given else ():
+        each[3] = {name: _referred(value) for name, value in given.items()}
+    return found[0] if single else [history[:3] if plain and not history[3] else history for history in found]
 
 
 def _histories(value: Any) -> Iterator[Any]:
@@ -997,6 +1006,7 @@ def special(dialect: Dialect, name: str) -> Any:
         cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
+        members |= {"_symbol": KerasTensor} if dialect.table.shares_modern else {}
         cls = type(name, (_InputWords, InputLayer), members)
     else:
         return (_merge if name == "merge" else _input)(dialect)

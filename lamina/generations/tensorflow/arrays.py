@@ -164,8 +164,8 @@ _table()
 def _extreme(paths, is_first):
     """The larger or smaller of two; where they are the same the gradient is the first one's."""
 
-    def call(x, y):
-        x, y = tensors(x, y)
+    def call(x1, x2):
+        x, y = tensors(x1, x2)
         return torch.where(is_first(x, y) | (x != x), x, y)
 
     named(paths, "x y")(_of_one_type(recorded(call)))
