@@ -22,7 +22,7 @@ from ..core.children import may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
-from ..core.symbolic import any_symbolic, shapes_of
+from ..core.symbolic import any_symbolic, in_order, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
@@ -50,6 +50,7 @@ from .weighting import (
     MetricsOfScores,
     check_modes,
     names_to_come,
+    refuse_doubles,
     spread,
     weigh,
     weigh_both,
@@ -192,7 +193,8 @@ class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
     _dialect: Dialect
-    _compile_keeps = _counts_optimizer = dynamic = False
+    _compile_keeps = _counts_optimizer = _compiled_by_file = dynamic = False
+    _told_outputs: tuple[Any, ...] = ()  # keys of outputs in a dictionary, which `predict` gives in this order
     _compiled_trainable: _Compiled | None = None
 
     @property
@@ -230,6 +232,8 @@ class _ModelWords(Adds):
             if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
                 given[name] = [given[name]]
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
+        if self._dialect.table.shares_modern:
+            refuse_doubles([given.get("metrics"), given.get("weighted_metrics")])
         asked, given = given, self.resting(given)
         asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
@@ -260,6 +264,10 @@ class _ModelWords(Adds):
         found: list[Any] = super().metrics
         apart = (each.one_by_one() if isinstance(each, MetricsOfScores) else [each] for each in found)
         return [one for some in apart for one in some]
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        super().compile_from_config(config)
+        self.__dict__["_compiled_by_file"] = True
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that this generation has, as plain data."""
@@ -372,7 +380,8 @@ class _ModelWords(Adds):
         x = given["x"]
         if self._dialect.table.cuts_to_first and isinstance(x, list) and all(hasattr(each, "shape") for each in x):
             given["x"] = [each[: len(x[0])] for each in x]
-        return super().predict(**given)
+        found = super().predict(**given)
+        return {key: found[key] for key in self._told_outputs} if self._told_outputs else found
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         own = f"Sequential.{method}"
@@ -382,10 +391,11 @@ class _ModelWords(Adds):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns; Keras 1 and 2 have them from `compile` on, tf.keras from a batch on."""
+        """The names of what `evaluate` returns; Keras 1 and 2 have them from `compile` on, tf.keras from a batch on or
+        from a file."""
         loss = self._compiled.loss
-        symbolic = getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern
-        if symbolic and loss is not None and not loss.built:
+        told = self._compiled_by_file or not self._dialect.table.shares_modern
+        if told and getattr(self, "_graph", None) is not None and loss is not None and not loss.built:
             return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
         return self._names_in_order(self.get_metrics_result())
 
@@ -835,6 +845,10 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+        if self._dialect.table.shares_modern:
+            outputs = kwargs.get("outputs")
+            self._told_outputs = tuple(outputs) if isinstance(outputs, Mapping) else ()
+            kwargs |= {end: _by_key(kwargs[end]) for end in ("inputs", "outputs") if end in kwargs}
         cls = type(self).__name__
         kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
         self.__init_graph__(**kwargs)
@@ -875,6 +889,13 @@ class _Functional(AddsBeside, _ModelWords):
         for add in added:
             add(model)
         return model
+
+
+def _by_key(ends: Any) -> Any:
+    """Inputs or outputs with dictionaries in the order in which tf.keras goes through them: that of their keys."""
+    if isinstance(ends, Mapping):
+        return {key: _by_key(ends[key]) for key in in_order(ends)}
+    return type(ends)(map(_by_key, ends)) if type(ends) in (list, tuple) else ends
 
 
 def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:

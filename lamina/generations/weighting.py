@@ -139,12 +139,25 @@ def weigh_both(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def spread(given: Any, outputs: Any) -> Any:
-    """Metrics in a plain list, for each of several outputs; others as they are given."""
+    """Metrics in a plain list, for each of several outputs, objects copied; others as they are given."""
     count = len(leaves_of(outputs))
-    plain = isinstance(given, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
+    plain = isinstance(given, (list, tuple)) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
     if count == 1 or not plain or any(isinstance(one, (list, tuple, Mapping)) for one in outputs):
         return given
-    return {key: list(given) for key in outputs} if isinstance(outputs, Mapping) else [list(given)] * count
+
+    def copied(one: Any) -> Any:
+        return type(one).from_config(one.get_config()) if isinstance(one, metrics.Metric) else one
+
+    each = [[*map(copied, given)] for _ in range(count)]
+    return dict(zip(outputs, each, strict=True)) if isinstance(outputs, Mapping) else each
+
+
+def refuse_doubles(given: Any) -> None:
+    """Raises ValueError for a metric that stands in two places: it would mean both."""
+    objects = [one for one in leaves_of(given) if isinstance(one, metrics.Metric)]
+    twice = next((one for place, one in enumerate(objects) if any(one is other for other in objects[:place])), None)
+    if twice is not None:
+        raise ValueError(f"compile: the metric {twice.name!r} stands in two places; give each output one of its own.")
 
 
 class _NamesOutputs:
