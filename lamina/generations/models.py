@@ -50,7 +50,6 @@ from .weighting import (
     MetricsOfScores,
     check_modes,
     names_to_come,
-    refuse_doubles,
     spread,
     weigh,
     weigh_both,
@@ -232,8 +231,6 @@ class _ModelWords(Adds):
             if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
                 given[name] = [given[name]]
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
-        if self._dialect.table.shares_modern:
-            refuse_doubles([given.get("metrics"), given.get("weighted_metrics")])
         asked, given = given, self.resting(given)
         asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):

@@ -152,9 +152,8 @@ def spread(given: Any, outputs: Any) -> Any:
     return dict(zip(outputs, each, strict=True)) if isinstance(outputs, Mapping) else each
 
 
-def refuse_doubles(given: Any) -> None:
+def _refuse_doubles(objects: Sequence[Any]) -> None:
     """Raises ValueError for a metric that stands in two places: it would mean both."""
-    objects = [one for one in leaves_of(given) if isinstance(one, metrics.Metric)]
     twice = next((one for place, one in enumerate(objects) if any(one is other for other in objects[:place])), None)
     if twice is not None:
         raise ValueError(f"compile: the metric {twice.name!r} stands in two places; give each output one of its own.")
@@ -375,6 +374,7 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
+        _refuse_doubles([one for part in self._parts for one in (*part.metrics, *part.weighted)])
         self._in_order = self._name_parts(self._parts, outputs)
 
     def _ordered(self) -> Sequence[Any]:
