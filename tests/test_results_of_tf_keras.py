@@ -326,3 +326,68 @@ def test_metrics_have_weights() -> None:
     assert float(again.result()) == float(metric.result())
     with pytest.raises(ValueError, match="expected 1 arrays; got 0"):
         again.set_weights([])
+
+
+# Several outputs ------------------------------------------------------------------------------------------------------
+
+
+def _of_two(keys: str) -> Any:
+    """Outputs of ones, `d` of two units and `e` of one, under two keys."""
+    x = keras.Input((2,))
+    d, e = (keras.layers.Dense(units, kernel_initializer="ones", name=name)(x) for name, units in (("d", 2), ("e", 1)))
+    return keras.Model(x, dict(zip(keys, (d, e), strict=True)))
+
+
+@pytest.mark.parametrize("keys, names", [("za", ["e", "d"]), ("az", ["d", "e"])])
+def test_dictionaries_of_outputs_go_by_their_keys(keys: str, names: list[str]) -> None:
+    model = _of_two(keys)
+    assert model.output_names == names
+    assert [output.name for output in model.outputs] == names
+    model.compile(keras.optimizers.SGD(0.0), "mse", loss_weights=[1.0, 10.0], metrics=["mae"])
+    targets = dict(zip(keys, (np.zeros((6, 2)), np.zeros((6, 1))), strict=True))
+    logs = model.evaluate(X, targets, verbose=0, return_dict=True)
+    first, second = (f"{name}_loss" for name in names)
+    assert [*logs] == ["loss", first, second, f"{names[0]}_mae", f"{names[1]}_mae"]
+    assert logs["loss"] == pytest.approx(logs[first] + 10 * logs[second])
+    assert [*model.predict(X, verbose=0)] == [*keys]
+
+
+def test_lists_for_a_dictionary_of_inputs_go_by_its_keys() -> None:
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    model = keras.Model({"z": a, "c": b}, keras.layers.Concatenate()([a, b]))
+    assert model.input_names == ["b", "a"]
+    found = model.predict([np.zeros((1, 2)), np.ones((1, 3))], verbose=0)
+    np.testing.assert_array_equal(found, [[1, 1, 1, 0, 0]])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda metrics: metrics[0]])
+@pytest.mark.parametrize("generation", [keras, keras2])
+def test_each_output_has_a_metric_of_its_own(generation: Any, kind: Any) -> None:
+    x = generation.layers.Input((2,))
+    outputs = [generation.layers.Dense(1, kernel_initializer=first, name=first)(x) for first in ("ones", "zeros")]
+    model = generation.models.Model(x, outputs)
+    if generation is keras2 and kind is not list:
+        pytest.skip("Keras 2 takes lists.")
+    given = kind([generation.metrics.MeanSquaredError(name="q")])
+    model.compile(generation.optimizers.SGD(0.0), "mse", metrics=given)
+    logs = dict(zip(model.metrics_names, model.evaluate(X, [Y, Y], verbose=0), strict=False))
+    if generation is keras:
+        logs = model.evaluate(X, [Y, Y], verbose=0, return_dict=True)
+    assert logs["ones_q"] == pytest.approx(logs["ones_loss"]) and logs["zeros_q"] == pytest.approx(logs["zeros_loss"])
+
+
+def test_one_metric_for_two_outputs_is_refused() -> None:
+    same, model = keras.metrics.MeanSquaredError(name="q"), _of_two("az")
+    model.compile("sgd", "mse", metrics={"a": same, "z": same})
+    with pytest.raises(ValueError, match="'q' stands in two places"):
+        model.evaluate(X, {"a": np.zeros((6, 2)), "z": Y}, verbose=0)
+
+
+def test_a_model_of_a_file_knows_the_names_of_its_metrics(tmp_path: Any) -> None:
+    x = keras.Input((2,))
+    model = keras.Model(x, [keras.layers.Dense(1, name=name)(x) for name in "de"])
+    model.compile("sgd", "mse", metrics=["mae", keras.metrics.MeanSquaredError(name="q")])
+    assert model.metrics_names == []
+    model.save(tmp_path / "model.h5")
+    names = keras.models.load_model(tmp_path / "model.h5").metrics_names
+    assert names == ["loss", "d_loss", "e_loss", "d_mae", "d_q", "e_mae", "e_q"]

@@ -783,3 +783,23 @@ def test_the_best_boxes_are_chosen_inside_a_model(tf: Any) -> None:
     found, best = model([x, y])
     np.testing.assert_array_equal(found.numpy(), x[0][places])
     np.testing.assert_array_equal(best.numpy(), y[0][places])
+
+
+@pytest.mark.parametrize("initial_dist", [None, [0.9, 0.1]])
+def test_classes_are_resampled_to_the_shares_told(tf: Any, initial_dist: Any) -> None:
+    labels = (np.arange(2000) % 10 == 0).astype("int32")
+    data = tf.data.Dataset.from_tensor_slices((np.arange(2000), labels))
+    found = list(data.rejection_resample(lambda x, y: y, [0.5, 0.5], initial_dist, seed=1))
+    assert all(int(label) == int(y) for label, (_, y) in found)
+    assert 300 < len(found) < 500 and np.mean([int(label) for label, _ in found]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_method_that_datasets_lack_says_so(tf: Any) -> None:
+    with pytest.raises(AttributeError, match=r"tf\.data\.Dataset\.save is not in Lamina's stand-in"):
+        tf.data.Dataset.range(3).save("folder")
+
+
+def test_slices_by_their_ends_and_values_with_counts(tf: Any) -> None:
+    assert tf.strided_slice([[1, 2, 3], [4, 5, 6]], [0, 2], [2, 0], [1, -1]).tolist() == [[3, 2], [6, 5]]
+    values, places, counts = tf.unique_with_counts([1, 2, 1, 5, 5])
+    assert (values.tolist(), places.tolist(), counts.tolist()) == ([1, 2, 5], [0, 1, 0, 2, 2], [2, 1, 2])

@@ -409,5 +409,5 @@ def masked_inputs(graph: Graph, masks: list[Any]) -> tuple[list[SymbolicTensor],
 def _input_like(tensor: SymbolicTensor, shape: Any, dtype: torch.dtype) -> SymbolicTensor:
     assert tensor.node is not None
     node = Node(tensor.node.layer, (), {})
-    node.outputs = SymbolicTensor(shape, dtype, name=tensor.name, node=node)
+    node.outputs = tensor._kind(shape, dtype, name=tensor.name, node=node)
     return node.outputs

@@ -20,7 +20,7 @@ from .symbolic import SymbolicTensor
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SEARCHED = frozenset({SymbolicTensor, list, tuple, dict})
+SEARCHED = {SymbolicTensor, list, tuple, dict}  # and classes of symbols that record functions their own way
 
 
 class Operation(Layer):
@@ -74,7 +74,7 @@ def _alike(before: Any, after: Any) -> bool:
     return (before.shape, before.torch_dtype) == (after.shape, after.torch_dtype) and before.known is after.known
 
 
-symbolic.as_layer = Operation
+SymbolicTensor._as_layer = Operation
 
 
 class Gradients(Operation):
@@ -132,11 +132,11 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         for value in args:
-            if type(value) in _SEARCHED and _holds_symbolic(value):
+            if type(value) in SEARCHED and _holds_symbolic(value):
                 return record(call, args, kwargs)
         if kwargs:
             for value in kwargs.values():
-                if type(value) in _SEARCHED and _holds_symbolic(value):
+                if type(value) in SEARCHED and _holds_symbolic(value):
                     return record(call, args, kwargs)
         try:
             return function(*args, **kwargs)
@@ -178,14 +178,12 @@ def _at_fault(function: Callable, args: tuple, kwargs: dict[str, Any], error: Ex
 
 def _holds_symbolic(value: Any) -> bool:
     kind = type(value)
-    if kind is SymbolicTensor:
-        return True
     if kind is dict:
         value = value.values()
     elif kind is not list and kind is not tuple:
-        return False
+        return isinstance(value, SymbolicTensor)
     for item in value:
-        if type(item) in _SEARCHED and _holds_symbolic(item):
+        if type(item) in SEARCHED and _holds_symbolic(item):
             return True
     return False
 
@@ -210,4 +208,6 @@ def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | 
             args = tuple(bound.arguments.values())[:first]
             later = {parameter.name for parameter in parameters[first:]}
             kwargs = {key: value for key, value in kwargs.items() if key in later}
-    return Operation(function, name)(*args, **kwargs)
+    leaves = pytree.tree_leaves((args, kwargs))
+    kind = next((leaf._kind for leaf in leaves if isinstance(leaf, SymbolicTensor)), SymbolicTensor)
+    return kind._as_layer(function, name)(*args, **kwargs)

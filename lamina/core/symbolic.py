@@ -41,6 +41,7 @@ class SymbolicTensor:
     _shape_type: type[tuple] = tuple
     _told_type: type[tuple] = tuple  # of the shapes that `build` and shape rules are told
     _dtype_type: type[str] = str
+    _as_layer: Any = None  # makes a layer of a function of such tensors: `operation.Operation`, of the floor above
 
     def __init__(
         self,
@@ -72,6 +73,11 @@ class SymbolicTensor:
         return len(self.shape)
 
     rank = ndim
+
+    @property
+    def _kind(self) -> type[SymbolicTensor]:
+        """The class of what is made of it."""
+        return type(self)
 
     @property
     def _keras_history(self) -> tuple[Any, int, int]:
@@ -204,14 +210,14 @@ class Node:
     def infer(self) -> Any:
         """The outputs, each knowing where it comes from."""
         kwargs = {key: value for key, value in self.kwargs.items() if key != "training"}
-        index = -1
+        index, kind = -1, self.inputs[0]._kind if self.inputs else SymbolicTensor
 
         def mark(leaf):
             nonlocal index
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             index += 1
-            made = SymbolicTensor(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
+            made = kind(leaf.shape, leaf.torch_dtype, name=self.layer.name, node=self, index=index)
             made.known = leaf.known
             return made
 
@@ -557,13 +563,11 @@ def _check_names(layer: Any, args: tuple, kwargs: Mapping[str, Any]) -> None:
 def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """Record a function of symbolic tensors as a layer of its own; arrays beside them are tensors to it."""
     leaves = pytree.tree_leaves((args, kwargs))
-    like = next((leaf.torch_dtype for leaf in leaves if isinstance(leaf, SymbolicTensor)), None)
+    first = next((leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)), None)
+    like = None if first is None else first.torch_dtype
     args, kwargs = pytree.tree_map(lambda leaf: beside(leaf, like), (args, kwargs))
-    make = as_layer or importlib.import_module(f"{__package__}.operation").Operation
-    return make(function)(*args, **kwargs)
-
-
-as_layer: Any = None  # makes a layer of a function: `operation.Operation`, of the floor above
+    make = (SymbolicTensor if first is None else first._kind)._as_layer
+    return (make or importlib.import_module(f"{__package__}.operation").Operation)(function)(*args, **kwargs)
 
 
 class _BesideArrays(TorchFunctionMode):

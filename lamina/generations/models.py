@@ -22,13 +22,13 @@ from ..core.children import may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
-from ..core.symbolic import any_symbolic, shapes_of
+from ..core.symbolic import any_symbolic, in_order, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
 from ..models import Model, Sequential, from_config
 from ..models.functional import Functional
-from ..models.graph_config import graph_config, graph_from_config
+from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
@@ -37,6 +37,7 @@ from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
+from .functions import KerasTensor, TFOpLambda
 from .habits import Call, Told, set_attribute, when_ready
 from .tensors import uses_learning_phase
 from .weighting import (
@@ -191,7 +192,8 @@ class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
     _dialect: Dialect
-    _compile_keeps = _counts_optimizer = dynamic = False
+    _compile_keeps = _counts_optimizer = _compiled_by_file = dynamic = False
+    _told_outputs: tuple[Any, ...] = ()  # keys of outputs in a dictionary, which `predict` gives in this order
     _compiled_trainable: _Compiled | None = None
 
     @property
@@ -259,6 +261,10 @@ class _ModelWords(Adds):
         found: list[Any] = super().metrics
         apart = (each.one_by_one() if isinstance(each, MetricsOfScores) else [each] for each in found)
         return [one for some in apart for one in some]
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        super().compile_from_config(config)
+        self.__dict__["_compiled_by_file"] = True
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that this generation has, as plain data."""
@@ -371,7 +377,8 @@ class _ModelWords(Adds):
         x = given["x"]
         if self._dialect.table.cuts_to_first and isinstance(x, list) and all(hasattr(each, "shape") for each in x):
             given["x"] = [each[: len(x[0])] for each in x]
-        return super().predict(**given)
+        found = super().predict(**given)
+        return {key: found[key] for key in self._told_outputs} if self._told_outputs else found
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         own = f"Sequential.{method}"
@@ -381,10 +388,11 @@ class _ModelWords(Adds):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` returns; Keras 1 and 2 have them from `compile` on, tf.keras from a batch on."""
+        """The names of what `evaluate` returns; Keras 1 and 2 have them from `compile` on, tf.keras from a batch on or
+        from a file."""
         loss = self._compiled.loss
-        symbolic = getattr(self, "_graph", None) is not None and not self._dialect.table.shares_modern
-        if symbolic and loss is not None and not loss.built:
+        told = self._compiled_by_file or not self._dialect.table.shares_modern
+        if told and getattr(self, "_graph", None) is not None and loss is not None and not loss.built:
             return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
         return self._names_in_order(self.get_metrics_result())
 
@@ -835,6 +843,10 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
+        if self._dialect.table.shares_modern:
+            outputs = kwargs.get("outputs")
+            self._told_outputs = tuple(outputs) if isinstance(outputs, Mapping) else ()
+            kwargs |= {end: _by_key(kwargs[end]) for end in ("inputs", "outputs") if end in kwargs}
         cls = type(self).__name__
         kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
         self.__init_graph__(**kwargs)
@@ -843,13 +855,17 @@ class _Functional(AddsBeside, _ModelWords):
         """The layers and the calls between them, as lists [layer, call, output, arguments]."""
         self._tell_of_added()
         config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
-        names = {layer.name: layer._call_parameters for layer in self._graph.layers}
+        functions = {layer.name: layer.words for layer in self._graph.layers if isinstance(layer, TFOpLambda)}
+        names = {layer.name: layer._call_parameters for layer in self._graph.layers} | functions
         layers = [
             {
                 "name": layer["name"],
                 "class_name": layer["class_name"],
                 "config": layer["config"],
-                "inbound_nodes": [_node(node, plain, names[layer["name"]]) for node in layer["inbound_nodes"]],
+                "inbound_nodes": [
+                    _node(node, plain, names[layer["name"]], layer["name"] in functions)
+                    for node in layer["inbound_nodes"]
+                ],
             }
             for layer in config["layers"]
         ]
@@ -873,11 +889,19 @@ class _Functional(AddsBeside, _ModelWords):
         return model
 
 
-def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str]) -> list[list[Any]]:
+def _by_key(ends: Any) -> Any:
+    """Inputs or outputs with dictionaries in the order in which tf.keras goes through them: that of their keys."""
+    if isinstance(ends, Mapping):
+        return {key: _by_key(ends[key]) for key in in_order(ends)}
+    return type(ends)(map(_by_key, ends)) if type(ends) in (list, tuple) else ends
+
+
+def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:
     """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments.
 
     plain: without a place for these where there are none, as Keras 1 has it. names: of the call's parameters; those of
-    recurrent layers that are tensors are inputs beside the first.
+    recurrent layers that are tensors are inputs beside the first. alone: of a function of TensorFlow, without a
+    list around one input that is none, and the arguments beside each.
     """
     given = {**dict(zip(names, node["args"], strict=False)), **node["kwargs"]}
     if len(node["args"]) > len(names):  # of any number
@@ -886,9 +910,12 @@ def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str]) -> list[li
     beside = ("initial_state", "constants") if "initial_state" in names else ("*",)
     inputs = [*_histories(first), *_histories([given.pop(name, None) for name in beside])]
     found = [[*history, {}] for history in inputs]
-    if found and given:
-        found[0][3] = {name: _referred(value) for name, value in given.items()}
-    return [history[:3] if plain and not history[3] else history for history in found]
+    single = alone and len(found) < 2 and not (first and isinstance(first[0], (list, tuple)))
+    if not found and first:
+        found = [[CONSTANT, -1, first[0], {}]]
+    for each in found[: None if alone else 1] if given else ():
+        each[3] = {name: _referred(value) for name, value in given.items()}
+    return found[0] if single else [history[:3] if plain and not history[3] else history for history in found]
 
 
 def _histories(value: Any) -> Iterator[Any]:
@@ -998,6 +1025,7 @@ def special(dialect: Dialect, name: str) -> Any:
         cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
+        members |= {"_symbol": KerasTensor} if dialect.table.shares_modern else {}
         cls = type(name, (_InputWords, InputLayer), members)
     else:
         return (_merge if name == "merge" else _input)(dialect)

@@ -6,6 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from torch.utils import _pytree as pytree
+
+from ..core.operation import Operation
+from ..core.symbolic import SymbolicTensor
 from ..translation import tf_functions
 from .dialect import Dialect
 
@@ -16,7 +20,20 @@ def find(dialect: Dialect, entry: Mapping[str, Any], added: list[Callable[[Any],
     `added` takes what to do to the model once it is made. Raises ValueError for a function that is not known.
     """
     make = _STORED.get(str(entry["class_name"])) if dialect.table.shares_modern else None
-    return None if make is None else make(dialect, entry["config"], added)
+    return None if make is None else _called(entry["name"], make(dialect, entry["config"], added))
+
+
+def _called(name: str, function: Callable) -> Callable:
+    """The function, as a layer of that name."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        found = function(*args, **kwargs)
+        for node in {leaf.node for leaf in pytree.tree_leaves(found) if isinstance(leaf, SymbolicTensor)}:
+            if isinstance(node.layer, Operation):
+                node.layer.name = name
+        return found
+
+    return call
 
 
 def _function(dialect: Dialect, name: str) -> Callable:
@@ -43,7 +60,8 @@ def _named(dialect: Dialect, config: Mapping[str, Any], added: Any) -> Callable:
     function = _function(dialect, config["function"])
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **{word: value for word, value in kwargs.items() if word not in tf_functions.UNHEARD})
+        told = {word: value for word, value in kwargs.items() if word not in tf_functions.UNHEARD}
+        return function(*args, *([told.pop("other")] if "other" in told else []), **told)
 
     return call
 

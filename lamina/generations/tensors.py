@@ -22,7 +22,8 @@ from torch.utils import _pytree as pytree
 
 from ..core import dtypes
 from ..core.arrays import of_numpy, reversing_item
-from ..core.symbolic import SymbolicTensor
+from ..core.operation import SEARCHED
+from ..core.symbolic import SymbolicTensor, apply
 from ..core.weight import Known, Weight
 from .updates import OF_VARIABLES
 
@@ -123,6 +124,39 @@ class DType(str):
 
 
 DTYPES = {of: DType(name) for name, of in dtypes.TYPES.items()}
+
+
+class KerasTensor(SymbolicTensor):
+    """A symbolic tensor of a tf.keras model. `_as_layer` and `_is_layer` come from `functions`."""
+
+    _is_layer: Any = None  # whether a function is one layer, whatever it is made of
+
+    def __eq__(self, other: object) -> Any:
+        return False if other is None else apply(torch.eq, self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return True if other is None else apply(torch.ne, self, other)
+
+    __hash__ = SymbolicTensor.__hash__
+
+    def __getitem__(self, key: Any) -> Any:
+        keys = key if type(key) is tuple else (key,)
+        ends = [(each.start, each.stop, each.step) if isinstance(each, slice) else each for each in keys]
+        if any(isinstance(end, SymbolicTensor) for each in ends if isinstance(each, tuple) for end in each):
+            return apply(sliced, self, ends)
+        return super().__getitem__(key)
+
+
+def sliced(x: Tensor, key: list[Any]) -> Tensor:
+    """`x[key]`, slices as their start, stop and step, which may be tensors."""
+    return item(x, tuple(slice(*map(_whole, each)) if isinstance(each, tuple) else each for each in key))
+
+
+def _whole(end: Any) -> int | None:
+    return None if end is None else int(end)
+
+
+SEARCHED.add(KerasTensor)
 
 
 def get_shape(self: Any) -> Shape:

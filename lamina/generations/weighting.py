@@ -144,12 +144,24 @@ def weigh_both(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def spread(given: Any, outputs: Any) -> Any:
-    """Metrics in a plain list, for each of several outputs; others as they are given."""
+    """Metrics in a plain list, for each of several outputs, objects copied; others as they are given."""
     count = len(leaves_of(outputs))
-    plain = isinstance(given, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
+    plain = isinstance(given, (list, tuple)) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
     if count == 1 or not plain or any(isinstance(one, (list, tuple, Mapping)) for one in outputs):
         return given
-    return {key: list(given) for key in outputs} if isinstance(outputs, Mapping) else [list(given)] * count
+
+    def copied(one: Any) -> Any:
+        return type(one).from_config(one.get_config()) if isinstance(one, metrics.Metric) else one
+
+    each = [[*map(copied, given)] for _ in range(count)]
+    return dict(zip(outputs, each, strict=True)) if isinstance(outputs, Mapping) else each
+
+
+def _refuse_doubles(objects: Sequence[Any]) -> None:
+    """Raises ValueError for a metric that stands in two places: it would mean both."""
+    twice = next((one for place, one in enumerate(objects) if any(one is other for other in objects[:place])), None)
+    if twice is not None:
+        raise ValueError(f"compile: the metric {twice.name!r} stands in two places; give each output one of its own.")
 
 
 class _NamesOutputs:
@@ -370,6 +382,7 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
+        _refuse_doubles([one for part in self._parts for one in (*part.metrics, *part.weighted)])
         self._in_order = self._name_parts(self._parts, outputs)
 
     def _ordered(self) -> Sequence[Any]:

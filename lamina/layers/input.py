@@ -20,6 +20,7 @@ class InputLayer(Layer):
 
     _autocast = False
     _creates_mask = False
+    _symbol: type[SymbolicTensor] = SymbolicTensor
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class InputLayer(Layer):
         self._finish_build()
         node = Node(self, (), {})
         if input_tensor is None:
-            node.outputs = SymbolicTensor(batch_shape, self.input_dtype, name=self.name, node=node)
+            node.outputs = self._symbol(batch_shape, self.input_dtype, name=self.name, node=node)
         else:
             node.outputs, input_tensor.node, input_tensor.index = input_tensor, node, 0
         self._nodes.append(node)

@@ -46,7 +46,7 @@ def _clone(
                 call = call_function if isinstance(layer, Functional) else None
                 copies[id(layer)] = _clone(layer, None, clone_function, call, True, copies)
             elif isinstance(layer, Operation):
-                copies[id(layer)] = Operation(layer.function, name=layer.name)
+                copies[id(layer)] = type(layer)(layer.function, name=layer.name)
             else:
                 copies[id(layer)] = (clone_function or _from_config)(layer)
         return copies[id(layer)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,8 @@ def graph_config(model: Functional, counts_models: bool = False) -> dict[str, An
         nodes = [node for node in nodes if id(node) not in inputs]
         if isinstance(layer, Operation):
             (node,) = nodes
-            config, args, kwargs = operation_config(layer, node.args, node.kwargs)
+            write = getattr(layer, "operation_config", None) or functools.partial(operation_config, layer)
+            config, args, kwargs = write(node.args, node.kwargs)
             recorded = [_node_config(args, kwargs, history)]
         else:
             config = serialize.serialize(layer)
@@ -237,7 +239,7 @@ class _Reader:
         if isinstance(node, list):
             entries = _entries(node)
             kwargs = entries[0][3] if entries and len(entries[0]) > 3 else {}
-            inputs = [entry[2] if entry[0] == _CONSTANT else self._tensor(*entry[:3]) for entry in entries]
+            inputs = [entry[2] if entry[0] == CONSTANT else self._tensor(*entry[:3]) for entry in entries]
             return [inputs[0] if len(inputs) == 1 else inputs], self._read(kwargs)
         return self._read(node.get("args", [])), self._read(node.get("kwargs", {}))
 
@@ -266,7 +268,7 @@ class _Reader:
     def _first_calls(self) -> dict[str, int]:
         """Keras 2 counts the call a nested model was made of first: where each layer's numbers begin."""
         used = [entry for nodes in self.waiting.values() for node in nodes for entry in _entries(node)]
-        used = [entry for entry in used if entry[0] != _CONSTANT]
+        used = [entry for entry in used if entry[0] != CONSTANT]
         lowest: dict[str, int] = {}
         for name, call, *_ in (*used, *_references(self.config["output_layers"])):
             lowest[name] = min(call, lowest.get(name, call))
@@ -282,7 +284,7 @@ def _make(entry: Mapping[str, Any]) -> Any:
     return made
 
 
-_CONSTANT = "_CONSTANT_VALUE"  # what tf.keras writes in a layer's place before a number that a function takes first
+CONSTANT = "_CONSTANT_VALUE"  # what tf.keras writes in a layer's place before a number that a function takes first
 
 
 def _entries(node: Any) -> Any:

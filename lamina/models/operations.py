@@ -163,8 +163,7 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
     word = getattr(function, "__name__", "")
     target, names = word, None
     if not str(getattr(function, "__module__", "")).startswith("lamina.ops."):
-        known = any(getattr(room, word, None) is function for room in _TORCH_ROOMS.values())
-        target, names = _BY_TORCH_WORD.get(word if known else "", ("", {}))
+        target, names = of_torch(function)
     op = _by_word().get(target)
     if op is None:
         raise ValueError(
@@ -178,6 +177,13 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
     bound = op.signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return op, bound.arguments
+
+
+def of_torch(function: Any) -> tuple[str, dict[str, str]]:
+    """The op that stands for a function of torch, and Keras' names for its arguments; "" for none."""
+    word = getattr(function, "__name__", "")
+    known = any(getattr(room, word, None) is function for room in _TORCH_ROOMS.values())
+    return _BY_TORCH_WORD.get(word if known else "", ("", {}))
 
 
 def _in_torch(function: Any) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ _LISTS = listed("tf_functions.json")
 # Of tensors, without effects: whole modules of TensorFlow, single names of it, and of Keras' backend.
 MODULES, NAMES, BACKEND = (frozenset(_LISTS[key].split()) for key in ("modules", "names", "backend"))
 OPERATORS: dict[str, str] = _LISTS["operators"]
+CALLED: dict[str, str] = _LISTS["called"]  # the names of functions for layers, where it is not their path
 # Operations of TensorFlow's graphs, as TensorFlow 1.14 to 2.3 wrote them: the function and its arguments' names, those
 # behind the bar from the operation's own attributes. "*": a list of all inputs that are not named behind.
 GRAPH_OPERATIONS: dict[str, list[str]] = {name: text.split(" ", 1) for name, text in _LISTS["graph_operations"].items()}
@@ -25,6 +26,13 @@ def allowed(function: str) -> str | None:
     if home == "keras.backend":
         return path if name in BACKEND else None
     return path if path in NAMES or home in MODULES else None
+
+
+def public(paths: Sequence[str]) -> str:
+    """Under which of its paths TensorFlow knows a function: that in `math`, in `linalg`, or the first."""
+    rooms = (next((path for path in paths if path.startswith(room)), None) for room in ("math.", "linalg.", ""))
+    path = next(filter(None, rooms))
+    return CALLED.get(path, path)
 
 
 def graph_call(

@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from ... import ops, tree
 from ...core import dtypes
+from ...core.arrays import reversing_item
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
@@ -164,8 +165,8 @@ _table()
 def _extreme(paths, is_first):
     """The larger or smaller of two; where they are the same the gradient is the first one's."""
 
-    def call(x, y):
-        x, y = tensors(x, y)
+    def call(x1, x2):
+        x, y = tensors(x1, x2)
         return torch.where(is_first(x, y) | (x != x), x, y)
 
     named(paths, "x y")(_of_one_type(recorded(call)))
@@ -376,6 +377,13 @@ def slice_(x, begin, size):
     return x
 
 
+@op("strided_slice", "input_ begin end strides")
+def strided_slice(x, begin, end, strides=None):
+    """`x[begin:end:strides]`, along as many axes as are told."""
+    strides = [1] * len(whole(begin)) if strides is None else whole(strides)
+    return reversing_item(tensor(x), tuple(map(slice, whole(begin), whole(end), strides)))
+
+
 @op("pad", "tensor paddings mode constant_values")
 def pad(x, paddings, mode="CONSTANT", constant_values=0):
     values = constant_values if mode.upper() == "CONSTANT" else None
@@ -465,6 +473,13 @@ def unique(x, out_idx="int32"):
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
     return x[np.sort(first)], torch.from_numpy(places[back.reshape(-1)]).to(dtypes.torch_dtype(out_idx))
+
+
+@named("unique_with_counts")
+def unique_with_counts(x, out_idx="int32"):
+    """As `unique`, and how often each value is there."""
+    values, places = unique(x, out_idx)
+    return values, places, torch.bincount(places.long(), minlength=len(values)).to(places.dtype)
 
 
 @named("add_n math.add_n accumulate_n math.accumulate_n")

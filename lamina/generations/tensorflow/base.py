@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ...core import dtypes
-from ...core.operation import Operation, recorded
-from ...core.symbolic import SymbolicTensor
-from ..tensors import DTYPES, DType, Shape
+from ...core.operation import Operation, record, recorded
+from ...core.symbolic import SymbolicTensor, apply
+from .. import arithmetic
+from ..tensors import DTYPES, DType, KerasTensor, Shape
 
 NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 
@@ -66,8 +67,11 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
             kwargs = {table.get(word, word): value for word, value in told.items()}
             if len(kwargs) < len(told):
                 raise TypeError(f"{call.__name__}: an argument is given twice, by its names of two times: {[*told]}.")
-        if any(isinstance(value, Size) for value in pytree.tree_leaves((args, kwargs))):
+        leaves = pytree.tree_leaves((args, kwargs))
+        if any(isinstance(value, Size) for value in leaves):
             return _record_with_sizes(call, args, kwargs)
+        if any(isinstance(value, KerasTensor) for value in leaves) and KerasTensor._is_layer(call):
+            return record(call, args, kwargs)
         if numbers:
             given = list(args)
             for place, word in numbers:
@@ -79,7 +83,15 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
         return function(*args, **kwargs)
 
     call.__name__ = called or function.__name__
+    call.words = _spoken(function, [*words])  # type: ignore[attr-defined]
     return call
+
+
+def _spoken(function: Callable, words: list[str]) -> list[str]:
+    """TensorFlow's words for the arguments of a function, up to those of any number."""
+    parameters = [*inspect.signature(function).parameters.values()]
+    single = [each.name for each in itertools.takewhile(lambda each: each.kind is not each.VAR_POSITIONAL, parameters)]
+    return [*words, *single[len(words) :]]
 
 
 def heard(cls: type) -> type:
@@ -142,6 +154,8 @@ class Sizes(np.ndarray):
 class Size(SymbolicTensor):
     """A size that only data decide: for operators a symbolic tensor, in shapes a number."""
 
+    _kind = SymbolicTensor
+
     def __init__(self, of: tuple[SymbolicTensor, ...], read: Callable[..., Any]):
         made = Operation(lambda *tensors: torch.tensor(read(*tensors), dtype=torch.int32), "size")(*of)
         super().__init__((), "int32", node=made.node, index=made.index)
@@ -203,6 +217,9 @@ def _record_with_sizes(function: Callable, args: tuple, kwargs: dict[str, Any]) 
 @named("shape")
 def shape(input, out_type=None):
     """The sizes of all axes."""
+    if isinstance(input, KerasTensor):
+        found = apply(arithmetic.shape, input)
+        return found if out_type is None else NAMES["cast"](found, out_type)
     if isinstance(input, SymbolicTensor):
         return tuple(
             Size((input,), lambda x, axis=axis: x.shape[axis]) if size is None else size
@@ -214,6 +231,9 @@ def shape(input, out_type=None):
 @named("size")
 def size(input, out_type=None):
     """The number of values."""
+    if isinstance(input, KerasTensor):
+        found = apply(arithmetic.size, input)
+        return found if out_type is None else NAMES["cast"](found, out_type)
     if isinstance(input, SymbolicTensor):
         return functools.reduce(operator.mul, shape(input), 1)
     return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)

@@ -221,6 +221,31 @@ class Dataset:
 
         return Dataset(start, INFINITE if any(each._count == INFINITE for each in datasets) else UNKNOWN)
 
+    def rejection_resample(self, class_func, target_dist, initial_dist=None, seed: int | None = None) -> Dataset:
+        """Pairs of class and element, of elements kept by chance so that the classes come in the shares told; which
+        shares they have before is counted on the way, if it is not told."""
+        classify, wanted = _arguments(class_func), np.asarray(target_dist, "float64")
+
+        def start() -> Iterator[Any]:
+            draw, seen = _chance(seed), np.zeros_like(wanted)
+            for element in self:
+                label = int(classify(element))
+                seen[label] += 1
+                before = seen / seen.sum() if initial_dist is None else np.asarray(initial_dist, "float64")
+                kept = wanted / np.maximum(before, np.finfo("float32").tiny)
+                if draw.random() * kept.max() < kept[label]:
+                    yield torch.tensor(label, dtype=torch.int32), element
+
+        return Dataset(start, INFINITE if self._count == INFINITE else UNKNOWN)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(
+            f"tf.data.Dataset.{name} is not in Lamina's stand-in for TensorFlow. Write the dataset as a generator, and "
+            "use Dataset.from_generator."
+        )
+
     # -- going through it ----------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
@@ -705,7 +730,9 @@ def _applied(method: Callable) -> Callable:
     return lambda *args, **kwargs: lambda dataset: method(dataset, *args, **kwargs)
 
 
-for _path in "bucket_by_sequence_length scan group_by_window ignore_errors snapshot unique take_while".split():
+for _path in (
+    "bucket_by_sequence_length scan group_by_window ignore_errors rejection_resample snapshot unique take_while".split()
+):
     NAMES[f"data.experimental.{_path}"] = _applied(getattr(Dataset, _path))
 NAMES["data.experimental.enumerate_dataset"] = _applied(Dataset.enumerate)
 NAMES["data.experimental.get_single_element"] = Dataset.get_single_element
