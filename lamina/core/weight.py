@@ -264,11 +264,14 @@ def held(layer: Any, first: str, second: str, third: str | None = None) -> Any:
 
 
 def allocate(values: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tensor:
-    """`values` with its memory laid out so that `permute(order)` is contiguous: the order a kernel reads."""
+    """`values` with its memory laid out so that `permute(order)` is contiguous: the order a kernel reads.
+
+    Along axes of one element, too, where strides mean nothing: by those torch tells which format a kernel has.
+    """
     if order is None:
         return values.contiguous()
     back = sorted(range(len(order)), key=order.__getitem__)
-    return values.permute(order).contiguous().permute(back)
+    return values.permute(order).clone(memory_format=torch.contiguous_format).permute(back)
 
 
 # First values that wait ------------------------------------------------------------------------------------------
