@@ -139,12 +139,18 @@ def weigh_both(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def spread(given: Any, outputs: Any) -> Any:
-    """Metrics in a plain list, for each of several outputs; others as they are given."""
+    """Metrics in a plain list, for each of several outputs: of objects a copy for each output behind the first. Others
+    as they are given."""
     count = len(leaves_of(outputs))
     plain = isinstance(given, list) and not any(isinstance(one, (list, tuple, Mapping)) for one in given)
     if count == 1 or not plain or any(isinstance(one, (list, tuple, Mapping)) for one in outputs):
         return given
-    return {key: list(given) for key in outputs} if isinstance(outputs, Mapping) else [list(given)] * count
+    each = [list(given), *([_again(one) for one in given] for _ in range(count - 1))]
+    return dict(zip(outputs, each, strict=True)) if isinstance(outputs, Mapping) else each
+
+
+def _again(metric: Any) -> Any:
+    return type(metric).from_config(metric.get_config()) if isinstance(metric, metrics.Metric) else metric
 
 
 class _NamesOutputs:
