@@ -39,3 +39,21 @@ def test_another_shape_of_the_first_layer(keras: Any) -> None:
     model.layers[0].batch_input_shape = (None, 5)
     other = keras.models.model_from_json(model.to_json())
     assert [array.shape for array in other.get_weights()] == [(5, 3), (3,), (3, 1), (1,)]
+
+
+@pytest.mark.parametrize(("said", "today"), [("th", "channels_first"), ("tf", "channels_last")])
+def test_keras_1_tells_the_order_of_axes_in_its_words(said: str, today: str) -> None:
+    layer = keras1.layers.Convolution2D(2, 2, 2, dim_ordering=said)
+    assert (layer.dim_ordering, layer.data_format) == (said, today)
+
+
+def test_keras_1_tells_sizes_along_one_axis_as_numbers() -> None:
+    layer = keras1.layers.Convolution1D(2, 3, subsample_length=2)
+    pool = keras1.layers.MaxPooling1D(3, stride=2)
+    assert (layer.filter_length, layer.subsample_length, pool.pool_length, pool.stride) == (3, 2, 3, 2)
+
+
+def test_padding_is_copied() -> None:
+    layer = keras1.layers.ZeroPadding1D((1, 0))
+    copied = type(layer).from_config(layer.config_of_copy())
+    assert copied.compute_output_shape((None, 3, 4)) == (None, 4, 4)
