@@ -136,8 +136,7 @@ class Known(_Tensor):
         return format(self.detach(), spec)
 
     def __repr__(self, **kwargs: Any) -> str:
-        value = "" if self.is_meta else f", value={self.numpy()}"
-        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}{value}>"
+        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
 
 
 class Weight(Known, nn.Parameter):

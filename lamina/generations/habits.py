@@ -75,6 +75,7 @@ class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
     _takes_slashes = True  # a name such as "fire2/expand1x1"
+    stateful = False  # recurrent layers say otherwise
 
     # -- weights ----------------------------------------------------------------------------------------------------
 
@@ -108,6 +109,11 @@ class Habits(_Modern):
         if shape is None:
             raise AttributeError(f"{named(self)} was not told the shape of its input.")
         return shape
+
+    @batch_input_shape.setter
+    def batch_input_shape(self, shape: Iterable[int | None]) -> None:
+        """What configs say from now on; nothing changes in a model that is made already."""
+        self.__dict__["_batch_shape"] = tuple(shape)
 
     def _last_frame(self) -> Any:
         """That of the user's `call` which runs: in a static graph it ran once, and each run begins with the weights."""

@@ -326,12 +326,35 @@ OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
 
 _BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)
 
+
+class SensitivityAtSpecificity(metrics.SensitivityAtSpecificity):
+    """The sensitivity at the threshold whose specificity is nearest to the given one (Keras 2)."""
+
+    _home = "keras.metrics"
+
+    def result(self) -> Tensor:
+        specificities, sensitivities = self.ratios()
+        return sensitivities[(specificities - self.value).abs().argmin()]
+
+
+class SpecificityAtSensitivity(metrics.SpecificityAtSensitivity):
+    """The specificity at the threshold whose sensitivity is nearest to the given one (Keras 2)."""
+
+    _home = "keras.metrics"
+
+    def result(self) -> Tensor:
+        sensitivities, specificities = self.ratios()
+        return specificities[(sensitivities - self.value).abs().argmin()]
+
+
+_NEAREST = {one.__name__: one for one in (SensitivityAtSpecificity, SpecificityAtSensitivity)}
+
 # By generation and home: the functions that names mean which mean nothing today, or another function.
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
-    "keras1": {"losses": _KERAS1, "metrics": {**_KERAS1, **_COUNTS}},
+    "keras1": {"losses": _KERAS1, "metrics": {**{name: _of_batch(one) for name, one in _KERAS1.items()}, **_COUNTS}},
     "keras2": {
         "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH},
-        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES},
+        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES, **_NEAREST},
     },
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, "cosine_proximity": cosine_proximity, **_LOGCOSH},

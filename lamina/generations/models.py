@@ -1062,9 +1062,18 @@ class _WrapperWords(_UserLayer):
         return cls(layer, **{key: value for key, value in config.items() if key != "layer"})
 
 
-class _InputWords(_Model):
+class _InputWords(Adds):
     _dialect: Dialect
-    _takes_slashes = True
+    batch_shape: Any
+
+    @property
+    def batch_input_shape(self) -> Any:
+        return self.batch_shape
+
+    @batch_input_shape.setter
+    def batch_input_shape(self, shape: Iterable[int | None]) -> None:
+        """What configs say from now on; nothing changes in a model that is made already."""
+        self.batch_shape = tuple(shape)
 
     def __init__(self, *args: Any, **kwargs: Any):
         own = words(self._dialect.table, "layers", "InputLayer")

@@ -31,7 +31,7 @@ from ..layers.old import RNNWithConstants, WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import origin
 from ..translation.weights import BY_SHAPE, Layout, layout
-from ..translation.words import Words, read_policy, to_old_value, words, written_policy
+from ..translation.words import SCALARS, Words, read_policy, to_old_value, words, written_policy
 from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
@@ -361,6 +361,8 @@ class LayerShim(Adds, Shim):
     _mask_beside_others = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("batch_input_shape") is not None:
+            kwargs.pop(self._words.entry.learned, None)  # in a config whose `batch_input_shape` was changed
         super().__init__(*args, **kwargs)
         self._dialect.seed()
         kept, table = self._as_given, self._dialect.table
@@ -431,7 +433,10 @@ class LayerShim(Adds, Shim):
                 raise
             now = self._words.now(name)
             if now and now[0][0] != name:
-                return getattr(self, now[0][0])
+                value = getattr(self, now[0][0])
+                if isinstance(value, tuple) and len(value) == 1 and name in SCALARS:
+                    return value[0]
+                return to_old_value(self._dialect.table, now[0][0], value) if isinstance(value, str) else value
             if name in vars(self).get("_as_given", ()):
                 return self._as_given[name]
             entry = self._words.entry

@@ -254,10 +254,12 @@ class _Constrained(Thresholded):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         self._count(y_true, y_pred, sample_weight)
 
+    def ratios(self) -> list[Tensor]:
+        """At each threshold: the ratio that has a value to reach, and the other."""
+        return [_ratio(*(getattr(self, kind) for kind in kinds)) for kinds in (self._bounded, self._maximized)]
+
     def result(self) -> Tensor:
-        bounded, maximized = (
-            _ratio(*(getattr(self, kind) for kind in kinds)) for kinds in (self._bounded, self._maximized)
-        )
+        bounded, maximized = self.ratios()
         return torch.where(bounded >= self.value, maximized, 0).amax()
 
 

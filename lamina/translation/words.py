@@ -169,7 +169,7 @@ class Words:
             else:
                 new = self.now(key)[0][0]
                 value = config.get(new, default)
-                one = generation.scalars and key in _SCALARS and isinstance(value, (tuple, list)) and len(value) == 1
+                one = generation.scalars and key in SCALARS and isinstance(value, (tuple, list)) and len(value) == 1
                 found[key] = to_old_value(generation, new, value[0] if one else value)
         return WRITE[self.entry.write](found, shape) if self.entry.write else found
 
@@ -282,7 +282,7 @@ def _modern_object(generation: Generation, key: str, value: Any, settings: Setti
     return {"class_name": own.entry.modern, "config": own.to_modern(own.bind((), config), settings)}
 
 
-_SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
+SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
 
 
 def to_old_value(generation: Generation, name: str, value: Any) -> Any:
