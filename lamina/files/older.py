@@ -28,7 +28,7 @@ from ..translation.tf_keras import TF_KERAS
 from . import safe
 from .layered import Writer
 from .stored import Stored, as_array, outline
-from .tree import Loads, backwards, put
+from .tree import Loads, backwards, put, saveables
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -280,7 +280,8 @@ def written_as(model: Any) -> dict[str, Any]:
     source = writer_of(model)
     if source is None or source.generation != "tf_keras":  # the only other one that has such files
         return {}
-    return {"adapt": arrays_of_tf_keras, "below": functools.partial(backwards, shown=False)}
+    below = functools.partial(backwards, shown=False)
+    return {"adapt": arrays_of_tf_keras, "walk": functools.partial(saveables, below=below, number_all=False)}
 
 
 _CONFUSED = "true_positives", "true_negatives", "false_positives", "false_negatives"  # in tf.keras' order

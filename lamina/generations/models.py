@@ -849,6 +849,7 @@ class _Functional(AddsBeside, _ModelWords):
                 "class_name": layer["class_name"],
                 "config": layer["config"],
                 "inbound_nodes": [_node(node, plain, names[layer["name"]]) for node in layer["inbound_nodes"]],
+                **{key: layer[key] for key in ("shared_object_id",) if key in layer},  # in files alone
             }
             for layer in config["layers"]
         ]
