@@ -663,3 +663,54 @@ def test_what_stands_elsewhere_takes_no_number_in_files_of_tf_keras(make: Any, t
     model.load_weights(path)
     for value, again in zip(values, model.get_weights(), strict=True):
         np.testing.assert_array_equal(value, again)
+
+
+@pytest.mark.parametrize("name", ["StringLookup", "TextVectorization", "IntegerLookup"])
+def test_weights_of_terms_are_an_entry_of_their_own_in_h5_of_tf_keras(name: str, tmp_path: Path) -> None:
+    terms: Any = [3, 5] if name == "IntegerLookup" else ["red", "green"]
+    data = np.array([[terms[0]], [terms[1]]], dtype="int64" if name == "IntegerLookup" else object)
+    lookup = getattr(tf_keras.layers, name)(vocabulary=terms, idf_weights=[0.3, 0.4], output_mode="tf_idf")
+    start = tf_keras.Input((1,), dtype=str(data.dtype) if name == "IntegerLookup" else "string")
+    model = tf_keras.Model(start, tf_keras.layers.Dense(2)(lookup(start)))
+    model.save(tmp_path / "m.h5")
+    group = f"model_weights/{lookup.name}"
+    with h5py.File(tmp_path / "m.h5", "r+") as file:  # as tf_keras 2.21 writes it
+        assert [str(word, "ascii") for word in file[group].attrs["weight_names"]] == ["Variable:0"]
+        np.testing.assert_allclose(file[f"{group}/Variable:0"], [0.35, 0.3, 0.4])
+        file[f"{group}/Variable:0"][...] *= 2
+    again, expected = lamina.load_model(tmp_path / "m.h5"), model.predict(data, verbose=0)
+    bias = model.get_weights()[1]
+    np.testing.assert_allclose(again.predict(data, verbose=0) - bias, 2 * (expected - bias), rtol=1e-5)
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        del file[f"{group}/Variable:0"]
+        file[group]["Variable:0"] = np.ones(4, "float32")
+    with pytest.raises(ValueError, match=r"expected shape \(3,\) for 'Variable:0'; the file has \(4,\)"):
+        lamina.load_model(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_optimizer_that_made_no_step_is_read_without_a_warning(suffix: str, tmp_path: Path) -> None:
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(4,))])
+    model.compile("rmsprop", "mse")
+    path = (tmp_path / "m").with_suffix(suffix)
+    model.save(path)
+    name = "optimizer_weights" if suffix == ".h5" else "optimizer/vars"
+    with zipfile.ZipFile(path) if suffix == ".keras" else h5py.File(path) as file:
+        members = {each: file.read(each) for each in file.namelist()} if suffix == ".keras" else {}
+    weights = tmp_path / "model.weights.h5" if members else path
+    if members:
+        weights.write_bytes(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:  # as tf_keras 2.21 writes it
+        if name in file:
+            del file[name]
+        file.create_group(name)["iteration:0" if suffix == ".h5" else "0"] = np.int64(0)
+        file[name].attrs["weight_names"] = [b"iteration:0"]
+    if members:
+        with zipfile.ZipFile(path, "w") as archive:
+            for each, content in (members | {weights.name: weights.read_bytes()}).items():
+                archive.writestr(each, content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = lamina.load_model(path)
+    x, y = np.ones((3, 4)), np.ones((3, 2))
+    np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y), rtol=1e-6)
