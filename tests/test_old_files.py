@@ -568,14 +568,21 @@ def test_functions_of_ones_own_in_training_are_names(generation: str, outputs: i
     np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y))
 
 
-@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
-def test_a_layer_inside_a_model_and_beside_it_is_stored_once(generation: str, tmp_path: Path) -> None:
+def inside_and_beside(generation: str) -> Any:
     layers, models = SPACES[generation].layers, SPACES[generation].models
     start, left, right, end = (layers.Input((4,)) for _ in range(4))
-    shared = layers.Dense(3)
+    shared = layers.Dense(3, name="shared")
     inner = models.Model(start, shared(start))
     both = models.Model([left, right], layers.Dense(2)(layers.concatenate([inner(left), shared(right)])))
     model = models.Model(end, both([end, end]))
+    model.compile("rmsprop", "mse")
+    model.train_on_batch(np.ones((3, 4)), np.zeros((3, 2)))
+    return model
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras"])
+def test_a_layer_inside_a_model_and_beside_it_is_stored_once(generation: str, tmp_path: Path) -> None:
+    model = inside_and_beside(generation)
     model.save_weights(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5") as file:
         names = [len(file[name].attrs["weight_names"]) for name in file if name != "top_level_model_weights"]
@@ -585,3 +592,125 @@ def test_a_layer_inside_a_model_and_beside_it_is_stored_once(generation: str, tm
     model.load_weights(tmp_path / "m.h5")
     for value, again in zip(values, model.get_weights(), strict=True):
         np.testing.assert_array_equal(value, again)
+
+
+def without_the_first_id(config: Any) -> Any:
+    """As tf.keras writes it, which loses the id of a layer that it meets again."""
+    config = json.loads(config)
+    first, second = [entry for entry in origin.entries(config) if entry["config"].get("name") == "shared"][::-1]
+    first["shared_object_id"] = None
+    second["config"]["kernel_initializer"]["shared_object_id"] = 139799849955088
+    assert first["config"] != second["config"] and second["shared_object_id"] is not None
+    return json.dumps(config)
+
+
+def as_tf_keras_writes_it(path: Path) -> None:
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = without_the_first_id(file.attrs["model_config"])
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, without_the_first_id(content) if name == "config.json" else content)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_layer_inside_a_model_and_beside_it_is_read_as_one(suffix: str, tmp_path: Path) -> None:
+    model, path = inside_and_beside("tf_keras"), (tmp_path / "m").with_suffix(suffix)
+    model.save(path)
+    as_tf_keras_writes_it(path)
+    again = lamina.load_model(path)
+    assert len(again.weights) == len(model.weights) == 4
+    for _ in range(3):
+        x, y = np.ones((3, 4)), np.ones((3, 2))
+        np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y), rtol=1e-6)
+
+
+class InSeveralLists(tf_keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.zed = tf_keras.layers.Dense(3)
+        self.all_of_them = [tf_keras.layers.Dense(4), self.zed, tf_keras.layers.Dense(2)]
+        self.few = [self.all_of_them[2], tf_keras.layers.Dense(2)]
+
+    def call(self, x: Any) -> Any:
+        return self.few[0](self.zed(self.all_of_them[0](x))) + self.few[1](self.zed(x))
+
+
+# Where tf_keras 2.21 has the kernels of these.
+KERNELS = {
+    InSeveralLists: {"layers/dense", "layers/dense_1", "layers/dense_2", "zed"},
+    inside_and_beside: {
+        "layers/functional/layers/functional/layers/dense",
+        "layers/functional/layers/dense",
+    },
+}
+
+
+@pytest.mark.parametrize("make", KERNELS)
+def test_what_stands_elsewhere_takes_no_number_in_files_of_tf_keras(make: Any, tmp_path: Path) -> None:
+    model, path = make() if make is InSeveralLists else make("tf_keras"), tmp_path / "m.weights.h5"
+    model(np.ones((3, 4), "float32"))
+    model.save_weights(path)
+    found: set[str] = set()
+    with h5py.File(path) as file:
+        file.visit(lambda name: found.add(name.removesuffix("/vars/0")) if name.endswith("vars/0") else None)
+    assert {name for name in found if not name.startswith(("optimizer", "metrics"))} == KERNELS[make]
+    values = model.get_weights()
+    model.set_weights([value * 0 for value in values])
+    model.load_weights(path)
+    for value, again in zip(values, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(value, again)
+
+
+@pytest.mark.parametrize("name", ["StringLookup", "TextVectorization", "IntegerLookup"])
+def test_weights_of_terms_are_an_entry_of_their_own_in_h5_of_tf_keras(name: str, tmp_path: Path) -> None:
+    terms: Any = [3, 5] if name == "IntegerLookup" else ["red", "green"]
+    data = np.array([[terms[0]], [terms[1]]], dtype="int64" if name == "IntegerLookup" else object)
+    lookup = getattr(tf_keras.layers, name)(vocabulary=terms, idf_weights=[0.3, 0.4], output_mode="tf_idf")
+    start = tf_keras.Input((1,), dtype=str(data.dtype) if name == "IntegerLookup" else "string")
+    model = tf_keras.Model(start, tf_keras.layers.Dense(2)(lookup(start)))
+    model.save(tmp_path / "m.h5")
+    group = f"model_weights/{lookup.name}"
+    with h5py.File(tmp_path / "m.h5", "r+") as file:  # as tf_keras 2.21 writes it
+        assert [str(word, "ascii") for word in file[group].attrs["weight_names"]] == ["Variable:0"]
+        np.testing.assert_allclose(file[f"{group}/Variable:0"], [0.35, 0.3, 0.4])
+        file[f"{group}/Variable:0"][...] *= 2
+    again, expected = lamina.load_model(tmp_path / "m.h5"), model.predict(data, verbose=0)
+    bias = model.get_weights()[1]
+    np.testing.assert_allclose(again.predict(data, verbose=0) - bias, 2 * (expected - bias), rtol=1e-5)
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        del file[f"{group}/Variable:0"]
+        file[group]["Variable:0"] = np.ones(4, "float32")
+    with pytest.raises(ValueError, match=r"expected shape \(3,\) for 'Variable:0'; the file has \(4,\)"):
+        lamina.load_model(tmp_path / "m.h5")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_optimizer_that_made_no_step_is_read_without_a_warning(suffix: str, tmp_path: Path) -> None:
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(4,))])
+    model.compile("rmsprop", "mse")
+    path = (tmp_path / "m").with_suffix(suffix)
+    model.save(path)
+    name = "optimizer_weights" if suffix == ".h5" else "optimizer/vars"
+    with zipfile.ZipFile(path) if suffix == ".keras" else h5py.File(path) as file:
+        members = {each: file.read(each) for each in file.namelist()} if suffix == ".keras" else {}
+    weights = tmp_path / "model.weights.h5" if members else path
+    if members:
+        weights.write_bytes(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:  # as tf_keras 2.21 writes it
+        if name in file:
+            del file[name]
+        file.create_group(name)["iteration:0" if suffix == ".h5" else "0"] = np.int64(0)
+        file[name].attrs["weight_names"] = [b"iteration:0"]
+    if members:
+        with zipfile.ZipFile(path, "w") as archive:
+            for each, content in (members | {weights.name: weights.read_bytes()}).items():
+                archive.writestr(each, content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = lamina.load_model(path)
+    x, y = np.ones((3, 4)), np.ones((3, 2))
+    np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y), rtol=1e-6)

@@ -136,7 +136,8 @@ class Known(_Tensor):
         return format(self.detach(), spec)
 
     def __repr__(self, **kwargs: Any) -> str:
-        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}>"
+        value = "" if self.is_meta else f", value={self.numpy()}"
+        return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}{value}>"
 
 
 class Weight(Known, nn.Parameter):

@@ -13,14 +13,13 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ..core import serialize
-from ..core.errors import named, warn
+from ..core.errors import named, show_shape, warn
 from ..core.layer import Layer
 from ..core.weight import memory_of
 from ..translation import origin
 from . import layered, older, safe, tree
 from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
 
-_SUMMARY = "summary:0"  # tf.keras' name of what Discretization learned
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 
 
@@ -111,7 +110,7 @@ def _write_weights(group: Any, model: Any, source: layered.Writer | None) -> Non
         arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []
         if convert is not None:
             arrays = convert.stored(layer)
-            arrays += [(_SUMMARY, layer.summary)] if convert.in_turns and older.learns_bins(layer) else []
+            arrays += older.learned(layer).items() if convert.in_turns else ()
         _write_arrays(group.create_group(layer.name), arrays)
     _write_arrays(group.create_group(layered.TOP), [(_path(weight), weight) for weight in _in_order(model, own=True)])
 
@@ -297,19 +296,22 @@ def _top(model: Any, groups: layered.Groups) -> list[older.Pair]:
     return [older.Pair(f"model {model.name!r}", parts, groups[layered.TOP])]
 
 
-Learned = list[tuple[Any, Any]]  # layers, and the quantiles for them
+Learned = list[tuple[Any, Any]]  # layers, and the quantiles or weights of terms for them
 
 
 def _learned(model: Any, groups: layered.Groups) -> Learned:
     """What layers learned that is no weight of theirs, taken out of the groups."""
-    layers = [layer for layer in model.layers if older.learns_bins(layer)]
-    names = [name for name, arrays in groups.items() if [path.rpartition("/")[2] for path in arrays] == [_SUMMARY]]
-    if len(layers) != len(names):
+    held = [(layer, *each) for layer in dict.fromkeys(model.layers) for each in older.learned(layer).items()]
+    ends = {name: [path.rpartition("/")[2] for path in arrays] for name, arrays in groups.items()}
+    found = [name for name, words in ends.items() if words in [[word] for _, word, _ in held]]
+    if [ends[name] for name in found] != [[word] for _, word, _ in held]:
         return []  # which is told as other layers' weights are
-    found = [array.read() for name in names for array in groups.pop(name).values()]
-    if any(array.ndim != 2 or len(array) != 2 for array in found):
-        raise ValueError("the quantiles that a layer learned are not two rows")
-    return [*zip(layers, found, strict=True)]
+    stored = [array.read() for name in found for array in groups.pop(name).values()]
+    for (layer, word, own), array in zip(held, stored, strict=True):
+        if array.ndim != own.ndim or len(array) != len(own):
+            expected, got = show_shape(own.shape), show_shape(array.shape)
+            raise ValueError(f"{named(layer)}: expected shape {expected} for {word!r}; the file has {got}")
+    return [(layer, array) for (layer, *_), array in zip(held, stored, strict=True)]
 
 
 def _assign(pairs: list[older.Pair], learned: Learned, skip_mismatch: bool) -> None:
@@ -328,5 +330,5 @@ def _assign(pairs: list[older.Pair], learned: Learned, skip_mismatch: bool) -> N
     with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
         for pair in fitting:
             pair.fill([memory_of(weight) for weight in pair.weights], pair.arrays)
-    for layer, summary in learned:
-        layer.load_own_variables({"0": summary})
+    for layer, values in learned:
+        layer.load_own_variables({"0" if older.learns_bins(layer) else "idf_weights": values})

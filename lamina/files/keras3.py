@@ -142,7 +142,7 @@ def _load_assets(model: Any, assets: Mapping[str, bytes], path: Path) -> None:
     if not assets and not any(hasattr(layer, "load_assets") for layer in model.modules()):
         return
     walk = tree.walk_of(model, assets, lambda place: any(name.startswith(f"{place}/") for name in assets))
-    for place, item in tree.saveables(model, below=walk):
+    for place, item in walk(model):
         if not hasattr(item, "load_assets") or not (assets or serialize.home_of(type(item))):
             continue
         below = f"{place}/".lstrip("/")

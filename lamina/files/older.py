@@ -28,7 +28,7 @@ from ..translation.tf_keras import TF_KERAS
 from . import safe
 from .layered import Writer
 from .stored import Stored, as_array, outline
-from .tree import Loads, backwards, put
+from .tree import Loads, backwards, put, saveables
 
 _LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
@@ -263,6 +263,16 @@ def learns_bins(layer: Any) -> bool:
     return isinstance(getattr(layer, checkpoints.SUMMARY, None), np.ndarray) and layer.num_bins is not None
 
 
+def learned(layer: Any) -> dict[str, Any]:
+    """What a layer learned that is a weight in tf.keras alone, by its name there: quantiles, weights of terms."""
+    if learns_bins(layer):
+        return {f"{checkpoints.SUMMARY}:0": layer.summary}
+    weights: dict[str, Any] = {}
+    if hasattr(layer, "set_vocabulary"):
+        layer.save_own_variables(weights)
+    return dict(zip(("Variable:0",), weights.values(), strict=False))
+
+
 def arrays_of_tf_keras(item: Any, arrays: dict[str, Any]) -> dict[str, Any]:
     """What an object stores in a `.keras` file of tf.keras: of an optimizer no rate, and none of Nadam's products."""
     if learns_bins(item):
@@ -280,7 +290,8 @@ def written_as(model: Any) -> dict[str, Any]:
     source = writer_of(model)
     if source is None or source.generation != "tf_keras":  # the only other one that has such files
         return {}
-    return {"adapt": arrays_of_tf_keras, "below": functools.partial(backwards, shown=False)}
+    below = functools.partial(backwards, shown=False)
+    return {"adapt": arrays_of_tf_keras, "walk": functools.partial(saveables, below=below, number_all=False)}
 
 
 _CONFUSED = "true_positives", "true_negatives", "false_positives", "false_negatives"  # in tf.keras' order
@@ -533,7 +544,8 @@ def _set_as_today(optimizer: Any, stored: Mapping[str, Any]) -> bool:
     today = optimizer.variables[2:]
     shapes = [array.shape for array in rest.values()]
     each = (today, [one for one in today if one.ndim])  # single numbers in place of slots that a vector has none of
-    variables = next((some for some in each if [tuple(one.shape) for one in some] == shapes), None)
+    fitting = (some for some in each if [tuple(one.shape) for one in some] == shapes)
+    variables = next(fitting, None) if rest else []  # of one that has made no step tf.keras stores their number alone
     if not steps or variables is None:
         return False
     optimizer._iterations.assign(steps[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,42 +27,46 @@ from .stored import Stored, shown_in_pieces
 
 
 def saveables(
-    root: Any, skip: Collection[int] = (), below: Callable[[Any], list[tuple[str, Any]]] | None = None
+    root: Any,
+    skip: Collection[int] = (),
+    below: Callable[[Any], list[tuple[str, Any]]] | None = None,
+    number_all: bool = True,
 ) -> Iterator[tuple[str, Any]]:
     """(path, object) of every layer, torch module and optimizer below `root` and of itself; `skip` holds ids.
 
-    `below`: what hangs below an object, by names, where a file has it otherwise.
+    `below`: what hangs below an object, by names, where a file has it otherwise. number_all: whether members of lists
+    that stand under another path already count in the numbers of the others.
     """
-    return _object("", root, set(skip), below or attributes)
+    return _Walk(set(skip), below or attributes, number_all).object("", root)
 
 
-def _object(path: str, item: Any, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
-    if id(item) in seen:
-        return
-    seen.add(id(item))
-    yield path, item
-    for name, value in below(item):
-        yield from _value(f"{path}/{name}".lstrip("/"), value, seen, below)
+class _Walk(NamedTuple):
+    seen: set[int]
+    below: Callable[[Any], list[tuple[str, Any]]]
+    number_all: bool
 
+    def object(self, path: str, item: Any) -> Iterator[tuple[str, Any]]:
+        if id(item) in self.seen:
+            return
+        self.seen.add(id(item))
+        yield path, item
+        for name, value in self.below(item):
+            yield from self._value(f"{path}/{name}".lstrip("/"), value)
 
-def _value(path: str, value: Any, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (list, tuple, dict)):
-        yield from _container(path, value, seen, below)
-    else:
-        yield from _object(path, value, seen, below)
+    def _value(self, path: str, value: Any) -> Iterator[tuple[str, Any]]:
+        return (self._container if isinstance(value, (list, tuple, dict)) else self.object)(path, value)
 
-
-def _container(path: str, items: list | tuple | dict, seen: set[int], below: Callable) -> Iterator[tuple[str, Any]]:
-    counts: dict[str, int] = {}
-    for item in items.values() if isinstance(items, dict) else items:
-        if isinstance(item, (list, tuple, dict)):
-            base = "container"
-        elif isinstance(item, nn.Module):
-            base = snake_case(type(item).__name__)
-        else:
-            continue
-        count = counts[base] = counts.get(base, -1) + 1
-        yield from _value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, seen, below)
+    def _container(self, path: str, items: list | tuple | dict) -> Iterator[tuple[str, Any]]:
+        counts: dict[str, int] = {}
+        for item in items.values() if isinstance(items, dict) else items:
+            if isinstance(item, (list, tuple, dict)):
+                base = "container"
+            elif isinstance(item, nn.Module) and (self.number_all or id(item) not in self.seen):
+                base = snake_case(type(item).__name__)
+            else:
+                continue
+            count = counts[base] = counts.get(base, -1) + 1
+            yield from self._value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item)
 
 
 def attributes(item: Any, shown: bool = True) -> list[tuple[str, Any]]:
@@ -122,18 +126,24 @@ def outermost(item: Any) -> list[tuple[str, Any]]:
 
 def walk_of(
     root: Any, names: Iterable[str], has: Callable[[str], bool], skip: Collection[int] = ()
-) -> Callable[[Any], list[tuple[str, Any]]]:
-    """What hangs below an object, for `saveables`, in the layout of a file whose topmost groups or folders are `names`.
+) -> Callable[..., Iterator[tuple[str, Any]]]:
+    """`saveables` in the layout of a file whose topmost groups or folders are `names`.
 
     `has`: whether the file has something of the object of a path. Up to TensorFlow 2.13 what was listed twice counted
     twice.
     """
-    walks: list[Callable] = [functools.partial(_dependencies, times=times) for times in (1, 2)]
-    if not any(name.startswith(_DEPENDENCIES) for name in names):
-        if not any(getattr(item, "_is_composite", False) and not hasattr(item, "_graph") for item in root.modules()):
-            return attributes
-        walks = [attributes, backwards, outermost]
-    return max(walks, key=lambda walk: sum(has(path) for path, _ in saveables(root, skip, walk)))
+    if any(name.startswith(_DEPENDENCIES) for name in names):
+        walks = [functools.partial(saveables, below=functools.partial(_dependencies, times=times)) for times in (1, 2)]
+    else:
+        models = (item for item in root.modules() if getattr(item, "_is_composite", False))
+        if all(item is root and hasattr(item, "_graph") for item in models):
+            return saveables
+        walks = [
+            saveables,
+            functools.partial(saveables, below=backwards, number_all=False),
+            functools.partial(saveables, below=outermost),
+        ]
+    return max(walks, key=lambda walk: sum(has(path) for path, _ in walk(root, skip)))
 
 
 def _full(value: Any) -> bool:
@@ -192,13 +202,13 @@ def write(
     file: Any,
     skip: Collection[int] = (),
     adapt: Callable[[Any, dict], dict] = as_it_is,
-    below: Callable[[Any], list[tuple[str, Any]]] | None = None,
+    walk: Callable[..., Iterator[tuple[str, Any]]] = saveables,
 ) -> None:
     """Write the weights of everything below `root` into an open HDF5 file, or the shards of one.
 
-    adapt: what an object stores, made of what it would store; below: as for `saveables`.
+    adapt: what an object stores, made of what it would store; walk: `saveables` of the file's layout.
     """
-    for path, item in saveables(root, skip, below):
+    for path, item in walk(root, skip):
         group = file.create_group(f"{path}/vars".lstrip("/"))
         if isinstance(getattr(item, "name", None), str):
             group.attrs["name"] = item.name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
@@ -230,7 +240,7 @@ def read(
     fitting: list[tuple[Any, dict[str, StoredArray]]] = []
     pairs: list[tuple[str, Iterable[Any], Iterable[Any]]] = []
     top = dict.fromkeys(place.partition("/")[0] for place in held.places)
-    for path, item in saveables(root, skip, walk_of(root, top, held.has, skip)):
+    for path, item in walk_of(root, top, held.has, skip)(root, skip):
         private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
         asked.update((path, private))
         if id(item) in done:

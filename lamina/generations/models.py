@@ -866,6 +866,7 @@ class _Functional(AddsBeside, _ModelWords):
                     _node(node, plain, names[layer["name"]], layer["name"] in functions)
                     for node in layer["inbound_nodes"]
                 ],
+                **{key: layer[key] for key in ("shared_object_id",) if key in layer},  # in files alone
             }
             for layer in config["layers"]
         ]

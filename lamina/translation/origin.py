@@ -96,7 +96,25 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
             config.setdefault("reset_after", False)  # TensorFlow 1 knew no other, and did not say so
         if generation == "keras1" and name in _UNORDERED and len(orderings) == 1:
             config.setdefault("dim_ordering", *orderings)  # the same as beside it, which does say so
+    if generation == "tf_keras":
+        _mark_shared(described)
     return {**described, "module": f"lamina.{generation}.models"}
+
+
+def _mark_shared(described: Mapping[str, Any]) -> None:
+    """Give a layer in an inner model the id that it has beside that: tf.keras loses the one that it wrote first."""
+    marked: dict[tuple[str, str], dict[str, Any]] = {}
+    plain: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for entry in entries(described):
+        if isinstance(entry["config"], dict) and "name" in entry["config"]:
+            key = str(entry["class_name"]), str(entry["config"]["name"])
+            if entry.get("shared_object_id") is None:
+                plain.setdefault(key, []).append(entry)
+            else:
+                marked[key] = entry
+    for key, entry in marked.items():
+        if len(plain.get(key, ())) == 1:
+            plain[key][0].update(config=entry["config"], shared_object_id=entry["shared_object_id"])
 
 
 def otherwise(generation: str, backend: str | None) -> frozenset[str]:
