@@ -311,6 +311,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def compute_dtype(self) -> str:
         return self.dtype_policy.compute_dtype
 
+    @property
+    def quantization_mode(self) -> str | None:
+        """ "int8", "int4" or "float8"; None where the layer is not quantized."""
+        return self.dtype_policy.quantization_mode
+
     def __setattr__(self, name: str, value: Any) -> None:
         state = vars(self)
         if "_ready" not in state:  # before `__init__`, which will look at it
