@@ -16,7 +16,7 @@ from ..core import config, dtypes, shares
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
-from ..core.serialize import deserialize, lookup, serialize
+from ..core.serialize import deserialize, get, serialize
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
@@ -93,11 +93,11 @@ class Metric(Counts, Declared):
         kind = dtypes.torch_dtype(dtype or config.floatx())
         spend(shape, kind, f"{type(self).__name__}: state {name!r}")
         with unset_fake_temporarily(), torch.no_grad():  # one made in a trial of `call` counts in calls
-            if initializer in (None, "zeros"):
+            make = get(initializer, "keras.initializers")
+            if make is None:
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)
             else:
-                made = lookup(initializer, "keras.initializers", "initializer")(tuple(shape), dtype=kind)
-                value = as_tensor(made, None, kind).clone().to(self._device)
+                value = as_tensor(make(tuple(shape), dtype=kind), None, kind).clone().to(self._device)
             name = name or "variable"
             path = f"{self.name}/{name}"
             variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
