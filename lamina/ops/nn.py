@@ -88,7 +88,8 @@ def threshold(x: Any, threshold: float, default_value: float) -> Tensor:
 def softmax(x: Any, axis: Axis = -1) -> Tensor:
     """Exponentials that sum to 1 along an axis, over several together, or over all (None)."""
     x = floating(x)
-    return activations.softmax(x, axis if isinstance(axis, int) else axes_of(axis, x.ndim))
+    axes = axes_of(axis, x.ndim)  # in a trial torch takes any axis
+    return activations.softmax(x, axes[0] if isinstance(axis, int) else axes)
 
 
 @op
