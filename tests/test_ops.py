@@ -895,3 +895,24 @@ def test_arrays_of_bfloat16() -> None:
 @pytest.mark.parametrize("cast", [ops.cast, ops.saturate_cast])
 def test_no_type_is_the_default_one(cast) -> None:
     assert cast(np.ones(2, "int32"), None).dtype is torch.float32
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_moments_of_half_precision_stay_finite(sign: int, keepdims: bool) -> None:
+    x = torch.full((2, 3), 60000.0 * sign, dtype=torch.float16)
+    x[0] *= -0.5
+    mean, variance = ops.moments(x, 0, keepdims)
+    assert mean.dtype is variance.dtype is torch.float16 and bool((variance == 65504).all())
+    assert mean.reshape(-1).tolist() == [15000.0 * sign] * 3
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_classes_in_time_from_half_precision(half: torch.dtype) -> None:
+    scores = torch.randn(2, 6, 4).to(half)
+    for function in (
+        lambda x: ops.ctc_loss([[1, 2], [3, 1]], x, [2, 1], [6, 5]),
+        lambda x: ops.ctc_decode(x, [6, 5])[1],
+        lambda x: ops.ctc_decode(x, [6, 5], "beam_search")[1],
+    ):
+        torch.testing.assert_close(function(scores), function(scores.float()))

@@ -60,7 +60,12 @@ def test_policies_without_a_name_take_the_global_one(policy: str) -> None:
     unnamed = {"class_name": "DTypePolicy", "config": {"name": None}}
     mixed_precision.set_global_policy(policy)
     try:
-        for made in (DTypePolicy(), DTypePolicy(None), dtype_policies.get(unnamed), dtype_policies.deserialize(unnamed)):
+        for made in (
+            DTypePolicy(),
+            DTypePolicy(None),
+            dtype_policies.get(unnamed),
+            dtype_policies.deserialize(unnamed),
+        ):
             assert made == DTypePolicy(policy)
         assert QuantizedFloat8DTypePolicy("float8").name == f"float8_from_{policy}"
         with pytest.raises(ValueError, match="None"):
@@ -81,7 +86,9 @@ def test_int8_beside_float16_is_refused(source: str) -> None:
         QuantizedDTypePolicy("int8", source)
 
 
-@pytest.mark.parametrize("make", [lambda: keras.layers.ReLU(), lambda: keras.Sequential(), lambda: keras.layers.Dense(1)])
+@pytest.mark.parametrize(
+    "make", [lambda: keras.layers.ReLU(), lambda: keras.Sequential(), lambda: keras.layers.Dense(1)]
+)
 def test_every_layer_tells_whether_it_is_quantized(make: Any) -> None:
     assert make().quantization_mode is None
 

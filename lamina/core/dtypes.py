@@ -34,6 +34,15 @@ def torch_dtype(dtype: Any) -> torch.dtype:
     return TYPES[name]
 
 
+_WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # torch can hardly compute with these
+
+
+def held_dtype(dtype: Any) -> torch.dtype:
+    """The type of tensors that are asked for: a wider one in place of uint16 and uint32, as in Keras on torch."""
+    asked = torch_dtype(dtype)
+    return _WIDER.get(asked, asked)
+
+
 def dtype_name(dtype: Any) -> str:
     return _NAMES[torch_dtype(dtype)]
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import dtypes
+from ..core.dtypes import held_dtype
 from ..core.symbolic import SymbolicTensor
 from .base import (
     as_index,
@@ -18,7 +19,6 @@ from .base import (
     dtype_or_floatx,
     floating,
     floatx,
-    held_dtype,
     number_dtype,
     op,
     recorded,

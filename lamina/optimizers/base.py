@@ -249,7 +249,8 @@ class Optimizer(_Arguments):
     """
 
     _in_parts: ClassVar[bool] = False  # whether the rule looks at each value alone
-    _one_by_one: ClassVar[bool] = True  # whether the rule is `update_step`, of one weight
+    _one_by_one: ClassVar[bool] = True  # whether the rule is a method for one weight
+    _rules_of_one: ClassVar[frozenset[str]] = frozenset({"update_step"})  # such methods, that users write
 
     def __init_subclass__(cls, bare: bool = False, **kwargs: Any) -> None:
         """bare: it takes its own arguments alone, and has the defaults of the others."""
@@ -260,8 +261,10 @@ class Optimizer(_Arguments):
                 setattr(cls, name, _Arguments._args[name].default)
             cls._args = {name: cls._args[name] for name in own}
             cls.__signature__ = signature(cls)
-        if says := vars(cls).keys() & {"_rule", "_update", "update_step"}:
-            cls._one_by_one = says == {"update_step"}
+        if vars(cls).keys() & {"_rule", "_update"}:
+            cls._one_by_one = False
+        elif vars(cls).keys() & cls._rules_of_one:
+            cls._one_by_one = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.pop("decay", None) is not None:
@@ -704,9 +707,12 @@ class Optimizer(_Arguments):
         copies = dict(zip(map(id, group.weights), group.index, strict=True)) if group.layout else {}
         self._places |= copies
         for weight, grad in zip(group.weights, grads, strict=True):
-            self.update_step(grad, weight, rate)
+            self._step_of(grad, weight, rate)
         for copy in copies:
             del self._places[copy]
+
+    def _step_of(self, gradient: Tensor, variable: Tensor, rate: Number) -> None:
+        self.update_step(gradient, variable, rate)
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Any) -> None:
         """Update one weight: what an optimizer of one's own defines."""
