@@ -538,6 +538,13 @@ def test_lanczos_keeps_a_plain_picture():
         ("slice(M, (0, 0, 0), (1, 1))", "a start and a size for each of the 2 axes"),
         ("slice(M, (0, 0), (1, 1, 1))", "2 starts and 3 sizes"),
         ("digitize(M, M)", "`bins` must have 1 axis"),
+        ("segment_sum(M, [[0, 1], [0, 1]], 2)", "`segment_ids` must be a vector"),
+        ("segment_max(A, [0], 2)", "an id for each row"),
+        ("stft(L, 8, 0, 8)", "`sequence_stride` must be a positive integer"),
+        ("istft((M, M), 2, -5, 4)", "`sequence_stride` must be a positive integer"),
+        ("istft((M, M), 2, 1.5, 4)", "`sequence_stride` must be a positive integer"),
+        ("depth_to_space(X, 0)", "`block_size` must be a positive integer"),
+        ("space_to_depth(X, -2)", "`block_size` must be a positive integer"),
         ("eye(2.5)", "integer"),
         ("pad(A, 1, 'edge', 1.0)", "can only be provided when"),
         ("one_hot([1], 3, sparse=True)", "sparse tensors"),
@@ -916,3 +923,12 @@ def test_classes_in_time_from_half_precision(half: torch.dtype) -> None:
         lambda x: ops.ctc_decode(x, [6, 5], "beam_search")[1],
     ):
         torch.testing.assert_close(function(scores), function(scores.float()))
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_pictures_are_pulled_in_half_precision(half: str) -> None:
+    picture, start = torch.rand(5, 6, 2), [[0.0, 0.0], [5.0, 0.0], [0.0, 4.0], [5.0, 4.0]]
+    end = [[1.0, 0.0], [5.0, 1.0], [0.0, 4.0], [4.0, 3.0]]
+    found = ops.image.perspective_transform(*(ops.cast(each, half) for each in (picture, start, end)))
+    assert ops.dtype(found) == half
+    torch.testing.assert_close(found.float(), ops.image.perspective_transform(picture, start, end), atol=0.1, rtol=0.1)

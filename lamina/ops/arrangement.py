@@ -497,12 +497,18 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 # Blocks ----------------------------------------------------------------------------------------------------------
 
 
+def _check_block(block_size: Any, name: str) -> None:
+    if not isinstance(block_size, int) or block_size < 1:
+        raise ValueError(f"{name}: `block_size` must be a positive integer; got {block_size!r}.")
+
+
 @op(room="nn")
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Channels laid out as blocks of pictures: (N, H, W, b b C) becomes (N, b H, b W, C)."""
     x = tensor(x)
     last = channels_last(data_format)
     channels = x.shape[-1 if last else 1]
+    _check_block(block_size, "depth_to_space")
     if channels % block_size**2:
         raise ValueError(f"depth_to_space: {channels} channels do not divide by block_size**2 = {block_size**2}.")
     if last:
@@ -514,6 +520,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Blocks of pictures as channels: (N, b H, b W, C) becomes (N, H, W, b b C)."""
     x = tensor(x)
+    _check_block(block_size, "space_to_depth")
     if channels_last(data_format):
         return rearrange(x, "n (h a) (w b) c -> n h w (a b c)", a=block_size, b=block_size)
     return rearrange(x, "n c (h a) (w b) -> n (c a b) h w", a=block_size, b=block_size)

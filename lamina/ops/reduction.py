@@ -575,11 +575,15 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     """Rows of `data` of the same id joined; ids outside 0 ... num_segments - 1 are left out."""
     data = tensor(data)
     ids = as_index(segment_ids, data.device)
+    if ids.ndim != 1 or data.shape[:1] != ids.shape:
+        raise ValueError(
+            f"segments: `segment_ids` must be a vector with an id for each row of `data`; got shapes "
+            f"{tuple(ids.shape)} and {tuple(data.shape)}."
+        )
     if num_segments is None:
         needs_values(data, "segments", "Give `num_segments`.")
     count = int((ids.max() + 1 if ids.numel() else 0) if num_segments is None else num_segments)
-    known = (ids >= 0) & (ids < count)
-    ids = torch.where(known, ids, count)
+    ids = torch.where((ids >= 0) & (ids < count), ids, count)
     start = data.new_full((count + 1, *data.shape[1:]), empty)
     places = ids.reshape(-1, *(1,) * (data.ndim - 1)).expand(data.shape)
     return start.scatter_reduce(0, places, data, reduce)[:count]
