@@ -459,7 +459,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {**config, **super().get_config()}
 
     def _captured_config(self, config: dict[str, Any]) -> dict[str, Any]:
-        """What the user's own `__init__` was given, with what it takes of all layers' `config`."""
+        """What the user's own `__init__` took, defaults among it, with what it takes of all layers' `config`."""
         args, kwargs = self._init_arguments
         signature = inspect.signature(type(self).__init__)
         kinds = [parameter.kind for parameter in signature.parameters.values()]
@@ -477,6 +477,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             config = {key: v for key, v in config.items() if key in signature.parameters or v != usual.get(key)}
         if isinstance(given.get("dtype"), str) and "dtype" not in signature.parameters:
             given["dtype"] = _policy.convert(given["dtype"], self)
+        given = {
+            name: parameter.default
+            for name, parameter in signature.parameters.items()
+            if name not in config and isinstance(parameter.default, (bool, int, float, str, type(None)))
+        } | given
         try:
             return {**config, **{key: serialize.serialize(value) for key, value in given.items()}}
         except (TypeError, ValueError) as error:
