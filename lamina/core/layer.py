@@ -133,6 +133,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     supports_masking = False
     input_spec: Any = kept()
     activity_regularizer = None  # no annotation: subclasses declare it as an argument
+    path: str | None = None  # the names of the layers around it when it was built, and its own
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
@@ -537,9 +538,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _find_policy(self) -> None:
         """Of a map of policies, take that of the layer's path; the config keeps the map."""
         policy = self.dtype_policy
+        path = "/".join([*scope.path, self.name])
+        if type(self).path is None:  # no attribute of a class of users
+            vars(self).setdefault("path", path)
         if isinstance(policy, dtypes.DTypePolicyMap):
             vars(self)["_policies"] = policy
-            policy = policy["/".join([*scope.path, self.name])]
+            policy = policy[path]
         self._set_policy(policy)
 
     def _finish_build(self) -> None:
