@@ -129,7 +129,8 @@ class AbsMaxQuantizer(Quantizer):
 
 def get(identifier: Any) -> Any:
     """The quantizer that a name, a config, a class or a callable stands for; None for None. ValueError if unknown."""
-    return None if identifier is None else objects.lookup(identifier, "keras.quantizers", "quantizer")
+    names = {"abs_max_quantizer": "AbsMaxQuantizer"}
+    return None if identifier is None else objects.lookup(identifier, "keras.quantizers", "quantizer", names)
 
 
 def serialize(initializer: Any) -> Any:
@@ -171,9 +172,19 @@ class Int8QuantizationConfig(QuantizationConfig):
 class Int4QuantizationConfig(QuantizationConfig):
     """Integers of 4 bits for weights, with a scale and a zero for each block of them.
 
-    Raises ValueError for quantizers of one's own beside blocks.
+    Raises ValueError for quantizers of one's own beside blocks, and for a range that takes more than 4 bits.
     """
 
+    activation_quantizer: Any = arg(
+        Kind(
+            'a quantizer, "default" or None',
+            lambda value, owner: None if value == "default" else _quantizer.convert(value, owner),
+            good=(None,),
+            bad=("no-such-quantizer", 3),
+        ),
+        default=None,
+        doc="For inputs; None, the default: they stay as they are.",
+    )
     block_size: int | None = arg(
         integer(-1).optional(), default=128, doc="How many weights of a channel share a scale; None or -1: all."
     )
@@ -185,6 +196,11 @@ class Int4QuantizationConfig(QuantizationConfig):
         if (self.block_size or -1) > 0 and (self.weight_quantizer or self.activation_quantizer):
             raise ValueError(
                 "Int4QuantizationConfig: quantizers of your own need a scale for each channel; write block_size=None."
+            )
+        range_ = getattr(self.weight_quantizer, "value_range", _INT4)
+        if tuple(range_) != _INT4:
+            raise ValueError(
+                f"Int4QuantizationConfig: the `value_range` of a weight_quantizer must be {_INT4}; got {range_}."
             )
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .core.dtypes import config, torch_dtype
+from .core.dtypes import config, held_dtype, torch_dtype
 from .core.random import SeedGenerator as SeedGenerator
 from .core.random import generator, stream
 from .kernels import noise
@@ -76,7 +76,7 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32"
     """Integers from `minval` up to but without `maxval`."""
     device = torch.get_default_device()
     drawn = torch.randint(minval, maxval, tuple(shape), generator=_source(seed, device), device=device)
-    return drawn.to(torch_dtype(dtype))
+    return drawn.to(held_dtype(dtype))
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Tensor:
@@ -86,14 +86,19 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
         raise ValueError(f"categorical: expected logits (batch, classes); got shape {tuple(logits.shape)}.")
     chances = torch.softmax(logits, -1)
     drawn = torch.multinomial(chances, num_samples, replacement=True, generator=_source(seed, chances.device))
-    return drawn.to(torch_dtype(dtype))
+    return drawn.to(held_dtype(dtype))
 
 
-def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, seed: Any = None) -> Tensor:
-    """`inputs` with a fraction `rate` set to 0 and the rest scaled by 1 / (1 - rate)."""
+def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None) -> Tensor:
+    """`inputs` with a fraction `rate` set to 0 and the rest scaled by 1 / (1 - rate).
+
+    Where `noise_shape` has 1, all values along an axis share their fate; None is the axis' own size.
+    """
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: `rate` must be from 0 to 1; got {rate}.")
     x = torch.as_tensor(inputs)
+    if noise_shape is not None:
+        noise_shape = [x.shape[axis] if size is None else size for axis, size in enumerate(noise_shape)]
     return noise.dropout(x, rate, noise_shape, stream(seed))
 
 

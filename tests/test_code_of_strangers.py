@@ -60,6 +60,43 @@ def own_rule(tf: Any, base: Any) -> Any:
     return Own
 
 
+# By tf_keras 2.21: 3 steps of rate 0.1 from [[1, 2], [3, 4]] with half of the gradients [[.1, .2], [.3, -.4]].
+HALVED = {
+    "SGD": [0.985, 1.97, 2.955, 4.06],
+    "Adam": [0.7, 1.7, 2.7, 4.3],
+    "AdamW": [0.6989, 1.6977, 2.6965, 4.2951],
+    "RMSprop": [0.2624, 1.2623, 2.2623, 4.7377],
+    "Adagrad": [0.9537, 1.9132, 2.8811, 4.1432],
+    "Adadelta": [0.9996, 1.9996, 2.9996, 4.0004],
+    "Nadam": [0.7452, 1.7452, 2.7452, 4.2548],
+    "Ftrl": [-0.034, 0.0063, 0.1706, 0.7626],
+    "legacy.SGD": [0.985, 1.97, 2.955, 4.06],
+    "legacy.Adam": [0.7, 1.7, 2.7, 4.3],
+    "legacy.RMSprop": [0.2623, 1.2623, 2.2623, 4.7377],
+    "legacy.Adagrad": [0.9537, 1.9132, 2.8811, 4.1432],
+}
+
+
+@pytest.mark.parametrize("name", HALVED)
+def test_a_subclass_may_change_the_step_of_a_weight(tf: Any, name: str) -> None:
+    home, _, word = name.rpartition(".")
+    base: Any = getattr(getattr(tf.keras.optimizers, home) if home else tf.keras.optimizers, word)
+
+    class Of211(base):
+        def update_step(self, gradient: Any, variable: Any) -> None:
+            super().update_step(gradient * 0.5, variable)
+
+    class OfSlots(base):
+        def _resource_apply_dense(self, grad: Any, var: Any, apply_state: Any = None) -> Any:
+            return super()._resource_apply_dense(grad * 0.5, var, apply_state)
+
+    for kind in (OfSlots,) if home else (Of211, OfSlots):
+        optimizer, variable = kind(0.1), tf.Variable([[1.0, 2.0], [3.0, 4.0]])
+        for _ in range(3):
+            optimizer.apply_gradients([(tf.constant([[0.1, 0.2], [0.3, -0.4]]), variable)])
+        np.testing.assert_allclose(variable.numpy().ravel(), HALVED[name], atol=1e-4)
+
+
 X = np.linspace(-1, 1, 24).reshape(8, 3).astype("float32")
 Y = X.sum(1, keepdims=True) ** 2
 

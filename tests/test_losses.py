@@ -305,6 +305,20 @@ def test_subclass():
     assert again.get_config() == loss.get_config()
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", None])
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_subclass_may_change_the_losses_of_samples(name: str, reduction: str | None):
+    class Doubled(getattr(losses, name)):
+        def call(self, y_true, y_pred):
+            return super().call(y_true, y_pred) * 2
+
+    y_true, y_pred = sample(getattr(losses, name).fn.__name__, dtype=torch.float32)
+    y_pred = y_pred.requires_grad_()
+    found = Doubled(reduction=reduction)(y_true, y_pred)
+    expected = getattr(losses, name)(reduction=reduction)(y_true, y_pred)
+    torch.testing.assert_close(found, 2 * expected)
+
+
 def test_structures_of_predictions():
     class Sum(losses.Loss):
         def call(self, y_true, y_pred):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.golden import GOLDEN, Case, cases, problems
 
 import lamina
-from lamina import losses, metrics
+from lamina import initializers, losses, metrics
 from lamina.core import config, masking, serialize
 from lamina.core.random import set_random_seed
 
@@ -318,6 +318,15 @@ def test_users_metric():
     with serialize.custom_object_scope({"Hits": Hits}):
         again = metrics.deserialize(metrics.serialize(metric))
     assert again.get_config() == metric.get_config()
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    ["one", "ones", initializers.Ones(), np.ones(2), torch.ones(2), lambda shape, dtype: np.ones(shape)],
+)
+def test_state_begins_as_an_initializer_says(initializer):
+    variable = metrics.Metric().add_variable((2,), initializer)
+    assert variable.tolist() == [1, 1] and variable.dtype is torch.float32
 
 
 def test_forgotten_constructor():

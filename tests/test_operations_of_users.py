@@ -187,3 +187,25 @@ def test_trials_on_symbols_meet_no_subclass_of_tensor(monkeypatch: pytest.Monkey
     outputs, _ = L.GRUCell(3)(symbol, [keras.Input((3,))])
     assert outputs.shape == (None, 3)
     assert "FakeTensor" in seen and seen <= {"FakeTensor", "Tensor", "Parameter"}
+
+
+class Plain(L.Layer):
+    def __init__(self, alpha, beta=1.0, kinds=("a",), mode=None, **options):
+        super().__init__(**options)
+        self.alpha, self.beta, self.kinds, self.mode = alpha, beta, kinds, mode
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"beta": 1.0, "mode": None}),
+        ({"beta": 2.0}, {"beta": 2.0, "mode": None}),
+        ({"mode": "x", "dtype": "float16"}, {"beta": 1.0, "mode": "x"}),
+    ],
+)
+def test_a_config_that_nobody_wrote_tells_defaults_too(given, expected) -> None:
+    layer = Plain(0.2, name="own", **given)
+    config = layer.get_config()
+    assert {key: config[key] for key in ("beta", "mode", "alpha", "name")} == {**expected, "alpha": 0.2, "name": "own"}
+    again = Plain.from_config(config)
+    assert again.get_config() == config and (again.beta, again.mode) == (layer.beta, layer.mode)

@@ -535,6 +535,18 @@ def test_lanczos_keeps_a_plain_picture():
         ("image.map_coordinates(M, [[0.5]], 1)", "1 coordinates for an array of 2 axes"),
         ("image.affine_transform(X, [1.0, 2.0])", r"must be \(8,\) or \(N, 8\)"),
         ("unstack(A, 3)", "`num` is 3"),
+        ("slice(M, (0, 0, 0), (1, 1))", "a start and a size for each of the 2 axes"),
+        ("slice(M, (0, 0), (1, 1, 1))", "2 starts and 3 sizes"),
+        ("digitize(M, M)", "`bins` must have 1 axis"),
+        ("segment_sum(M, [[0, 1], [0, 1]], 2)", "`segment_ids` must be a vector"),
+        ("segment_max(A, [0], 2)", "an id for each row"),
+        ("stft(L, 8, 0, 8)", "`sequence_stride` must be a positive integer"),
+        ("istft((M, M), 2, -5, 4)", "`sequence_stride` must be a positive integer"),
+        ("istft((M, M), 2, 1.5, 4)", "`sequence_stride` must be a positive integer"),
+        ("depth_to_space(X, 0)", "`block_size` must be a positive integer"),
+        ("space_to_depth(X, -2)", "`block_size` must be a positive integer"),
+        ("eye(2.5)", "integer"),
+        ("pad(A, 1, 'edge', 1.0)", "can only be provided when"),
         ("one_hot([1], 3, sparse=True)", "sparse tensors"),
         ("multi_hot([1])", "`num_classes` is needed"),
         ("dot_product_attention(M, M, M)", "need 4 axes"),
@@ -822,3 +834,101 @@ def test_one_axis_too_many_is_told_of_symbols_as_of_tensors() -> None:
             ops.logsumexp(x, axis=3)
         with pytest.raises(ValueError, match=r"argpartition: there is no axis 3 .* axes -3 to 2"):
             ops.argpartition(x, 1, axis=3)
+
+
+@pytest.mark.parametrize("key", [0, 2])
+@pytest.mark.parametrize("sizes", [(-1, 2), (2, -1), (-1, -1)])
+def test_a_size_of_a_slice_may_be_the_rest(sizes: tuple[int, int], key: int) -> None:
+    x = torch.arange(20.0).reshape(4, 5)
+    ends = [start + size if size >= 0 else None for start, size in zip((key, 1), sizes, strict=True)]
+    expected = x[key : ends[0], 1 : ends[1]]
+    for starts in ((key, 1), torch.tensor([key, 1])):
+        assert torch.equal(ops.slice(x, starts, sizes), expected)
+    symbol = ops.slice(SymbolicTensor((None, 5), torch.float32), (key, 1), sizes)
+    assert symbol.shape == tuple(
+        None if n == -1 and not axis else size for axis, (n, size) in enumerate(zip(sizes, expected.shape, strict=True))
+    )
+    with pytest.raises(ValueError, match="in place of -1"):
+        ops.slice(SymbolicTensor((4, 5), torch.float32), SymbolicTensor((2,), torch.int32), sizes)
+
+
+@pytest.mark.parametrize(
+    "other", [lambda: ops.zeros(4), lambda: ops.zeros(3, "int32"), lambda: (ops.zeros(3),), lambda: 3]
+)
+def test_branches_of_a_model_give_the_same(other) -> None:
+    with pytest.raises(ValueError, match="both branches must give the same"):
+        ops.cond(SymbolicTensor((), torch.bool), lambda: ops.ones(3), other)
+
+
+@pytest.mark.parametrize(
+    "name", ["sort", "argsort", "softmax", "log_softmax", "cumsum", "flip", "max", "argmax", "median"]
+)
+@pytest.mark.parametrize("axis", [2, -3])
+def test_an_axis_that_symbols_lack_is_told(name: str, axis: int) -> None:
+    for x in (torch.ones(3, 4), SymbolicTensor((3, 4), torch.float32), SymbolicTensor((None, 4), torch.float32)):
+        with pytest.raises(ValueError, match=rf"{name}.* {axis}\b"):
+            getattr(ops, name)(x, axis=axis)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, np.inf], [np.inf] * 3, [1.0, np.inf], [-np.inf, 2.0], [-np.inf] * 2, [3e38] * 4]
+)
+def test_medians_of_infinite_values(values: list[float]) -> None:
+    x = np.array(values, "float32")
+    expected = np.float32(np.median(np.array(values)))
+    assert ops.median(x) == expected and ops.nanmedian([*values, np.nan]) == expected
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_distances_and_angles_in_half_precision(half: str) -> None:
+    x = ops.cast(torch.tensor([[0.0, 3.0], [4.0, 0.0]]), half)
+    assert ops.dtype(ops.cdist(x, x)) == ops.dtype(ops.cdist(x, x.int())) == half and ops.cdist(x, x)[0, 1] == 5
+    assert torch.equal(ops.polar(x, x), torch.polar(x.float(), x.float()))
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_truth_values_among_others(invert: bool) -> None:
+    assert ops.isin([True, False], [True, True], invert=invert).tolist() == [not invert, invert]
+
+
+def test_arrays_of_bfloat16() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    x = np.arange(6).astype(ml_dtypes.bfloat16).reshape(2, 3)
+    for each in (x, x.T, x[:, ::-1], x[0, 2]):
+        found = ops.convert_to_tensor(each)
+        assert found.dtype is torch.bfloat16 and found.tolist() == each.astype("float32").tolist()
+
+
+@pytest.mark.parametrize("cast", [ops.cast, ops.saturate_cast])
+def test_no_type_is_the_default_one(cast) -> None:
+    assert cast(np.ones(2, "int32"), None).dtype is torch.float32
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_moments_of_half_precision_stay_finite(sign: int, keepdims: bool) -> None:
+    x = torch.full((2, 3), 60000.0 * sign, dtype=torch.float16)
+    x[0] *= -0.5
+    mean, variance = ops.moments(x, 0, keepdims)
+    assert mean.dtype is variance.dtype is torch.float16 and bool((variance == 65504).all())
+    assert mean.reshape(-1).tolist() == [15000.0 * sign] * 3
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_classes_in_time_from_half_precision(half: torch.dtype) -> None:
+    scores = torch.randn(2, 6, 4).to(half)
+    for function in (
+        lambda x: ops.ctc_loss([[1, 2], [3, 1]], x, [2, 1], [6, 5]),
+        lambda x: ops.ctc_decode(x, [6, 5])[1],
+        lambda x: ops.ctc_decode(x, [6, 5], "beam_search")[1],
+    ):
+        torch.testing.assert_close(function(scores), function(scores.float()))
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_pictures_are_pulled_in_half_precision(half: str) -> None:
+    picture, start = torch.rand(5, 6, 2), [[0.0, 0.0], [5.0, 0.0], [0.0, 4.0], [5.0, 4.0]]
+    end = [[1.0, 0.0], [5.0, 1.0], [0.0, 4.0], [4.0, 3.0]]
+    found = ops.image.perspective_transform(*(ops.cast(each, half) for each in (picture, start, end)))
+    assert ops.dtype(found) == half
+    torch.testing.assert_close(found.float(), ops.image.perspective_transform(picture, start, end), atol=0.1, rtol=0.1)

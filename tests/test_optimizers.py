@@ -727,6 +727,51 @@ def test_own_optimizer(arguments):
         assert type(optimizers.deserialize(optimizers.serialize(own), custom_objects=objects)) is OwnMomentum
 
 
+HALF_STEPS = {  # by Keras 3.15: 3 steps of rate 0.1 from [[1, 2], [3, 4]], each gradient [[.1, .2], [.3, -.4]]
+    "SGD": [0.985, 1.97, 2.955, 4.06],
+    "Adam": [0.85, 1.85, 2.85, 4.15],
+    "AdamW": [0.84886, 1.84766, 2.84646, 4.14514],
+    "RMSprop": [0.63114, 1.63113, 2.63113, 4.36887],
+    "Adagrad": [0.95662, 1.92838, 2.91258, 4.09635],
+    "Adadelta": [0.99979, 1.99979, 2.99979, 4.00021],
+    "Adamax": [0.85, 1.85, 2.85, 4.15],
+    "Nadam": [0.87261, 1.87261, 2.87261, 4.12739],
+    "Ftrl": [0.00316, 0.23808, 0.73615, 1.61565],
+    "Lion": [0.85, 1.85, 2.85, 4.15],
+    "Lamb": [0.59211, 1.59211, 2.59211, 4.40789],
+    "Adafactor": [0.68432, 1.55356, 2.57647, 4.39931],
+    "Muon": [0.96536, 1.96844, 2.97152, 4.0158],
+}
+
+
+def subclass(name: str, share: float):
+    class Scaled(getattr(optimizers, name)):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(gradient, variable, learning_rate * share)
+
+    return Scaled
+
+
+@pytest.mark.parametrize("name", HALF_STEPS)
+def test_a_subclass_may_change_the_step_of_a_weight(name):
+    optimizer = subclass(name, 0.5)(0.1)
+    weight, grad = Weight(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), torch.tensor([[0.1, 0.2], [0.3, -0.4]])
+    for _ in range(3):
+        optimizer.apply([grad], [weight])
+    np.testing.assert_allclose(weight.detach().flatten(), HALF_STEPS[name], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"weight_decay": 0.1}, {"clipnorm": 0.5}, {"gradient_accumulation_steps": 2}]
+)
+@pytest.mark.parametrize("name", RULES)
+def test_weights_updated_one_by_one_become_the_same(name, arguments):
+    plain, one_by_one = make(name, learning_rate=0.1, **arguments), subclass(name, 1)(0.1, **arguments)
+    assert_same(train(one_by_one, make_weights()), train(plain, make_weights()), rtol=1e-9)
+    for variable, other in zip(one_by_one.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(variable.numpy(), other.numpy(), rtol=1e-9)
+
+
 def test_optimizer_without_a_rule():
     with pytest.raises(NotImplementedError, match="update_step"):
         optimizers.Optimizer(0.1).apply([torch.ones(1)], [Weight(torch.ones(1))])

@@ -11,7 +11,7 @@ import torch
 
 import lamina as keras
 from lamina import backend, config, dtype_policies, legacy, mixed_precision
-from lamina.dtype_policies import DTypePolicy, DTypePolicyMap
+from lamina.dtype_policies import DTypePolicy, DTypePolicyMap, QuantizedDTypePolicy, QuantizedFloat8DTypePolicy
 
 # Policies ------------------------------------------------------------------------------------------------------------
 
@@ -53,6 +53,44 @@ def test_a_map_without_a_default_takes_the_global_policy() -> None:
     finally:
         mixed_precision.set_global_policy("float32")
     assert map_.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16", "mixed_float16"])
+def test_policies_without_a_name_take_the_global_one(policy: str) -> None:
+    unnamed = {"class_name": "DTypePolicy", "config": {"name": None}}
+    mixed_precision.set_global_policy(policy)
+    try:
+        for made in (
+            DTypePolicy(),
+            DTypePolicy(None),
+            dtype_policies.get(unnamed),
+            dtype_policies.deserialize(unnamed),
+        ):
+            assert made == DTypePolicy(policy)
+        assert QuantizedFloat8DTypePolicy("float8").name == f"float8_from_{policy}"
+        with pytest.raises(ValueError, match="None"):
+            mixed_precision.set_global_policy(None)
+    finally:
+        mixed_precision.set_global_policy("float32")
+
+
+def test_policies_are_equal_by_all_they_say() -> None:
+    assert QuantizedFloat8DTypePolicy("float8") == QuantizedFloat8DTypePolicy("float8", "float32", 1024)
+    assert QuantizedFloat8DTypePolicy("float8") != QuantizedFloat8DTypePolicy("float8", amax_history_length=16)
+    assert QuantizedDTypePolicy("float8") != QuantizedFloat8DTypePolicy("float8")
+
+
+@pytest.mark.parametrize("source", ["float16", "mixed_float16"])
+def test_int8_beside_float16_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match="float16"):
+        QuantizedDTypePolicy("int8", source)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: keras.layers.ReLU(), lambda: keras.Sequential(), lambda: keras.layers.Dense(1)]
+)
+def test_every_layer_tells_whether_it_is_quantized(make: Any) -> None:
+    assert make().quantization_mode is None
 
 
 def test_a_map_in_a_config() -> None:

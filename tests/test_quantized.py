@@ -101,6 +101,15 @@ def test_attention_is_quantized_inside() -> None:
     torch.testing.assert_close(model(x), before, atol=0.05, rtol=0.05)
 
 
+@pytest.mark.parametrize("range_", [(-127, 127), (-8, 8), (-7, 7)])
+def test_four_bits_take_one_range(range_: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="value_range"):
+        quantizers.Int4QuantizationConfig(quantizers.AbsMaxQuantizer(0, range_), block_size=None)
+    fitting = quantizers.Int4QuantizationConfig(quantizers.AbsMaxQuantizer(0, (-8, 7)), "default", None)
+    assert fitting.activation_quantizer is None
+    assert type(quantizers.get("abs_max_quantizer")) is quantizers.AbsMaxQuantizer
+
+
 def test_what_cannot_be_quantized_is_told() -> None:
     dense = layers.Dense(3)
     with pytest.raises(ValueError, match="has no weights yet"):

@@ -295,3 +295,20 @@ def test_layers_without_a_seed_draw_from_torch_until_their_state_is_assigned(mak
     fresh = make()
     fresh(x)
     assert copy.deepcopy(fresh).non_trainable_variables[0].stream.shared
+
+
+@pytest.mark.parametrize("noise_shape", [(None, 1, None), (None, 1, 4), (1, None, None), (8, None, 1)])
+def test_the_shape_of_noise_may_name_the_sizes_of_the_input(noise_shape: tuple[int | None, ...]) -> None:
+    dropped = lamina.random.dropout(X, 0.4, noise_shape, seed=3)
+    full = [size or own for size, own in zip(noise_shape, X.shape, strict=True)]
+    torch.testing.assert_close(dropped, lamina.random.dropout(X, 0.4, full, seed=3))
+    zeros = dropped == 0
+    assert 0 < zeros.sum() < X.numel()
+    for axis, size in enumerate(full):
+        assert size > 1 or bool((zeros == zeros.narrow(axis, 0, 1)).all())
+
+
+@pytest.mark.parametrize(("dtype", "held"), [("uint16", torch.int32), ("uint32", torch.int64), ("uint8", torch.uint8)])
+def test_integers_are_drawn_in_a_type_that_torch_computes_with(dtype: str, held: torch.dtype) -> None:
+    drawn = lamina.random.randint((50,), 0, 200, dtype=dtype)
+    assert drawn.dtype is held and 0 <= int(drawn.min()) <= int(drawn.max()) < 200

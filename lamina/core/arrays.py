@@ -164,7 +164,7 @@ def numbers(value: Any, name: str = "data") -> np.ndarray:
         raise ValueError(f"{name}: the lists differ in length, so they are no array. {_PAD}") from error
     if found.dtype.kind == "O" and to_numpy is not None and _columns_of_numbers(value):
         found = found.astype(np.float64)
-    if found.dtype.kind not in "biufc":
+    if found.dtype.kind not in "biufc" and found.dtype.name != "bfloat16":
         raise ValueError(_refusal(found, name))
     return found
 
@@ -223,6 +223,8 @@ def shared(found: np.ndarray) -> Tensor:
         found = np.array(found, found.dtype.newbyteorder("="), order="C")
     if not found.flags.writeable:
         found = np.asarray(_Writeable(found))  # torch would warn
+    if found.dtype.name == "bfloat16":  # of the package ml_dtypes, which JAX and Keras use
+        return torch.from_numpy(found.view(np.uint16)).view(torch.bfloat16)
     return torch.from_numpy(found)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from . import config
+from .errors import short
 
 _WORDS = "uint8 uint16 uint32 uint64 int8 int16 int32 int64 bool complex64 complex128"
 FLOATS: dict[str, torch.dtype] = {name: getattr(torch, name) for name in "float16 bfloat16 float32 float64".split()}
@@ -31,6 +32,15 @@ def torch_dtype(dtype: Any) -> torch.dtype:
     if name not in TYPES:
         raise ValueError(f"Unknown dtype {dtype!r}; expected one of {', '.join(TYPES)}.")
     return TYPES[name]
+
+
+_WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # torch can hardly compute with these
+
+
+def held_dtype(dtype: Any) -> torch.dtype:
+    """The type of tensors that are asked for: a wider one in place of uint16 and uint32, as in Keras on torch."""
+    asked = torch_dtype(dtype)
+    return _WIDER.get(asked, asked)
 
 
 def dtype_name(dtype: Any) -> str:
@@ -96,14 +106,14 @@ class DTypePolicy:
     quantization_mode: Any = None  # "int8", "int4" or "float8" of a quantized layer
 
     def __init__(self, name: str | None = None):
-        name = config.floatx() if name is None else name
+        name = dtype_policy().name if name is None else name
         if not isinstance(name, str):
             name = dtype_name(name)
         mixed = name.startswith("mixed_")
         compute = name.removeprefix("mixed_")
         if compute not in (FLOATS if mixed else TYPES):
             known = ", ".join([*FLOATS, "mixed_float16", "mixed_bfloat16"])
-            raise ValueError(f"Unknown dtype policy {name!r}; expected one of {known}.")
+            raise ValueError(f"Cannot convert {short(name)} to a dtype policy; expected one of {known}.")
         self.name = name
         self.compute = TYPES[compute]
         self.variable = torch.float32 if mixed else self.compute
@@ -128,7 +138,7 @@ class DTypePolicy:
         return DTypePolicy(dtype_name(dtype))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DTypePolicy) and other.name == self.name
+        return type(other) is type(self) and other.get_config() == self.get_config()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -153,6 +163,8 @@ class QuantizedDTypePolicy(DTypePolicy):
             name = type(self).__name__
             raise ValueError(f"{name}: `mode` must be {self._expected}; got {mode!r}. Other modes are not available.")
         super().__init__(source_name)
+        if mode == "int8" and self.compute is torch.float16:
+            raise ValueError(f"{type(self).__name__}: int8 needs another type than float16 beside it; use bfloat16.")
         self.mode, self.source_name, self.quantization_mode = mode, self.name, form[1]
         self.name = f"{mode}_from_{self.source_name}"
 
@@ -284,12 +296,6 @@ class DTypePolicyMap(DTypePolicy, ByPath):
                 raise ValueError(f"DTypePolicyMap: a config's keys hold names and up to three '.*'; got {key!r}.")
         return cls(config.get("default_policy"), policies)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DTypePolicyMap) and other.get_config() == self.get_config()
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
     def __repr__(self) -> str:
         shown = {key: policy.name for key, policy in self._held.items()}
         return f"<DTypePolicyMap default={self.default_policy.name}, {shown}>"
@@ -306,12 +312,14 @@ _global_policy: DTypePolicy | None = None
 
 def dtype_policy() -> DTypePolicy:
     """The policy of layers that are given none."""
-    return _global_policy or DTypePolicy()
+    return _global_policy or DTypePolicy(config.floatx())
 
 
 def set_dtype_policy(policy: Any) -> None:
-    """Set the policy of layers made from now on that are given none."""
+    """Set the policy of layers made from now on that are given none. Raises ValueError for what is no policy."""
     global _global_policy
+    if policy is None:
+        raise ValueError("set_dtype_policy: expected a policy or its name, such as 'mixed_bfloat16'; got None.")
     _global_policy = get(policy)
 
 
@@ -334,10 +342,9 @@ def get(identifier: Any) -> DTypePolicy:
             return DTypePolicyMap.from_config(inner)
         if isinstance(inner, dict) and "mode" in inner:
             return _QUANTIZED.get(identifier.get("class_name", ""), QuantizedDTypePolicy).from_config(inner)
-        name = inner.get("name") if isinstance(inner, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(inner, dict) or "name" not in inner:
             raise ValueError("The config of a dtype policy must be a dictionary with its `name`.")
-        return DTypePolicy(name)
+        return DTypePolicy(inner["name"])
     quantized = isinstance(identifier, str) and "_from_" in identifier
     return _quantized(identifier) if quantized else DTypePolicy(identifier)
 

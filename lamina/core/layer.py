@@ -133,6 +133,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     supports_masking = False
     input_spec: Any = kept()
     activity_regularizer = None  # no annotation: subclasses declare it as an argument
+    path: str | None = None  # the names of the layers around it when it was built, and its own
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
@@ -311,6 +312,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def compute_dtype(self) -> str:
         return self.dtype_policy.compute_dtype
 
+    @property
+    def quantization_mode(self) -> str | None:
+        """ "int8", "int4" or "float8"; None where the layer is not quantized."""
+        return self.dtype_policy.quantization_mode
+
     def __setattr__(self, name: str, value: Any) -> None:
         state = vars(self)
         if "_ready" not in state:  # before `__init__`, which will look at it
@@ -454,7 +460,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return {**config, **super().get_config()}
 
     def _captured_config(self, config: dict[str, Any]) -> dict[str, Any]:
-        """What the user's own `__init__` was given, with what it takes of all layers' `config`."""
+        """What the user's own `__init__` took, defaults among it, with what it takes of all layers' `config`."""
         args, kwargs = self._init_arguments
         signature = inspect.signature(type(self).__init__)
         kinds = [parameter.kind for parameter in signature.parameters.values()]
@@ -472,6 +478,11 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             config = {key: v for key, v in config.items() if key in signature.parameters or v != usual.get(key)}
         if isinstance(given.get("dtype"), str) and "dtype" not in signature.parameters:
             given["dtype"] = _policy.convert(given["dtype"], self)
+        given = {
+            name: parameter.default
+            for name, parameter in signature.parameters.items()
+            if name not in config and isinstance(parameter.default, (bool, int, float, str, type(None)))
+        } | given
         try:
             return {**config, **{key: serialize.serialize(value) for key, value in given.items()}}
         except (TypeError, ValueError) as error:
@@ -527,9 +538,12 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def _find_policy(self) -> None:
         """Of a map of policies, take that of the layer's path; the config keeps the map."""
         policy = self.dtype_policy
+        path = "/".join([*scope.path, self.name])
+        if type(self).path is None:  # no attribute of a class of users
+            vars(self).setdefault("path", path)
         if isinstance(policy, dtypes.DTypePolicyMap):
             vars(self)["_policies"] = policy
-            policy = policy["/".join([*scope.path, self.name])]
+            policy = policy[path]
         self._set_policy(policy)
 
     def _finish_build(self) -> None:

@@ -18,7 +18,6 @@ from ..core.operation import Gradients
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
-from ..optimizers.base import Group
 from ..optimizers.schedules import LearningRateSchedule
 from .dialect import CountsOthers
 from .tensors import rests_on
@@ -254,6 +253,28 @@ class StepsOfTensorFlow(_Modern):
     def _initial(self, name: str, weight: Tensor) -> Tensor | None:
         return weight.clone() if name == "average" else super()._initial(name, weight)
 
+    _rules_of_one = frozenset({"update_step", "_resource_apply_dense"})
+
+    @property
+    def _of_slots(self) -> bool:
+        """Whether the rule is in the words of TensorFlow up to 2.10."""
+        return type(self)._resource_apply_dense is not StepsOfTensorFlow._resource_apply_dense
+
+    def _step_of(self, gradient: Tensor, variable: Tensor, rate: object) -> None:
+        if not self._of_slots:
+            self.update_step(gradient, variable)
+        elif "apply_state" in inspect.signature(self._resource_apply_dense).parameters:
+            self._resource_apply_dense(gradient, variable, apply_state=None)
+        else:
+            self._resource_apply_dense(gradient, variable)
+
+    def update_step(self, gradient: Tensor, variable: Tensor) -> None:
+        """Update one weight: what an optimizer of one's own defines, and a subclass may do in another way."""
+        super().update_step(gradient, variable, self._current_rate())
+
+    def _resource_apply_dense(self, grad: Tensor, var: Tensor, apply_state: dict | None = None) -> None:
+        super().update_step(grad, var, self._current_rate())
+
     def _decayed_lr(self, var_dtype: Any) -> Tensor:
         """The rate of the next step."""
         return torch.tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
@@ -312,10 +333,6 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
             del kwargs["weight_decay"]
         super().__init__(rate, name=name, **kwargs)
         self._initial_decay, self._slot = decay, {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._of_slots = cls._resource_apply_dense is not OptimizerOfTensorFlow._resource_apply_dense
 
     # In the words of TensorFlow up to 2.10
 
@@ -388,9 +405,6 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         self._prepare_local(var_device, var_dtype, state)
         return state[var_device, var_dtype]
 
-    def _resource_apply_dense(self, grad: Tensor, var: Tensor, apply_state: dict | None = None) -> object:
-        raise NotImplementedError(f"{type(self).__name__} defines no `update_step(self, gradient, variable)`.")
-
     # In those since 2.11
 
     def _build_learning_rate(self, learning_rate: object) -> Any:
@@ -429,16 +443,6 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         if not self.built:
             super().build(var_list)
             self._create_slots(self._weights)
-
-    def _rule(self, group: Group, grads: list[Tensor], rate: object, step: object) -> None:
-        takes_state = "apply_state" in inspect.signature(self._resource_apply_dense).parameters
-        for weight, grad in zip(group.weights, grads, strict=True):
-            if not self._of_slots:
-                self.update_step(grad, weight)  # type: ignore[call-arg]  # as tf.keras' has it
-            elif takes_state:
-                self._resource_apply_dense(grad, weight, apply_state=None)
-            else:
-                self._resource_apply_dense(grad, weight)
 
     def get_config(self) -> dict[str, Any]:
         clips = {key: getattr(self, key) for key in ("clipnorm", "global_clipnorm", "clipvalue")}

@@ -123,11 +123,6 @@ class Quantizable(Layer):
             )
 
     @property
-    def quantization_mode(self) -> str | None:
-        """ "int8", "int4" or "float8"; None where the layer is not quantized."""
-        return self.dtype_policy.quantization_mode
-
-    @property
     def _block_size(self) -> int:
         told = getattr(self.quantization_config, "block_size", getattr(self.dtype_policy, "block_size", None))
         return -1 if told is None else told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -280,9 +280,15 @@ class _OfFunction(Loss):
     """A loss whose samples' values are `fn(y_true, y_pred, **_kwargs)`."""
 
     fn = _kwargs = DECLARED_BELOW
+    _fuses: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "call" in vars(cls) and cls.__module__ != __name__:
+            cls._fuses = False
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        if sample_weight is None and self.reduction in _MEANS and isinstance(y_pred, Tensor):
+        if sample_weight is None and self._fuses and self.reduction in _MEANS and isinstance(y_pred, Tensor):
             fused = FUSED.get(self.fn)
             if fused is not None and get_mask(y_pred) is None and y_pred.dtype is dtypes.TYPES[self.dtype]:
                 mean = fused(as_tensor(y_true, y_pred), y_pred, **self._kwargs)

@@ -13,11 +13,10 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import config, dtypes, shares
-from ..core.arrays import is_array
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
-from ..core.serialize import deserialize, lookup, serialize
+from ..core.serialize import deserialize, get, serialize
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
@@ -88,21 +87,17 @@ class Metric(Counts, Declared):
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Weight:
-        """A piece of state, by default zeros: a tensor with `assign` and `assign_add`. `reset_state` makes it 0.
-
-        initializer: a name, an initializer, or the values.
-        """
+        """A piece of state, by default zeros: a tensor with `assign` and `assign_add`. `reset_state` makes it 0."""
         if "_variables" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before `add_variable`.")
         kind = dtypes.torch_dtype(dtype or config.floatx())
         spend(shape, kind, f"{type(self).__name__}: state {name!r}")
         with unset_fake_temporarily(), torch.no_grad():  # one made in a trial of `call` counts in calls
-            if initializer in (None, "zeros"):
+            make = get(initializer, "keras.initializers")
+            if make is None:
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)
             else:
-                make = None if is_array(initializer) else lookup(initializer, "keras.initializers", "initializer")
-                made = initializer if make is None else make(tuple(shape), dtype=kind)
-                value = as_tensor(made, None, kind).clone().to(self._device)
+                value = as_tensor(make(tuple(shape), dtype=kind), None, kind).clone().to(self._device)
             name = name or "variable"
             path = f"{self.name}/{name}"
             variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)

@@ -308,7 +308,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         flat = [n for pair in reversed(widths) for n in pair]
         return torch.constant_pad_nd(x, flat, 0 if constant_values is None else constant_values)
     if constant_values is not None:
-        raise ValueError(f'pad: `constant_values` goes with mode "constant" only; the mode is {mode!r}.')
+        given = "Argument `constant_values` can only be provided when `mode == 'constant'`"
+        raise ValueError(f"pad: {given}; the mode is {mode!r}.")
     place = PLACES.get(mode)
     if place is None:
         raise ValueError(f"pad: unknown mode {mode!r}; expected constant, {', '.join(PLACES)}.")
@@ -427,22 +428,31 @@ def unravel_index(indices: Any, shape: Sequence[int]) -> tuple[Tensor, ...]:
     return tuple(place.to(indices.dtype) for place in torch.unravel_index(flat, tuple(shape)))
 
 
-def _window(starts: Any, sizes: Sequence[int], device: torch.device) -> tuple[Any, ...]:
-    """Indices of a box: slices, or places counted on the device where its corner is a tensor there."""
+def _window(starts: Any, sizes: Sequence[int], x: Tensor, name: str) -> tuple[Any, ...]:
+    """Indices of a box in `x`: slices, or places counted on the device where its corner is a tensor there."""
+    if not len(starts) == len(sizes) <= x.ndim:
+        raise ValueError(
+            f"{name}: expected a start and a size for each of the {x.ndim} axes of shape {tuple(x.shape)}; got "
+            f"{len(starts)} starts and {len(sizes)} sizes."
+        )
+    if -1 in sizes:
+        needs_values(starts, name, "Give sizes in place of -1, or starts as integers.")
+        starts = [int(start) for start in starts]
+        sizes = [n - start if size == -1 else size for n, start, size in zip(x.shape, starts, sizes, strict=False)]
     if not isinstance(starts, Tensor) and not any(isinstance(start, Tensor) for start in starts):
         return tuple(builtins.slice(int(start), int(start) + size) for start, size in zip(starts, sizes, strict=True))
     ndim = len(sizes)
     return tuple(
-        (start + torch.arange(size, device=device)).reshape([-1 if place == axis else 1 for place in range(ndim)])
+        (start + torch.arange(size, device=x.device)).reshape([-1 if place == axis else 1 for place in range(ndim)])
         for axis, (start, size) in enumerate(zip(starts, sizes, strict=True))
     )
 
 
 @op(room="core", call=2)
 def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Tensor:
-    """The box of this shape whose first corner is `start_indices`, which may be a tensor."""
+    """The box of this shape whose first corner is `start_indices`, which may be a tensor. A size of -1 is the rest."""
     x = tensor(inputs)
-    return x[_window(start_indices, [int(size) for size in shape], x.device)]
+    return x[_window(start_indices, [int(size) for size in shape], x, "slice")]
 
 
 @op(room="core", call=3)
@@ -451,7 +461,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
     x = tensor(inputs)
     updates = tensor(updates, x.dtype, x.device)
     result = x.clone()
-    result[_window(start_indices, updates.shape, x.device)] = updates
+    result[_window(start_indices, updates.shape, x, "slice_update")] = updates
     return result
 
 
@@ -487,12 +497,18 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 # Blocks ----------------------------------------------------------------------------------------------------------
 
 
+def _check_block(block_size: Any, name: str) -> None:
+    if not isinstance(block_size, int) or block_size < 1:
+        raise ValueError(f"{name}: `block_size` must be a positive integer; got {block_size!r}.")
+
+
 @op(room="nn")
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Channels laid out as blocks of pictures: (N, H, W, b b C) becomes (N, b H, b W, C)."""
     x = tensor(x)
     last = channels_last(data_format)
     channels = x.shape[-1 if last else 1]
+    _check_block(block_size, "depth_to_space")
     if channels % block_size**2:
         raise ValueError(f"depth_to_space: {channels} channels do not divide by block_size**2 = {block_size**2}.")
     if last:
@@ -504,6 +520,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Tensor:
     """Blocks of pictures as channels: (N, b H, b W, C) becomes (N, H, W, b b C)."""
     x = tensor(x)
+    _check_block(block_size, "space_to_depth")
     if channels_last(data_format):
         return rearrange(x, "n (h a) (w b) c -> n h w (a b c)", a=block_size, b=block_size)
     return rearrange(x, "n c (h a) (w b) -> n (c a b) h w", a=block_size, b=block_size)

@@ -19,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core import config, dtypes
 from ..core.arrays import is_array, numbers, shared, widened
+from ..core.dtypes import held_dtype
 from ..core.errors import NoSuchAxis, short
 from ..core.operation import record as record
 from ..core.operation import recorded
@@ -31,7 +32,6 @@ Axis = int | tuple[int, ...] | list[int] | None
 
 _OF_NUMPY = ("arrangement", "creation", "elementwise", "reduction")  # files; others are named as Keras' modules
 _SMALL = frozenset({torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16})
-_WIDER = {torch.uint16: torch.int32, torch.uint32: torch.int64}  # torch can hardly compute with these
 
 
 class Op(NamedTuple):
@@ -123,12 +123,6 @@ def floatx() -> torch.dtype:
 
 def dtype_or_floatx(dtype: Any) -> torch.dtype:
     return floatx() if dtype is None else held_dtype(dtype)
-
-
-def held_dtype(dtype: Any) -> torch.dtype:
-    """The type of tensors that are asked for: a wider one in place of uint16 and uint32, as in Keras on torch."""
-    asked = dtypes.torch_dtype(dtype)
-    return _WIDER.get(asked, asked)
 
 
 def number_dtype(value: complex) -> torch.dtype:

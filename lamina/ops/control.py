@@ -21,11 +21,22 @@ from .base import is_trial, op, recorded, tensor
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """`true_fn()` if `pred` else `false_fn()`; inside torch.compile both are compiled."""
     if isinstance(pred, Tensor):
-        if is_trial(pred):  # both branches give the same shapes
-            return true_fn()
+        if is_trial(pred):
+            return _alike(true_fn(), false_fn())
         if torch.compiler.is_compiling():
             return torch.cond(pred, true_fn, false_fn, ())
     return true_fn() if pred else false_fn()
+
+
+def _alike(first: Any, second: Any) -> Any:
+    """What one branch gives, as far as shapes go. Raises ValueError where the other gives something else."""
+    told = [
+        (spec, [(tuple(leaf.shape), leaf.dtype) if isinstance(leaf, Tensor) else type(leaf) for leaf in leaves])
+        for leaves, spec in (pytree.tree_flatten(first), pytree.tree_flatten(second))
+    ]
+    if told[0] != told[1]:
+        raise ValueError(f"cond: both branches must give the same; got {told[0][1]} and {told[1][1]}.")
+    return first
 
 
 @recorded

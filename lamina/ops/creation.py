@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core import dtypes
+from ..core.dtypes import held_dtype
 from ..core.symbolic import SymbolicTensor
 from .base import (
     as_index,
@@ -17,7 +19,6 @@ from .base import (
     dtype_or_floatx,
     floating,
     floatx,
-    held_dtype,
     number_dtype,
     op,
     recorded,
@@ -66,7 +67,7 @@ def dtype(x: Any) -> str:
 def cast(x: Any, dtype: Any) -> Tensor:
     """`x` in another number type."""
     x = tensor(x)
-    dtype = held_dtype(dtype)
+    dtype = dtype_or_floatx(dtype)
     if x.is_complex() and not dtype.is_complex:
         x = x.real
     return x.to(dtype)
@@ -76,7 +77,7 @@ def cast(x: Any, dtype: Any) -> Tensor:
 def saturate_cast(x: Any, dtype: Any) -> Tensor:
     """`cast`, with values beyond the range of the new type at its ends."""
     x = tensor(x)
-    dtype = dtypes.torch_dtype(dtype)
+    dtype = floatx() if dtype is None else dtypes.torch_dtype(dtype)
     if x.dtype is torch.bool or dtype is torch.bool or x.dtype is dtype:
         return x.to(dtype)
     own, limits = _limits(x.dtype), _limits(dtype)
@@ -304,7 +305,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
 
 
 def _below(rows: int, columns: int | None, k: int, compare: Any, dtype: Any) -> Tensor:
-    rows, columns = int(rows), int(rows if columns is None else columns)
+    rows, columns, k = map(operator.index, (rows, rows if columns is None else columns, k))
     return compare(torch.arange(columns), torch.arange(rows).unsqueeze(1) + k).to(dtype_or_floatx(dtype))
 
 

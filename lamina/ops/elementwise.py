@@ -376,7 +376,9 @@ angle = _of_one("angle", torch.angle, floating, "The angle of a complex number; 
 @op(room="nn", call=2)
 def polar(abs_: Any, angle: Any) -> Tensor:
     """The complex number of this length and angle."""
-    return torch.polar(*same_dtype(*floats(abs_, angle)))
+    abs_, angle = floats(abs_, angle)
+    exact = torch.promote_types(torch.promote_types(abs_.dtype, angle.dtype), torch.float32)  # there is no complex32
+    return torch.polar(abs_.to(exact), angle.to(exact))
 
 
 @op(room="math")

@@ -424,7 +424,8 @@ def perspective_transform(
             "perspective_transform: start_points and end_points must both be (4, 2) or (N, 4, 2); got "
             f"{tuple(start.shape)} and {tuple(end.shape)}."
         )
-    transform = homography(end.reshape(-1, 4, 2), start.reshape(-1, 4, 2)).expand(x.shape[0], 8)
+    exact = torch.promote_types(start.dtype, torch.float32)  # torch solves no equations in half precision
+    transform = homography(end.to(exact).reshape(-1, 4, 2), start.to(exact).reshape(-1, 4, 2)).expand(x.shape[0], 8)
     return back(_warp_by(x, transform, order, "constant", fill_value))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.declare import unknown_keyword
 from ..kernels.linear import dense
-from .base import Axis, axes_of, floating, is_trial, op, same_dtype, tensors
+from .base import Axis, axes_of, floating, floats, is_trial, op, same_dtype, tensors
 from .control import jvp as jvp
 from .elementwise import multiply
 
@@ -117,8 +117,9 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
 @op(room="math", name="CDist", call=2)
 def cdist(x: Any, y: Any) -> Tensor:
     """Euclidean distances between the rows of both."""
-    x, y = same_dtype(floating(x), floating(y))
-    return torch.cdist(x, y)
+    x, y = same_dtype(*floats(x, y))
+    exact = torch.promote_types(x.dtype, torch.float32)  # torch's kernel knows no half precision on a CPU
+    return torch.cdist(x.to(exact), y.to(exact)).to(x.dtype)
 
 
 # Decompositions --------------------------------------------------------------------------------------------------

@@ -56,6 +56,11 @@ def irfft(x: Any, fft_length: int | None = None) -> Tensor:
     return torch.fft.irfft(_complex(x, "irfft"), fft_length)
 
 
+def _check_stride(stride: Any, name: str) -> None:
+    if not isinstance(stride, int) or stride < 1:
+        raise ValueError(f"{name}: `sequence_stride` must be a positive integer; got {stride!r}.")
+
+
 def _window(window: Any, length: int, like: Tensor, name: str) -> Tensor:
     if window is None:
         return torch.ones(length, dtype=like.dtype, device=like.device)
@@ -80,6 +85,7 @@ def stft(
     than a window.
     """
     x = floating(x)
+    _check_stride(sequence_stride, "stft")
     if fft_length < sequence_length:
         raise ValueError(f"stft: fft_length {fft_length} must be at least sequence_length {sequence_length}.")
     window = _window(window, sequence_length, x, "stft")
@@ -102,6 +108,7 @@ def istft(
 ) -> Tensor:
     """The inverse of `stft`: (real, imaginary) to (..., time), `length` values where it is given."""
     spectra = _complex(x, "istft")
+    _check_stride(sequence_stride, "istft")
     window = None if window is None else _window(window, sequence_length, spectra.real, "istft")
     if window is not None and center and sequence_length == fft_length and not is_trial(spectra):
         flat = spectra.reshape(-1, *spectra.shape[-2:]).mT

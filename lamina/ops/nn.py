@@ -19,6 +19,7 @@ from .arrangement import space_to_depth as space_to_depth
 from .base import Axis, P, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
 from .creation import multi_hot as multi_hot
 from .creation import one_hot as one_hot
+from .creation import saturate_cast
 from .elementwise import polar as polar
 from .linalg import dot as dot
 
@@ -88,7 +89,8 @@ def threshold(x: Any, threshold: float, default_value: float) -> Tensor:
 def softmax(x: Any, axis: Axis = -1) -> Tensor:
     """Exponentials that sum to 1 along an axis, over several together, or over all (None)."""
     x = floating(x)
-    return activations.softmax(x, axis if isinstance(axis, int) else axes_of(axis, x.ndim))
+    axes = axes_of(axis, x.ndim)  # in a trial torch takes any axis
+    return activations.softmax(x, axes[0] if isinstance(axis, int) else axes)
 
 
 @op
@@ -275,7 +277,7 @@ def moments(x: Any, axes: Axis, keepdims: bool = False, synchronized: bool = Fal
     over = axes_of(axes, x.ndim)
     kept = tuple(place for place in range(x.ndim) if place not in over)
     found = normalization.moments(x, kept, synchronized=synchronized)
-    mean, variance = (y.to(x.dtype) if keepdims else y.squeeze(over).to(x.dtype) for y in found)
+    mean, variance = (saturate_cast(y if keepdims else y.squeeze(over), x.dtype) for y in found)
     return mean, variance
 
 
@@ -402,13 +404,18 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     return functions.sparse_categorical_crossentropy(target, output, from_logits, axis=axis)
 
 
+def _exact(scores: Any) -> Tensor:
+    scores = floating(scores)
+    return scores.float() if scores.dtype.itemsize < 4 else scores
+
+
 @op(name="CTCLoss", call=4)
 def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, mask_index: int = 0) -> Tensor:
     """Connectionist temporal classification, a value a sample.
 
     target (batch, labels), output (batch, steps, classes): scores; how many of each count; the class of blanks.
     """
-    output = floating(output)
+    output = _exact(output)
     target = as_index(target, output.device)
     if target.ndim != 2 or output.ndim != 3:
         raise ValueError(
@@ -437,7 +444,7 @@ def ctc_decode(
     "greedy" takes the best class of each step (scores: -log likelihood), "beam_search" the `top_paths` best of
     `beam_width` label sequences (scores: log likelihood). Runs on the host.
     """
-    inputs = floating(inputs)
+    inputs = _exact(inputs)
     lengths = as_index(sequence_lengths, inputs.device)
     if strategy == "greedy":
         return _decode_greedy(inputs, lengths, merge_repeated, mask_index)

@@ -320,16 +320,19 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
 @op
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """Values in rising order; of the flattened tensor for axis None."""
+    return torch.sort(*_sorted_axis(x, axis)).values
+
+
+def _sorted_axis(x: Any, axis: int | None) -> tuple[Tensor, int]:
     x = tensor(x)
-    return torch.sort(x.reshape(-1) if axis is None else x, dim=-1 if axis is None else axis).values
+    return (x.reshape(-1), -1) if axis is None else (x, *axes_of(axis, x.ndim))  # in a trial torch takes any axis
 
 
 @op
 def argsort(x: Any, axis: int | None = -1) -> Tensor:
     """Where the values in rising order are, int32; equal ones keep their order."""
-    x = tensor(x)
-    x = x.reshape(-1) if axis is None else x
-    return torch.sort(x, dim=-1 if axis is None else axis, stable=True).indices.to(torch.int32)
+    x, axis = _sorted_axis(x, axis)
+    return torch.sort(x, dim=axis, stable=True).indices.to(torch.int32)
 
 
 @op
@@ -379,8 +382,10 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
 
 @op(call=2)
 def digitize(x: Any, bins: Any) -> Tensor:
-    """The number of edges in rising `bins` that are not above each value, int32."""
+    """The number of edges in the rising vector `bins` that are not above each value, int32."""
     x, bins = same_dtype(*tensors(x, bins))
+    if bins.ndim != 1:
+        raise ValueError(f"digitize: `bins` must have 1 axis; got shape {tuple(bins.shape)}.")
     return torch.bucketize(x, bins, out_int32=True, right=True)
 
 
@@ -411,13 +416,19 @@ def nanpercentile(x: Any, q: Any, axis: Axis = None, method: str = "linear", kee
 @op
 def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The value in the middle, or the mean of the two there."""
-    return _quantile(torch.quantile, x, 0.5, axis, "linear", keepdims)
+    return _middle(torch.quantile, x, axis, keepdims)
 
 
 @op
 def nanmedian(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`median` of what is not NaN."""
-    return _quantile(torch.nanquantile, x, 0.5, axis, "linear", keepdims)
+    return _middle(torch.nanquantile, x, axis, keepdims)
+
+
+def _middle(function: Callable[..., Tensor], x: Any, axis: Axis, keepdims: bool) -> Tensor:
+    """torch's own way between two infinite values gives NaN."""
+    low, high = (_quantile(function, x, 0.5, axis, side, keepdims) for side in ("lower", "higher"))
+    return torch.where(low == high, low, low / 2 + high / 2)
 
 
 def _quantile(function: Callable[..., Tensor], x: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Tensor:
@@ -523,7 +534,10 @@ def _resized(x: Tensor, size: int, axis: int, fill: Any) -> Tensor:
 @op(name="IsIn")
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each value of x1 is among x2; `invert`: is not."""
-    return torch.isin(*same_dtype(*tensors(x1, x2)), assume_unique=assume_unique, invert=invert)
+    x1, x2 = same_dtype(*tensors(x1, x2))
+    if x1.dtype is torch.bool:
+        x1, x2 = x1.to(torch.uint8), x2.to(torch.uint8)
+    return torch.isin(x1, x2, assume_unique=assume_unique, invert=invert)
 
 
 @op
@@ -561,11 +575,15 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, reduce: str
     """Rows of `data` of the same id joined; ids outside 0 ... num_segments - 1 are left out."""
     data = tensor(data)
     ids = as_index(segment_ids, data.device)
+    if ids.ndim != 1 or data.shape[:1] != ids.shape:
+        raise ValueError(
+            f"segments: `segment_ids` must be a vector with an id for each row of `data`; got shapes "
+            f"{tuple(ids.shape)} and {tuple(data.shape)}."
+        )
     if num_segments is None:
         needs_values(data, "segments", "Give `num_segments`.")
     count = int((ids.max() + 1 if ids.numel() else 0) if num_segments is None else num_segments)
-    known = (ids >= 0) & (ids < count)
-    ids = torch.where(known, ids, count)
+    ids = torch.where((ids >= 0) & (ids < count), ids, count)
     start = data.new_full((count + 1, *data.shape[1:]), empty)
     places = ids.reshape(-1, *(1,) * (data.ndim - 1)).expand(data.shape)
     return start.scatter_reduce(0, places, data, reduce)[:count]

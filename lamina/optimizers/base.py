@@ -249,6 +249,8 @@ class Optimizer(_Arguments):
     """
 
     _in_parts: ClassVar[bool] = False  # whether the rule looks at each value alone
+    _one_by_one: ClassVar[bool] = True  # whether the rule is a method for one weight
+    _rules_of_one: ClassVar[frozenset[str]] = frozenset({"update_step"})  # such methods, that users write
 
     def __init_subclass__(cls, bare: bool = False, **kwargs: Any) -> None:
         """bare: it takes its own arguments alone, and has the defaults of the others."""
@@ -259,6 +261,10 @@ class Optimizer(_Arguments):
                 setattr(cls, name, _Arguments._args[name].default)
             cls._args = {name: cls._args[name] for name in own}
             cls.__signature__ = signature(cls)
+        if vars(cls).keys() & {"_rule", "_update"}:
+            cls._one_by_one = False
+        elif vars(cls).keys() & cls._rules_of_one:
+            cls._one_by_one = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.pop("decay", None) is not None:
@@ -680,7 +686,11 @@ class Optimizer(_Arguments):
 
     def _update_all(self, pairs: list, rate: Number, step: Number) -> None:
         for group, grads in pairs:
-            self._update(group, grads, rate, step, (self._decay_of(group) or 0.0) if group.decays else 0.0)
+            decay = (self._decay_of(group) or 0.0) if group.decays else 0.0
+            if self._one_by_one:
+                self._update_each(group, grads, rate, decay)
+            else:
+                self._update(group, grads, rate, step, decay)
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
         """Decay, then the rule; rules whose kernel can do both override it. `step` counts from 1."""
@@ -689,12 +699,20 @@ class Optimizer(_Arguments):
         self._rule(group, grads, rate, step)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
+        raise NotImplementedError
+
+    def _update_each(self, group: Group, grads: list[Tensor], rate: Number, decay: float) -> None:
+        if decay:
+            shrink(group.weights, rate * decay)
         copies = dict(zip(map(id, group.weights), group.index, strict=True)) if group.layout else {}
         self._places |= copies
         for weight, grad in zip(group.weights, grads, strict=True):
-            self.update_step(grad, weight, rate)
+            self._step_of(grad, weight, rate)
         for copy in copies:
             del self._places[copy]
+
+    def _step_of(self, gradient: Tensor, variable: Tensor, rate: Number) -> None:
+        self.update_step(gradient, variable, rate)
 
     def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Any) -> None:
         """Update one weight: what an optimizer of one's own defines."""
@@ -793,6 +811,21 @@ class Rule(Optimizer):
 
     _in_parts = True
     learning_rate: float = arg(rate, default=0.001, doc="Step size.", config=False)
+
+    def update_step(self, gradient: Tensor, variable: Tensor, learning_rate: Any) -> None:
+        """Update one weight by the rule; what a subclass may do in another way."""
+        self._require_built("update_step")
+        place = self._places[id(variable)]
+        group = next(group for group in self._grouped() if place in group.index)
+        group = group.only([group.index.index(place)])
+        if group.layout:
+            group, grads = replace(group.here(self._in_parts), weights=[variable]), [gradient]
+        else:
+            grads = group.aligned([gradient])
+        step = self.iterations.detach().double() + 1 if self._capturable else int(self.iterations) + 1
+        rate = learning_rate if self._capturable else float(learning_rate)
+        with torch.no_grad():
+            self._update(group, grads, rate, step, 0.0)
 
 
 def _initialized(initializer: Any, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
