@@ -133,7 +133,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     supports_masking = False
     input_spec: Any = kept()
     activity_regularizer = None  # no annotation: subclasses declare it as an argument
-    path: str | None = None  # the names of the layers around it when it was built, and its own
+    path: ClassVar[str | None] = None  # the names of the layers around it when it was built, and its own
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False

@@ -25,18 +25,18 @@ class TFOpLambda(Operation):
     """One of TensorFlow's functions as a layer."""
 
     def __init__(self, function: Callable, name: str | None = None):
-        self.path, self.words = known(function)
-        super().__init__(function, name or (unique_name(f"tf.{self.path}") if self.path else None))
+        self.public, self.words = known(function)
+        super().__init__(function, name or (unique_name(f"tf.{self.public}") if self.public else None))
 
     def operation_config(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], list, dict[str, Any]]:
         """The layer as tf.keras writes it, and the arguments of its call by TensorFlow's words. Raises ValueError for
         a function that it would not read."""
-        if tf_functions.allowed(self.path) is None or len(args) > len(self.words):
+        if tf_functions.allowed(self.public) is None or len(args) > len(self.words):
             raise ValueError(
-                f'Layer "{self.name}": the function {self.path or self.function!r} cannot be written into a config. '
+                f'Layer "{self.name}": the function {self.public or self.function!r} cannot be written into a config. '
                 "Put a layer with get_config in its place, or save the weights alone."
             )
-        own = {"name": self.name, "trainable": True, "dtype": self.dtype_policy.name, "function": self.path}
+        own = {"name": self.name, "trainable": True, "dtype": self.dtype_policy.name, "function": self.public}
         given = {**dict(zip(self.words, args, strict=False)), **kwargs}
         given = {word: _plain(value) for word, value in given.items()}
         floats = any(isinstance(value, KerasTensor) and value.torch_dtype.is_floating_point for value in args)
@@ -121,7 +121,8 @@ _STATIC = ("compat.v1.shape", "compat.v1.size", "rank")  # these know what is kn
 def as_layer(function: Callable, name: str | None = None) -> TFOpLambda:
     """A layer of a function of symbolic tensors of tf.keras."""
     slicing = known(function)[0] == "__operators__.getitem"
-    return (SlicingOpLambda if slicing else TFOpLambda)(function, name)
+    make: Callable[..., TFOpLambda] = SlicingOpLambda if slicing else TFOpLambda
+    return make(function, name)
 
 
 KerasTensor._as_layer, KerasTensor._is_layer = staticmethod(as_layer), staticmethod(is_layer)

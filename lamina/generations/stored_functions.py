@@ -29,7 +29,7 @@ def _called(name: str, function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         found = function(*args, **kwargs)
         for node in {leaf.node for leaf in pytree.tree_leaves(found) if isinstance(leaf, SymbolicTensor)}:
-            if isinstance(node.layer, Operation):
+            if node is not None and isinstance(node.layer, Operation):
                 node.layer.name = name
         return found
 

@@ -325,7 +325,10 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
 
 def _sorted_axis(x: Any, axis: int | None) -> tuple[Tensor, int]:
     x = tensor(x)
-    return (x.reshape(-1), -1) if axis is None else (x, *axes_of(axis, x.ndim))  # in a trial torch takes any axis
+    if axis is None:
+        return x.reshape(-1), -1
+    (axis,) = axes_of(axis, x.ndim)  # in a trial torch takes any
+    return x, axis
 
 
 @op

@@ -48,7 +48,7 @@ class Compiled:
                 optimizer = optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
         loss = None if arguments["loss"] is None else CompiledLoss(arguments["loss"], arguments["loss_weights"], names)
         if loss is not None and outputs is not None:
-            [*loss.assigned(outputs)]
+            list(loss.assigned(outputs))  # raises where they fit no outputs
         return cls(
             arguments,
             optimizer,

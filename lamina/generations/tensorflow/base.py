@@ -154,7 +154,9 @@ class Sizes(np.ndarray):
 class Size(SymbolicTensor):
     """A size that only data decide: for operators a symbolic tensor, in shapes a number."""
 
-    _kind = SymbolicTensor
+    @property
+    def _kind(self) -> type[SymbolicTensor]:
+        return SymbolicTensor
 
     def __init__(self, of: tuple[SymbolicTensor, ...], read: Callable[..., Any]):
         made = Operation(lambda *tensors: torch.tensor(read(*tensors), dtype=torch.int32), "size")(*of)
