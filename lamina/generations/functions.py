@@ -121,8 +121,8 @@ _STATIC = ("compat.v1.shape", "compat.v1.size", "rank")  # these know what is kn
 def as_layer(function: Callable, name: str | None = None) -> TFOpLambda:
     """A layer of a function of symbolic tensors of tf.keras."""
     slicing = known(function)[0] == "__operators__.getitem"
-    make: Callable[..., TFOpLambda] = SlicingOpLambda if slicing else TFOpLambda
-    return make(function, name)
+    return _LAYERS[slicing](function, name)
 
 
+_LAYERS: dict[bool, Callable[..., TFOpLambda]] = {True: SlicingOpLambda, False: TFOpLambda}
 KerasTensor._as_layer, KerasTensor._is_layer = staticmethod(as_layer), staticmethod(is_layer)
