@@ -21,6 +21,7 @@ from lamina.pictures.cost import _UNCOUNTED, Count, costs, memory, multiply_adds
 # What a real call does beside the products for each sample, or torch does not count: not compared.
 OTHERWISE = {
     "Conv1D-3": "causal: outputs computed and dropped, where that is faster than a copy",
+    "ConvLSTM3D-1": "parts of the kernel that meet padding alone, which are left out",
     "Dense-2": "the product of the adaptation's two matrices",
     "EinsumDense-1": "the product of the adaptation's two matrices",
     "Embedding-2": "the product of the adaptation's two matrices",

@@ -22,7 +22,7 @@ from ..core.children import may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
-from ..core.symbolic import any_symbolic, in_order, shapes_of
+from ..core.symbolic import any_symbolic, shapes_of
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
@@ -193,7 +193,6 @@ class _ModelWords(Adds):
 
     _dialect: Dialect
     _compile_keeps = _counts_optimizer = _compiled_by_file = dynamic = False
-    _told_outputs: tuple[Any, ...] = ()  # keys of outputs in a dictionary, which `predict` gives in this order
     _compiled_trainable: _Compiled | None = None
 
     @property
@@ -377,8 +376,7 @@ class _ModelWords(Adds):
         x = given["x"]
         if self._dialect.table.cuts_to_first and isinstance(x, list) and all(hasattr(each, "shape") for each in x):
             given["x"] = [each[: len(x[0])] for each in x]
-        found = super().predict(**given)
-        return {key: found[key] for key in self._told_outputs} if self._told_outputs else found
+        return super().predict(**given)
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         own = f"Sequential.{method}"
@@ -843,10 +841,6 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        if self._dialect.table.shares_modern:
-            outputs = kwargs.get("outputs")
-            self._told_outputs = tuple(outputs) if isinstance(outputs, Mapping) else ()
-            kwargs |= {end: _by_key(kwargs[end]) for end in ("inputs", "outputs") if end in kwargs}
         cls = type(self).__name__
         kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
         self.__init_graph__(**kwargs)
@@ -888,13 +882,6 @@ class _Functional(AddsBeside, _ModelWords):
         for add in added:
             add(model)
         return model
-
-
-def _by_key(ends: Any) -> Any:
-    """Inputs or outputs with dictionaries in the order in which tf.keras goes through them: that of their keys."""
-    if isinstance(ends, Mapping):
-        return {key: _by_key(ends[key]) for key in in_order(ends)}
-    return type(ends)(map(_by_key, ends)) if type(ends) in (list, tuple) else ends
 
 
 def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:

@@ -361,8 +361,9 @@ class LayerShim(Adds, Shim):
     _mask_beside_others = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if kwargs.get("batch_input_shape") is not None:
-            kwargs.pop(self._words.entry.learned, None)  # in a config whose `batch_input_shape` was changed
+        shape, learned = kwargs.get("batch_input_shape"), self._words.entry.learned
+        if shape is not None and learned in kwargs:
+            kwargs[learned] = shape[-1]  # another one in a config whose `batch_input_shape` was changed
         super().__init__(*args, **kwargs)
         self._dialect.seed()
         kept, table = self._as_given, self._dialect.table

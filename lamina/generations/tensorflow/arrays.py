@@ -854,7 +854,7 @@ def softmax(logits, axis=-1):
     return activations.told_softmax(floating(logits), -1 if axis is None else axis)
 
 
-@op("sigmoid")
+@op("math.sigmoid sigmoid")
 def sigmoid(x):
     return activations.told_sigmoid(floating(x))
 

@@ -241,8 +241,15 @@ def size(input, out_type=None):
     return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
 
 
+@recorded
+def _broadcast(shape_x, shape_y):
+    return torch.tensor(np.broadcast_shapes(whole(shape_x), whole(shape_y)), dtype=torch.int32)
+
+
 def broadcast_dynamic_shape(shape_x, shape_y):
     """The sizes of what arrays of two shapes make together. Raises ValueError where they do not fit."""
+    if isinstance(shape_x, SymbolicTensor) or isinstance(shape_y, SymbolicTensor):
+        return _broadcast(shape_x, shape_y)
     if all(isinstance(size, (int, np.integer)) for size in (*shape_x, *shape_y)):
         return np.array(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)), "int32").view(Sizes)
     pairs = itertools.zip_longest(reversed(shape_x), reversed(shape_y), fillvalue=1)
