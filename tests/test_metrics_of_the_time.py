@@ -1,8 +1,12 @@
 """Metrics of Keras 1, 2 and tf.keras by the originals' values."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
+import lamina
 from lamina import keras1, keras2, tf_keras
 
 SCORES = [0.0, 0.1, 0.2, 0.3, 0.4, 0.1, 0.45, 0.5, 0.8, 0.9]
@@ -59,3 +63,29 @@ def test_an_object_in_a_plain_list_measures_each_output_by_itself(keras: object)
     found = {name: float(value) for name, value in zip(model.metrics_names, values, strict=True)}
     expected = {"a_q": 3.5, "a_mae": 1.5, "a_w": 1.5, "b_q": 31.5, "b_mae": 4.5, "b_w": 4.5}
     assert {name: found.get(name) for name in expected} == pytest.approx(expected)
+
+
+PROBABILITIES = np.array([[1 - 1e-6, 1e-6, 0.3], [1, 0, 0.99999], [1e-9, 0.5, 0.5]], "float32")
+LABELS = {"SparseCategoricalCrossentropy": np.array([1, 1, 2.0])}
+OF_CLASSES = [  # values of tf_keras 2.21 and Keras 2.3.1, which are the same
+    ("BinaryCrossentropy", {}, 8.372724),
+    ("BinaryCrossentropy", {"label_smoothing": 0.1}, 8.032375),
+    ("CategoricalCrossentropy", {}, 15.669072),
+    ("SparseCategoricalCrossentropy", {}, 10.527420),
+    ("BinaryFocalCrossentropy", {}, 8.221128),
+]
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+@pytest.mark.parametrize(("name", "options", "expected"), OF_CLASSES)
+def test_objects_of_crossentropies_near_certainty(space: Any, name: str, options: dict, expected: float) -> None:
+    truth = LABELS.get(name, np.array([[0, 1, 0], [0, 1, 1], [1, 0, 0.0]]))
+    loss = getattr(space.losses, name)(**options)
+    again = space.losses.deserialize(space.losses.serialize(loss))
+    for each in (loss, again):
+        assert float(each(torch.tensor(truth), torch.tensor(PROBABILITIES))) == pytest.approx(expected, rel=1e-5)
+    assert isinstance(loss, getattr(lamina.losses, name))
+    if hasattr(lamina.metrics, name):
+        metric = getattr(space.metrics, name)(**options)
+        metric.update_state(torch.tensor(truth), torch.tensor(PROBABILITIES))
+        assert float(metric.result()) == pytest.approx(expected, rel=1e-5)

@@ -156,8 +156,7 @@ def crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False) -> Tensor:
     return categorical_crossentropy(y_true, y_pred, from_logits)
 
 
-# The crossentropies of Keras 2 and tf.keras, which find the scores behind probabilities, by today's function.
-OF_SCORES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
+_BY_TODAY: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
     losses.binary_crossentropy: binary_crossentropy,
     losses.categorical_crossentropy: categorical_crossentropy,
     losses.sparse_categorical_crossentropy: sparse_categorical_crossentropy,
@@ -165,7 +164,10 @@ OF_SCORES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
     losses.categorical_focal_crossentropy: losses.categorical_focal_crossentropy,
     crossentropy: crossentropy,
 }
-TODAY = {own: today for today, own in OF_SCORES.items()}
+TODAY = {own: today for today, own in _BY_TODAY.items()}
+# The crossentropies of Keras 2 and tf.keras, which find the scores behind probabilities, by today's function and own.
+OF_SCORES = {**_BY_TODAY, **{own: own for own in TODAY}}
+_base.LOGITS.update({own: _base.LOGITS[today] for own, today in TODAY.items() if today in _base.LOGITS})
 CROSSENTROPIES = {one.__name__: one for one in TODAY if one.__module__ == __name__ and one is not crossentropy}
 
 
@@ -349,12 +351,42 @@ class SpecificityAtSensitivity(metrics.SpecificityAtSensitivity):
 
 _NEAREST = {one.__name__: one for one in (SensitivityAtSpecificity, SpecificityAtSensitivity)}
 
+
+def _of_time(cls: type, home: str) -> type:
+    """A class of crossentropies whose objects compute, when they are called, as those of Keras 2."""
+    body = {"fn": staticmethod(OF_SCORES[cls.fn]), "_home": home, "__module__": __name__, "__doc__": cls.__doc__}
+    return type(cls)(cls.__name__, (cls,), body)
+
+
+_CLASSES: Mapping[str, Mapping[str, type]] = {
+    "losses": {
+        cls.__name__: _of_time(cls, "keras.losses")
+        for cls in (losses.BinaryCrossentropy, losses.BinaryFocalCrossentropy, losses.SparseCategoricalCrossentropy)
+    },
+    "metrics": {
+        cls.__name__: _of_time(cls, "keras.metrics")
+        for cls in (metrics.BinaryCrossentropy, metrics.SparseCategoricalCrossentropy)
+    },
+}
+
 # By generation and home: the functions that names mean which mean nothing today, or another function.
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "keras1": {"losses": _KERAS1, "metrics": {**{name: _of_batch(one) for name, one in _KERAS1.items()}, **_COUNTS}},
     "keras2": {
-        "losses": {**dict.fromkeys(_COSINES, cosine_proximity), "huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH},
-        "metrics": {**dict.fromkeys(_COSINES, cosine_of), **_LOGCOSH, **_BY_SHAPES, **_NEAREST},
+        "losses": {
+            **dict.fromkeys(_COSINES, cosine_proximity),
+            "huber_loss": huber_loss,
+            "Huber": Huber,
+            **_LOGCOSH,
+            **_CLASSES["losses"],
+        },
+        "metrics": {
+            **dict.fromkeys(_COSINES, cosine_of),
+            **_LOGCOSH,
+            **_BY_SHAPES,
+            **_NEAREST,
+            **_CLASSES["metrics"],
+        },
     },
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, "cosine_proximity": cosine_proximity, **_LOGCOSH},

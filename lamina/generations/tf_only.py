@@ -21,6 +21,7 @@ from ..metrics.base import PlainMetric
 from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
+from .losses import OF_SCORES
 from .rules import StepsOfTensorFlow, assign_all
 from .utils import losses_utils
 from .weighting import of_steps
@@ -73,6 +74,8 @@ def _told(reduction: Any) -> Any:
 
 def _made(home: str, name: str, found: Any, *bases: type) -> type:
     members = {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__, "_instances_of": found}
+    function = OF_SCORES.get(getattr(found, "fn", None))
+    members |= {} if function is None else {"fn": staticmethod(function)}
     return CountsOthers(name, (*bases, found), members)
 
 
