@@ -337,7 +337,7 @@ def test_state_trees_say_all_and_give_it_back() -> None:
     assert tree["trainable_variables"]["out"].keys() == {"kernel", "bias"}
     assert tree["non_trainable_variables"]["norm"].keys() == {"moving_mean", "moving_variance"}
     assert tree["metrics_variables"].keys() == {"loss", "mean_absolute_error"}
-    assert tree["optimizer_variables"]["adam"]["iteration"] == 1
+    assert tree["optimizer_variables"][model.optimizer.name]["iteration"] == 1
     model.fit(np.zeros((4, 3)), np.ones((4, 2)), verbose=0)
     model.set_state_tree(tree)
     assert str(model.get_state_tree("numpy_array")) == str(tree)
