@@ -166,7 +166,7 @@ _BY_TODAY: Mapping[Callable[..., Any], Callable[..., Tensor]] = {
 }
 TODAY = {own: today for today, own in _BY_TODAY.items()}
 # The crossentropies of Keras 2 and tf.keras, which find the scores behind probabilities, by today's function and own.
-OF_SCORES = {**_BY_TODAY, **{own: own for own in TODAY}}
+OF_SCORES: Mapping[Callable[..., Any], Callable[..., Tensor]] = {**_BY_TODAY, **{own: own for own in TODAY}}
 _base.LOGITS.update({own: _base.LOGITS[today] for own, today in TODAY.items() if today in _base.LOGITS})
 CROSSENTROPIES = {one.__name__: one for one in TODAY if one.__module__ == __name__ and one is not crossentropy}
 

@@ -74,8 +74,8 @@ def _told(reduction: Any) -> Any:
 
 def _made(home: str, name: str, found: Any, *bases: type) -> type:
     members = {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__, "_instances_of": found}
-    function = OF_SCORES.get(getattr(found, "fn", None))
-    members |= {} if function is None else {"fn": staticmethod(function)}
+    function: Any = getattr(found, "fn", None)
+    members |= {"fn": staticmethod(OF_SCORES[function])} if function in OF_SCORES else {}
     return CountsOthers(name, (*bases, found), members)
 
 
