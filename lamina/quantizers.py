@@ -236,8 +236,11 @@ def resolved(mode: Any, config: Any) -> Any:
     return config
 
 
+_described = looked_up(deserialize)
+
+
 def _config(value: Any, owner: Any) -> Any:
-    made = deserialize(value) if isinstance(value, Mapping) else value
+    made = _described(value, owner) if isinstance(value, Mapping) else value
     if made is not None and getattr(made, "mode", None) not in _MODES:
         raise Refused
     return made

@@ -650,3 +650,10 @@ def test_names_under_experimental() -> None:
         assert getattr(home, name) is getattr(OLD, name)
     layer = home.RandomRotation(0.1, "constant", "nearest", 3, 0.5, rng_type="stateless")
     assert (layer.fill_mode, layer.interpolation, layer.seed, layer.fill_value) == ("constant", "nearest", 3, 0.5)
+
+
+@pytest.mark.parametrize("what", ["brightness", "contrast", "saturation", "hue"])
+@pytest.mark.parametrize("wrong", [-2, "", [1, 2, 3]])
+def test_color_jitter_names_its_own_arguments(what: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=rf"^RandomColorJitter: .*`{what}_factor`"):
+        L.RandomColorJitter(**{f"{what}_factor": wrong})

@@ -161,3 +161,12 @@ def test_a_model_without_weights_cannot_be_quantized(mode: str) -> None:
     model(np.ones((1, 3)))
     model.quantize(mode)
     assert model.unit.quantization_mode == mode
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"class_name": "Dense"}, {"class_name": "Int8QuantizationConfig", "config": {"unit": 1}}, {"class_name": 3}],
+)
+def test_a_config_of_something_else_is_refused_by_name(config: dict) -> None:
+    with pytest.raises(ValueError, match=r"^Dense: argument `quantization_config` must be a QuantizationConfig"):
+        lamina.layers.Dense(3, quantization_config=config)

@@ -51,7 +51,7 @@ class RandomColorJitter(DataFormat, Seed, ValueRange, _InTurn):
         for what in ("brightness", "contrast", "saturation", "hue"):
             cls, factor = getattr(colours, f"Random{what.title()}"), getattr(self, f"{what}_factor")
             own = {"value_range": self.value_range, "seed": self.seed_generator, "dtype": self.dtype_policy}
-            with as_own(f"{cls.__name__}: argument `", f"{type(self).__name__}: argument `{what}_"):
+            with as_own(cls.__name__, type(self).__name__), as_own("`factor`", f"`{what}_factor`"):
                 made += [] if factor is None else [cls(factor, **own)]
         vars(self)["_steps"] = tuple(made)
 
