@@ -130,10 +130,13 @@ def taps(output: int, before: int, kernel: int, stride: int = 1, dilation: int =
 
 def met(windows: int, size: int, before: int, kernel: int, stride: int = 1, dilation: int = 1) -> list[int]:
     """Taps that read an element of the axis in one of the windows, where others read padding alone."""
-    firsts = (
-        (tap, max(-((tap * dilation - before) // stride), 0)) for tap in range(kernel)
-    )  # windows behind the start
-    return [tap for tap, first in firsts if first < windows and first * stride + tap * dilation - before < size]
+
+    def reads(tap: int) -> bool:
+        place = tap * dilation - before  # in the first window
+        first = max(-(place // stride), 0)  # window in which it is not before the axis
+        return first < windows and first * stride + place < size
+
+    return [tap for tap in range(kernel) if reads(tap)]
 
 
 def transposed_taps(
