@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 import lamina as keras
-from lamina import layers, losses, optimizers
+from lamina import keras1, keras2, layers, losses, optimizers, tf_keras
 from lamina.training import replay
 from lamina.training.graphs import Captured, Graphed
 
@@ -127,6 +127,7 @@ def data(model: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, generator.integers(0, 3, 50)
 
 
+SCHEDULE = optimizers.schedules.ExponentialDecay(0.05, 2, 0.5)
 OPTIMIZERS = {
     "sgd": lambda: optimizers.SGD(0.05, momentum=0.9, nesterov=True),
     "adam": lambda: optimizers.Adam(0.01, clipnorm=1.0),
@@ -155,6 +156,46 @@ def test_model_trains_as_on_the_cpu(make: Any, optimizer: str) -> None:
         np.testing.assert_allclose(histories[1][name], expected, rtol=5e-3, atol=5e-4, err_msg=name)
     for weight, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(weight, expected, rtol=2e-2, atol=2e-3)
+
+
+RULES = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Ftrl", "Lion", "Adam", "AdamW", "Adamax", "Nadam", "Lamb", "Muon"]
+RULES += ["Adafactor", "ScheduleFreeAdamW"]
+DECAYING = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax"]
+OLDER = {"keras1": keras1.optimizers, "keras2": keras2.optimizers, "tf_keras": tf_keras.optimizers.legacy}
+STEPS: dict[str, Any] = {
+    **{name: (lambda name=name: getattr(optimizers, name)(0.05)) for name in RULES},
+    **{f"{name} by a schedule": (lambda name=name: getattr(optimizers, name)(SCHEDULE)) for name in RULES},
+    "momentum": lambda: optimizers.SGD(SCHEDULE, momentum=0.9, weight_decay=0.01),
+    "Nesterov": lambda: optimizers.SGD(SCHEDULE, momentum=0.9, nesterov=True, clipnorm=0.5),
+    "velocity": lambda: optimizers.RMSprop(SCHEDULE, momentum=0.9, centered=True),
+    "peaks": lambda: optimizers.AdamW(SCHEDULE, amsgrad=True, global_clipnorm=0.5),
+    **{
+        f"{name} of {space}": (lambda name=name, rules=rules: getattr(rules, name)(lr=0.05, decay=0.2))
+        for space, rules in OLDER.items()
+        for name in DECAYING
+    },
+    "Nesterov of Keras 1": lambda: keras1.optimizers.SGD(lr=0.05, decay=0.2, momentum=0.9, nesterov=True),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rule", STEPS)
+@pytest.mark.filterwarnings("ignore")
+def test_captured_rule_steps_as_on_the_cpu(rule: str, dtype: torch.dtype) -> None:
+    generator = np.random.default_rng(0)
+    start = [generator.normal(size=(3, 4)), generator.normal(size=5)]
+    grads = [[generator.normal(size=each.shape) for each in start] for _ in range(4)]
+    found = {}
+    for device in ("cpu", "cuda"):
+        optimizer = STEPS[rule]()
+        weights = [torch.nn.Parameter(torch.tensor(each, dtype=dtype, device=device)) for each in start]
+        optimizer.build(weights)
+        optimizer.capturable = device == "cuda"
+        for step in grads:
+            optimizer.apply([torch.tensor(each, dtype=dtype, device=device) for each in step])
+        found[device] = [weight.detach().cpu() for weight in weights]
+    for ours, theirs in zip(found["cuda"], found["cpu"], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

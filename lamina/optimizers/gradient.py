@@ -45,8 +45,9 @@ class SGD(Rule):
         return [("momentum",)] if self.momentum else []
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
+        single = rate.float() if isinstance(rate, Tensor) else rate  # torch's kernel reads no other type
         if not self.momentum:
-            _fused_sgd(group.weights, grads, [], lr=rate, weight_decay=decay)
+            _fused_sgd(group.weights, grads, [], lr=single, weight_decay=decay)
             return
         if decay:
             shrink(group.weights, rate * decay)
@@ -60,7 +61,7 @@ class SGD(Rule):
             share = -self.momentum if self.nesterov else -1.0
             _fused_sgd(group.weights, grads, velocities, lr=share, momentum=self.momentum, dampening=1 + rate)
         if self.nesterov:
-            _fused_sgd(group.weights, grads, [], lr=rate)
+            _fused_sgd(group.weights, grads, [], lr=single)
 
 
 class RMSprop(Rule):
