@@ -37,7 +37,7 @@ Activation = Callable[[Tensor], Tensor]
 Result = tuple[Tensor | None, Tensor, list[Tensor]]
 
 # cuDNN joins weights that do not lie as it reads them in every call, and says so; here they have Keras' shapes.
-warnings.filterwarnings("ignore", "RNN module weights are not part", UserWarning, r"lamina\.")
+warnings.filterwarnings("ignore", "RNN module weights are not part", UserWarning)
 
 # A logit whose sigmoid is exactly 0 or 1 in every floating type, and which float16 can hold.
 _SATURATED = 1e4

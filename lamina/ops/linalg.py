@@ -33,9 +33,11 @@ def _multiplied(product: Callable[[Tensor, Tensor], Tensor], x1: Any, x2: Any) -
     if x1.dtype is not x2.dtype:
         x1, x2 = same_dtype(x1, x2)
     elif x1.dtype is torch.int8:
-        return product(x1.to(torch.int32), x2.to(torch.int32))
+        x1, x2 = x1.to(torch.int32), x2.to(torch.int32)
     elif x1.dtype is torch.bool:
         return product(x1.float(), x2.float()).bool()
+    if x1.is_cuda and not (x1.is_floating_point() or x1.is_complex()):  # cuBLAS multiplies no integers
+        return product(x1.double(), x2.double()).to(x1.dtype)
     return product(x1, x2)
 
 

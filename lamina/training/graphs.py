@@ -21,14 +21,20 @@ from .replay import PremisesOfStep, are, attributes
 from .step import OfModel, Step, TrainStep
 
 logger = logging.getLogger("lamina")
+_WARNS = "set_warn_on_accumulate_grad_stream_mismatch"
 
 
 def cuda_capture(run: Callable[[], Any], pool: Any = None) -> Callable[[], Any]:
     """Record the kernels that `run` launches; the result launches them again, as one. pool: of memory, which graphs
     share that are never replayed at once."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):  # other threads may predict meanwhile
-        run()
+    try:
+        with torch.cuda.graph(graph, pool, capture_error_mode="thread_local"):  # other threads may predict meanwhile
+            run()
+    except BaseException:
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):  # torch's random numbers would stay in the failed recording
+            torch.zeros((), device="cuda")
+        raise
     return graph.replay
 
 
@@ -43,6 +49,8 @@ class Captured(OfModel):
 
     def __init__(self, step: Step, capture: Callable[[Callable[[], Any]], Callable[[], Any]] = cuda_capture):
         self.step, self._capture = step, capture
+        if capture is cuda_capture and hasattr(torch.autograd.graph, _WARNS):  # the first steps have a stream of theirs
+            getattr(torch.autograd.graph, _WARNS)(False)
         self._left: int | None = self.EAGER_STEPS
         self._replay: Callable[[], Any] | None = None
         self._buffers: list[Any] = []
