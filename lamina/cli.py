@@ -60,10 +60,10 @@ def _run(options: argparse.Namespace) -> int:
     if options.nproc > 1:
         from lamina.generations.processes import run_in
 
-        return run_in(options.nproc, options.script, options.arguments, options.keras, options.how)
+        return run_in(options.nproc, options.script, options.arguments, options.keras, options.how, options.device)
     from lamina.generations.run import run  # whatever the script raises is shown there
 
-    return run(options.script, options.arguments, options.keras, options.how)
+    return run(options.script, options.arguments, options.keras, options.how, options.device)
 
 
 def _check(options: argparse.Namespace) -> int:

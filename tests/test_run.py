@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from lamina.generations.alias import installed_keras, uninstall
 from lamina.generations.run import run
@@ -31,6 +32,7 @@ def undone() -> Iterator[None]:
     finally:
         sys.argv, sys.path[0], sys.modules["__main__"] = before
         os.environ.pop("LAMINA_RUN", None)
+        torch.set_default_device(None)
         uninstall()
 
 
@@ -205,3 +207,13 @@ def test_processes_see_the_same_keras(method: str, command: list[str], tmp_path:
     )
     got = start([*OURS, "--keras", "1", *command], tmp_path)
     assert got.stdout == "[('1.2.2', 'keras', '__mp_main__', ['x'])]\n", got.stderr
+
+
+def test_a_gpu_that_is_not_there_is_told(tmp_path: Path) -> None:
+    if torch.cuda.device_count():
+        pytest.skip("There is one.")
+    script = tmp_path / "script.py"
+    script.write_text("import keras")
+    done = start([*OURS, "--device", "gpu", str(script)], tmp_path)
+    assert done.returncode == 1
+    assert "--device gpu: expected a GPU for each of 1 processes; torch finds 0" in done.stderr

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from . import config
+from .devices import here
 from .errors import short
 
 _WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}  # what torch can hardly compute with
@@ -95,7 +96,7 @@ def floats_of(value: Any, name: str) -> Any:
     """What is no tensor as one, integers as the default type of floats."""
     if hasattr(value, "__torch_function__"):
         return value
-    found = tensor_of(value, name)
+    found = here(tensor_of(value, name))
     return found if found.is_floating_point() else found.to(getattr(torch, config.floatx()))
 
 
@@ -268,7 +269,8 @@ def beside(value: Any, dtype: torch.dtype | None, device: Any = None) -> Any:
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biufc":
         return value
     follows = value.dtype.kind == "f" and dtype is not None and dtype.is_floating_point
-    return shared(np.array(value, order="C")).to(dtype=dtype if follows else None, device=device)
+    found = shared(np.array(value, order="C")).to(dtype=dtype if follows else None, device=device)
+    return here(found) if device is None else found
 
 
 def of_numpy(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:

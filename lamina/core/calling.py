@@ -19,6 +19,7 @@ from . import arrays, masking, placing, symbolic
 from .care import ADDS, AFTER, BEFORE, HOOKED, LOSSES, SHARED, TOLD, Changes, tend
 from .children import Children
 from .declare import quoted, short
+from .devices import device_of
 from .errors import answered, named
 from .fusion import granted
 from .scope import building, in_mode, scope
@@ -509,19 +510,6 @@ class Calling(Weights):
 
 for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook", "backward_hook"):
     setattr(Calling, f"register_{_hook}", _tending(getattr(nn.Module, f"register_{_hook}")))
-
-
-def device_of(module: nn.Module) -> torch.device:
-    """Where the first of a module's weights lies; the default device for one without."""
-    stack: list[Any] = [module]
-    while stack:
-        if (each := stack.pop()) is None:
-            continue
-        for weight in each._parameters.values():
-            if weight is not None:
-                return weight.device
-        stack.extend(reversed(each._modules.values()))
-    return torch.get_default_device()
 
 
 def takes_texts(module: nn.Module) -> bool:

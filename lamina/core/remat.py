@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from . import symbolic
 from .declare import short
+from .devices import modes
 from .fusion import around
 from .random import streams_of
 from .scope import scope
@@ -99,7 +100,7 @@ def _twice(f: Callable, layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     """f(*args, **kwargs), of which nothing is kept but the arguments and what it takes to do the same again."""
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or symbolic.any_symbolic(args, kwargs):
         return f(*args, **kwargs)  # a compiler decides itself what to compute again
-    if torch._C._len_torch_function_stack():  # a StatelessScope, which is over when gradients are computed
+    if modes():  # a StatelessScope, which is over when gradients are computed
         return f(*args, **kwargs)
     from torch.utils.checkpoint import checkpoint
 

@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 
 from . import dtypes, masking
 from .arrays import beside, no_complex, reversing_item, twin
+from .devices import as_chosen, device_of
 from .errors import named, show_shape
 from .scope import put, scope
 from .weight import Weight
@@ -470,7 +471,7 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
         made = SymbolicTensor(shape, first.dtype)
         if of_sizes:
             values = [getattr(tensor, "constant", None) for tensor in (first, *others)]
-            found = tuple(value for value in values if value is not None)
+            found = tuple(value.cpu() for value in values if value is not None)  # to be read where nothing has values
             made.known = found if len(found) == len(values) else None
         return made
 
@@ -496,14 +497,14 @@ class _TrialMode(FakeTensorMode):
     """Tensors have no values, but what is made of a few numbers, as sizes are, keeps them."""
 
     def may_turn_const(self, t: Tensor) -> bool:
-        return t.numel() <= _FEW and type(t) is Tensor and t.device.type == "cpu"
+        return t.numel() <= _FEW and type(t) is Tensor and not t.is_meta
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Torch before 2.13 takes no subclasses of Parameter.
         args, kwargs = pytree.tree_map_only(Weight, lambda weight: nn.Parameter(weight.detach(), False), (args, kwargs))
         types = tuple(nn.Parameter if issubclass(kind, Weight) else kind for kind in types)
         made: Any = super().__torch_dispatch__(func, types, args, kwargs)
-        if func in _OF_NUMBERS and made.numel() <= _FEW and made.device.type == "cpu":
+        if func in _OF_NUMBERS and made.numel() <= _FEW and not made.is_meta:
             return self.fake_tensor_converter.from_real_tensor(self, func(*args, **(kwargs or {})), make_constant=True)
         return made
 
@@ -513,13 +514,15 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, l
     mode = contextlib.nullcontext() if zeros else _TrialMode(allow_non_fake_inputs=True)
     with mode, _BesideArrays(), torch.no_grad():
         make = torch.zeros if zeros else torch.empty
+        device = None if layer is None else device_of(layer)
+        device = None if device is not None and device.type == "meta" else device  # of weights that wait for a file
 
         def concrete(leaf):
             if not isinstance(leaf, SymbolicTensor):
                 return leaf
             if leaf.known is not None:
                 return torch.tensor(leaf.known[min(number, len(leaf.known) - 1)].tolist(), dtype=leaf.torch_dtype)
-            return make([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype)
+            return make([size if s is None else s for s in leaf.shape], dtype=leaf.torch_dtype, device=device)
 
         args, kwargs = pytree.tree_map(concrete, (args, kwargs))
         try:
@@ -567,7 +570,9 @@ def apply(function: Callable, *args: Any, **kwargs: Any) -> Any:
     like = None if first is None else first.torch_dtype
     args, kwargs = pytree.tree_map(lambda leaf: beside(leaf, like), (args, kwargs))
     make = (SymbolicTensor if first is None else first._kind)._as_layer
-    return (make or importlib.import_module(f"{__package__}.operation").Operation)(function)(*args, **kwargs)
+    make = make or importlib.import_module(f"{__package__}.operation").Operation
+    with as_chosen():
+        return make(function)(*args, **kwargs)
 
 
 class _BesideArrays(TorchFunctionMode):

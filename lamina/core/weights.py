@@ -15,6 +15,7 @@ from . import dtypes, placing, serialize
 from .care import tend
 from .children import Children, inside
 from .declare import inherited
+from .devices import here
 from .errors import compare, named, short, show_shape
 from .random import states_of
 from .scope import scope
@@ -167,7 +168,7 @@ class Weights(nn.Module):
                         raise
                     told = str(error).partition("\n")[0][:200]
                     raise ValueError(f"{what}, shape {show_shape(shape)}: {told}") from error
-                values = torch.as_tensor(made).to(type_)
+                values = here(torch.as_tensor(made)).to(type_)
                 if serialize.home_of(type(make)) is None:  # a user's function may give what it keeps
                     values = values.clone()
             if tuple(values.shape) != shape:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ..core import dtypes, symbolic
-from ..core.calling import device_of
+from ..core.devices import device_of
 from ..core.errors import named, short
 from ..core.layer import Layer
 from ..core.spec import InputSpec

@@ -23,6 +23,7 @@ from ..activations import elu as _elu
 from ..core import dtypes
 from ..core.arrays import beside
 from ..core.config import epsilon, floatx, image_data_format
+from ..core.devices import here
 from ..core.operation import recorded
 from ..core.scope import scope
 from ..core.symbolic import SIZES, SymbolicTensor
@@ -88,7 +89,7 @@ def _tensor(value: Any, like: Tensor | None = None) -> Any:
     follows = dtype is not None and (dtype.is_floating_point or isinstance(value, int)) and not isinstance(value, bool)
     kind = dtype if follows else None
     if isinstance(value, (bool, int, float)):
-        return torch.tensor(value, dtype=kind or base.number_dtype(value), device=device)  # which a trial can read
+        return torch.full((), value, dtype=kind or base.number_dtype(value), device=device)  # which a trial can read
     return base.tensor(value, kind, device)
 
 
@@ -211,22 +212,28 @@ def forget_streams() -> None:
     _streams.clear()
 
 
+def drawn(draw: Callable, shape: Any, dtype: torch.dtype | None, source: torch.Generator | None) -> Tensor:
+    """Where tensors are made; a stream's numbers are those of the CPU on every device."""
+    place = None if source is None else source.device
+    return here(draw(sizes(shape), dtype=dtype, generator=source, device=place))
+
+
 @public
 def random_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    return torch.randn(sizes(shape), dtype=torch_dtype(dtype), generator=stream(seed)) * stddev + mean
+    return drawn(torch.randn, shape, torch_dtype(dtype), stream(seed)) * stddev + mean
 
 
 @public
 def random_uniform(shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
     kind, source = torch_dtype(dtype), stream(seed)
     if not kind.is_floating_point:
-        return torch.randint(int(minval), int(maxval), sizes(shape), dtype=kind, generator=source)
-    return torch.rand(sizes(shape), dtype=kind, generator=source) * (maxval - minval) + minval
+        return drawn(functools.partial(torch.randint, int(minval), int(maxval)), shape, kind, source)
+    return drawn(torch.rand, shape, kind, source) * (maxval - minval) + minval
 
 
 @public
 def random_binomial(shape: Any, p: float = 0.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    return (torch.rand(sizes(shape), generator=stream(seed)) < p).to(torch_dtype(dtype))
+    return (drawn(torch.rand, shape, None, stream(seed)) < p).to(torch_dtype(dtype))
 
 
 PUBLIC["random_bernoulli"] = PUBLIC["random_binomial"]
@@ -234,8 +241,11 @@ PUBLIC["random_bernoulli"] = PUBLIC["random_binomial"]
 
 @public
 def truncated_normal(shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Tensor:
-    values = torch.empty(sizes(shape), dtype=torch_dtype(dtype))
-    return torch.nn.init.trunc_normal_(values, 0.0, 1.0, -2.0, 2.0, stream(seed)).mul_(stddev).add_(mean)
+    return drawn(_truncated, shape, torch_dtype(dtype), stream(seed)) * stddev + mean
+
+
+def _truncated(shape: tuple[int, ...], *, generator: torch.Generator | None, **how: Any) -> Tensor:
+    return torch.nn.init.trunc_normal_(torch.empty(shape, **how), 0.0, 1.0, -2.0, 2.0, generator)
 
 
 @public
@@ -244,7 +254,7 @@ def dropout(x: X, level: float, noise_shape: Any = None, seed: Any = None) -> Te
         raise ValueError(f"dropout: `level` is the share to drop, from 0 to below 1; got {level!r}.")
     asked = [None] * x.ndim if noise_shape is None else noise_shape
     shape = [have if size is None else size for size, have in zip(asked, x.shape, strict=True)]
-    kept = (torch.rand(sizes(shape), generator=stream(seed)) >= level).to(x.device, x.dtype)
+    kept = (drawn(torch.rand, shape, None, stream(seed)) >= level).to(x.device, x.dtype)
     return x * kept / (1 - level)
 
 
@@ -875,14 +885,14 @@ def rnn(
         valid = list(mask.bool().reshape(mask.shape[:2]).unbind(time))
     pairs = list(zip(steps, valid, strict=True))
     states, outputs, output = list(initial_states), [], None
-    for x, here in reversed(pairs) if go_backwards else pairs:
+    for x, present in reversed(pairs) if go_backwards else pairs:
         before = output
         output, new = step_function(x, states + list(constants or []))
-        if here is not None:
+        if present is not None:
             if before is None or zero_output_for_mask:
                 before = pytree.tree_map(torch.zeros_like, output)
-            output = pytree.tree_map(functools.partial(_where, here), output, before)
-            new = pytree.tree_map(functools.partial(_where, here), list(new), states)
+            output = pytree.tree_map(functools.partial(_where, present), output, before)
+            new = pytree.tree_map(functools.partial(_where, present), list(new), states)
         outputs.append(output)
         states = list(new)
     kept = outputs if return_all_outputs else outputs[-1:]

@@ -24,6 +24,7 @@ from ..core.config import image_data_format as image_data_format
 from ..core.config import set_epsilon as set_epsilon
 from ..core.config import set_floatx as set_floatx
 from ..core.config import set_image_data_format as set_image_data_format
+from ..core.devices import device_of
 from ..core.layer import clear_session as _clear_session
 from ..core.layer import scope
 from ..core.operation import Gradients, recorded
@@ -384,7 +385,9 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> C
         found: Any = []
         if model is not None:
             with torch.no_grad():
-                found = model(list(map(arithmetic._tensor, arrays)), training=bool(phases[0]) if phases else None)
+                place = device_of(model)
+                arrays = [arithmetic._tensor(each).to(place) for each in arrays]
+                found = model(arrays, training=bool(phases[0]) if phases else None)
             found = list(found) if isinstance(found, (list, tuple)) else [found]
         values_of = dict(zip(map(id, computed), found, strict=True))
         answers = [eval(values_of.get(id(x), x)) for x in results]

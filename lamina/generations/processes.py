@@ -14,14 +14,17 @@ _SEED = "LAMINA_SEED"  # in the environment: what the processes' random numbers 
 _HOW = {"script": (), "module": ("-m",), "command": ("-c",)}
 
 
-def run_in(count: int, target: str, arguments: Sequence[str], keras: str | None, how: str) -> int:
+def run_in(
+    count: int, target: str, arguments: Sequence[str], keras: str | None, how: str, device: str | None = None
+) -> int:
     """Runs it in so many processes by torchrun, on this machine; returns the exit code: 0 where all ended well, 2 for
     standard input, which only one could read."""
     if target == "-":
         print("lamina: --nproc takes a file, a module or a command; standard input can be read once", file=sys.stderr)
         return 2
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    own = [] if keras is None else ["--keras", keras]
+    given = {"--keras": keras, "--device": device}
+    own = [word for pair in given.items() if pair[1] is not None for word in pair]
     told = ["--module", "lamina", "run", *own, *_HOW[how], target, *arguments]
     return subprocess.run([*run, *told], env={**os.environ, _SEED: str(secrets.randbits(31))}).returncode
 

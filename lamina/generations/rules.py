@@ -277,7 +277,7 @@ class StepsOfTensorFlow(_Modern):
 
     def _decayed_lr(self, var_dtype: Any) -> Tensor:
         """The rate of the next step."""
-        return torch.tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
+        return torch.as_tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
 
     @property
     def variables(self) -> _Variables:

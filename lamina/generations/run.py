@@ -15,6 +15,9 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+import torch
+
+from ..core.devices import take_gpu
 from .alias import install, installed_keras
 from .detect import detect
 from .processes import begin, is_first
@@ -36,11 +39,18 @@ class Unfit(Exception):
         self.code = code
 
 
-def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, how: str = "script") -> int:
+def run(
+    target: str,
+    arguments: Sequence[str] = (),
+    keras: str | None = None,
+    how: str = "script",
+    device: str | None = None,
+) -> int:
     """Runs as `python target arguments...` would, and returns the exit code: 1 after an exception that it shows.
 
     `how` is "script" (a file, a notebook, a folder with `__main__.py`, "-" for standard input), "module" (`-m`) or
     "command" (`-c`). Without `keras` its generation is told from its source, and from what it imports beside it.
+    Its tensors are made on `device`, "gpu" or "cpu"; by default on the first GPU, unless it hides all of them.
     SystemExit is the script's own, and goes through.
     """
     reason = None
@@ -51,6 +61,8 @@ def run(target: str, arguments: Sequence[str] = (), keras: str | None = None, ho
             sys.path[0] = program.root
         sys.argv = [program.called, *arguments]
         reason = _choose(program, keras)
+        if reason is not None:
+            _place(program, device)
         main = ModuleType("__main__")
         spec = _Spec(program.package) if reason is not None and program.again else None
         vars(main).update(__builtins__=builtins, __spec__=spec, **program.names())
@@ -105,6 +117,22 @@ def _choose(program: Program, keras: str | None) -> str | None:
     install(generation, replace=True)
     os.environ[_TOLD] = f"{generation} {program.how} {program.target}"
     return reason
+
+
+_HIDES = re.compile(r"""CUDA_VISIBLE_DEVICES["']\s*\]?\s*[=,]\s*["'](-1)?["']""")
+
+
+def _place(program: Program, device: str | None) -> None:
+    """Let tensors be made on a GPU, where there is one. Which are seen is settled when the first tensor is made."""
+    found, needed = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if device == "gpu" and found < needed:
+        raise Unfit(f"--device gpu: expected a GPU for each of {needed} processes; torch finds {found}")
+    hidden = device is None and any(_HIDES.search(text) for text in program.sources().values())
+    if device == "cpu" or found < needed or hidden:
+        return
+    take_gpu()
+    if is_first():
+        print("lamina: computes on the GPU; `--device cpu` leaves it out", file=sys.stderr)
 
 
 def _show(error: BaseException) -> None:

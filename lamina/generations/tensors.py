@@ -250,7 +250,7 @@ _numpy, _item, _bool = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray | np.generic:
     """Its values; where gradients flow back from it, these stay behind. One value is a number of NumPy's in code that
     does not import torch."""
-    found = _numpy(self.detach() if self.requires_grad else self, force=force)
+    found = _numpy(self.detach().cpu() if self.requires_grad or self.is_cuda else self, force=force)
     return found if found.ndim or _knows_torch(sys._getframe(1).f_globals) else found[()]
 
 

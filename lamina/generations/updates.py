@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from ..core.devices import as_chosen
 from ..core.layer import scope
 from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
@@ -33,8 +34,9 @@ class Expression(Tensor):
         if func in BLIND:
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **kwargs)
-        now, named = _of_now((args, kwargs))
-        value = func(*now, **named)
+        with as_chosen():
+            now, named = _of_now((args, kwargs))
+            value = func(*now, **named)
         return (
             _remembered(value, func, args, kwargs) if outside() and _of_variables((*args, *kwargs.values())) else value
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core import functions, serialize
 from ..core.declare import Kind, Refused, arg, as_integer, listed, mapping, number
+from ..core.devices import here
 from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
 from .activation import _Elementwise
@@ -179,5 +180,5 @@ class Masking(_Elementwise):
         return inputs * torch.any(torch.ne(inputs, self.mask_value), -1, keepdim=True)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        values = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+        values = here(torch.from_numpy(inputs)) if isinstance(inputs, np.ndarray) else inputs
         return torch.any(torch.ne(values, self.mask_value), -1)

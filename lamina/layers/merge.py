@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core import masking, symbolic
 from ..core.declare import Kind, Refused, arg, as_integer, boolean, integer, short
+from ..core.devices import here
 from ..core.errors import axis_names, named
 from ..core.fusion import grants
 from ..core.layer import Layer
@@ -126,7 +127,7 @@ def masks_of(layer: Layer, inputs: Any, mask: Any) -> list[Any]:
         raise ValueError(
             f"{named(layer)}: `inputs` and `mask` should have the same length; got {len(inputs)} and {len(mask)}."
         )
-    return [torch.from_numpy(item) if isinstance(item, np.ndarray) else item for item in mask]
+    return [here(torch.from_numpy(item)) if isinstance(item, np.ndarray) else item for item in mask]
 
 
 class OfValid(Merge):
@@ -277,7 +278,8 @@ class Concatenate(Merge):
         joined = []
         for x, item in zip(inputs, masks, strict=True):
             if item is None or item.ndim < x.ndim:
-                everywhere = torch.ones_like(torch.from_numpy(x) if isinstance(x, np.ndarray) else x, dtype=torch.bool)
+                x = here(torch.from_numpy(x)) if isinstance(x, np.ndarray) else x
+                everywhere = torch.ones_like(x, dtype=torch.bool)
                 while item is not None and item.ndim < x.ndim:
                     item = item.unsqueeze(-1)
                 item = everywhere if item is None else torch.logical_and(everywhere, item)

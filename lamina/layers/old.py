@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 from ..activations import activation, check_keeps_shape
 from ..core import functions, serialize
 from ..core.declare import Declared, Kind, Refused, anything, arg, as_integer, boolean, fixed, integer, number, one_of
+from ..core.devices import here
 from ..core.errors import named
 from ..core.fusion import grants
 from ..core.layer import InputSpec, Layer
@@ -412,7 +413,7 @@ class TimeDistributedAtOnce(TimeDistributed):
             found = of_all(x, mask)
             return found.reshape(*x.shape[:2], *found.shape[1:])
 
-        x = torch.from_numpy(inputs) if isinstance(inputs, np.ndarray) else inputs
+        x = here(torch.from_numpy(inputs)) if isinstance(inputs, np.ndarray) else inputs
         if of_all(x, mask) is not None:
             return by_steps(x, mask)
         return mask if mask is None or mask.ndim == 2 else mask.flatten(2).any(-1)

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import arrays, config, dtypes, shares
 from ..core.declare import Arg, Declared, Kind, Refused, accepts, arg, looked_up, owned
+from ..core.devices import here
 from ..core.errors import short, show_shape
 from ..core.layer import snake_case, unique_name
 from ..core.masking import get_mask
@@ -35,7 +36,7 @@ def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None 
 
 def _of_numbers(value: Any) -> Tensor:
     if arrays.is_array(value):
-        return arrays.tensor_of(value, "a loss or metric").reshape(value.shape)  # a series stays one
+        return here(arrays.tensor_of(value, "a loss or metric")).reshape(value.shape)  # a series stays one
     try:
         return torch.as_tensor(value)
     except TypeError as error:  # torch's word for what is no number

@@ -15,9 +15,9 @@ from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_h
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, care, dtypes, masking, serialize, symbolic
-from ..core.calling import device_of
 from ..core.care import Changes, care_of
 from ..core.declare import kept, owned
+from ..core.devices import device_of
 from ..core.errors import named, quoted, short, warn
 from ..core.graph import Graph, Node, Plan, masked_inputs
 from ..core.layer import InputSpec, Layer, scope, snake_case

@@ -19,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from ..core import config, dtypes
 from ..core.arrays import is_array, numbers, shared, widened
+from ..core.devices import here
 from ..core.dtypes import held_dtype
 from ..core.errors import NoSuchAxis, short
 from ..core.operation import record as record
@@ -156,7 +157,8 @@ def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tens
             )
         return torch.from_dlpack(x).to(dtype=dtype, device=device)
     x = widened(numbers(x))
-    return shared(x if x.flags.writeable else x.copy()).to(dtype=dtype, device=device)
+    found = shared(x if x.flags.writeable else x.copy()).to(dtype=dtype, device=device)
+    return here(found) if device is None else found
 
 
 def _leaves(x: Any) -> list[Any]:

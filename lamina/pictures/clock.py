@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..core.calling import device_of
 from ..core.care import tend
+from ..core.devices import device_of
 from ..core.fusion import calls
 from ..core.graph import Graph, Plan
 from ..core.scope import in_mode

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..core import arrays, symbolic
-from ..core.calling import device_of
+from ..core.devices import device_of
 from ..core.errors import for_screen, named, short, show_shape
 from ..core.graph import Graph
 from ..layers.embedding import Embedding

@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader
 
 from ..core import arrays, config
 from ..core.arrays import PLAIN, alike, is_array, is_listed, numbers, tensor_of
-from ..core.calling import device_of, takes_texts
+from ..core.calling import takes_texts
 from ..core.declare import short
+from ..core.devices import device_of
 from ..core.dtypes import torch_dtype
 from ..core.errors import warn
 
@@ -312,10 +313,14 @@ class Arrays(Source):
         if not self._shuffle:
             return None
         if self._shuffle != "batch":
-            return torch.randperm(self.num_samples or 0)
+            return _mixed(self.num_samples or 0)
         starts = range(0, self.num_samples or 0, self.batch_size)
         sizes = [min(self.batch_size, (self.num_samples or 0) - start) for start in starts]
-        return torch.cat([start + torch.randperm(size) for start, size in zip(starts, sizes, strict=True)])
+        return torch.cat([start + _mixed(size) for start, size in zip(starts, sizes, strict=True)])
+
+
+def _mixed(count: int) -> Tensor:
+    return torch.randperm(count, device="cpu")
 
 
 def _split(samples: Any, size: int) -> Iterable[Any]:

@@ -28,6 +28,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import config
 from ..core.care import LOSSES, hooks_of
+from ..core.devices import modes
 from ..core.masking import get_mask, set_mask
 from ..core.random import SeedGenerator, drawn
 from ..core.scope import scope
@@ -57,7 +58,7 @@ def watched() -> bool:
     """Whether somebody watches or changes what is done with tensors."""
     return bool(
         _C._len_torch_dispatch_stack()
-        or _C._len_torch_function_stack()
+        or modes()
         or _C._are_functorch_transforms_active()
         or _C._get_tracing_state()
         or torch.is_autocast_enabled("cpu")

@@ -36,7 +36,7 @@ def _go_to(stream: SeedGenerator, place: Any) -> None:
 
 
 def _bytes(state: Any) -> Tensor:
-    return torch.as_tensor(state, dtype=torch.uint8)
+    return torch.as_tensor(state, dtype=torch.uint8, device="cpu")
 
 
 def _words_of(one: random.Random) -> Any:

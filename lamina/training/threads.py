@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from ..core import config
-from ..core.calling import device_of
+from ..core.devices import device_of
 from .distributed import place
 from .progress import per_step
 

@@ -17,10 +17,11 @@ from torch.utils import _pytree as pytree
 
 from ..callbacks import by_name, to_host
 from ..core import config, serialize
-from ..core.calling import Calling, device_of, takes_texts
+from ..core.calling import Calling, takes_texts
 from ..core.care import Changes
 from ..core.children import metrics_of
 from ..core.declare import owned, unknown_keyword
+from ..core.devices import device_of
 from ..core.errors import named
 from ..core.remat import Moment
 from ..core.scope import told

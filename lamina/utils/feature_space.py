@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import arrays, dtypes, serialize
 from ..core.declare import Declared, Kind, Refused, arg, integer, one_of, text
+from ..core.devices import here
 from ..core.errors import named, quoted, short
 from ..core.layer import Layer, unique_name
 from ..core.symbolic import SymbolicTensor, is_symbolic
@@ -292,7 +293,7 @@ class FeatureSpace(Layer):
         if self.features[name].dtype == dtypes.TEXT:
             found: Any = as_array(value, self)
         else:
-            found = arrays.tensor_of(value, f"{named(self)}: feature {name!r}")
+            found = here(arrays.tensor_of(value, f"{named(self)}: feature {name!r}"))
             if self.features[name].output_mode == "float":
                 found = found.to(dtypes.torch_dtype(self.features[name].dtype))
         return found.reshape(-1, 1) if found.ndim < 2 else found

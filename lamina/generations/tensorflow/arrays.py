@@ -19,12 +19,13 @@ from torch.utils import _pytree as pytree
 from ... import ops, tree
 from ...core import dtypes
 from ...core.arrays import reversing_item
+from ...core.devices import here
 from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
 from .. import activations
-from ..arithmetic import stream
+from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
@@ -472,7 +473,7 @@ def unique(x, out_idx="int32"):
     order = np.argsort(first)
     places = np.empty_like(order)
     places[order] = np.arange(len(order))
-    return x[np.sort(first)], torch.from_numpy(places[back.reshape(-1)]).to(dtypes.torch_dtype(out_idx))
+    return x[np.sort(first)], here(torch.from_numpy(places[back.reshape(-1)])).to(dtypes.torch_dtype(out_idx))
 
 
 @named("unique_with_counts")
@@ -652,7 +653,7 @@ def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_
     b = tensor(b, a.dtype)
     a = a.mT if transpose_a else a.mH if adjoint_a else a
     b = b.mT if transpose_b else b.mH if adjoint_b else b
-    return torch.matmul(a, b)
+    return ops.matmul(a, b)
 
 
 @op("linalg.matvec")
@@ -879,7 +880,7 @@ def dropout(x, rate=None, noise_shape=None, seed=None, keep_prob=1):
     """Zeros in place of a share of the values, the others larger. TensorFlow 1's second argument is what is kept."""
     rate = 1 - keep_prob if rate is None else rate
     x = floating(x)
-    kept = torch.rand(whole(noise_shape) or x.shape, generator=stream(seed)).to(x.device) >= rate
+    kept = drawn(torch.rand, whole(noise_shape) or x.shape, None, stream(seed)).to(x.device) >= rate
     return x * kept / (1 - rate)
 
 

@@ -7,6 +7,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from glob import glob
 from types import CellType, FunctionType
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ...core import dtypes
+from ...core.devices import here
 from ...core.errors import warn
 from ...core.random import SeedGenerator
 from .arrays import convert_to_tensor
@@ -49,11 +51,32 @@ def _as_leaf(value) -> Any:
         return value
     if hasattr(value, "to_numpy"):  # of pandas
         value = value.to_numpy()
-    return convert_to_tensor(value)
+    return _moved(torch.Tensor.cpu, convert_to_tensor(value))
 
 
 def made_of(value) -> Any:
     return _mapped(_as_leaf, value)
+
+
+def _moved(how: Callable, leaf: Any) -> Any:
+    return how(leaf) if isinstance(leaf, Tensor) else leaf
+
+
+def _on_host() -> AbstractContextManager[Any]:
+    """Where elements are computed: a GPU is for models, and gets whole batches."""
+    return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+
+
+def _computed_on_host(start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """The elements, put where tensors are made."""
+    with _on_host():
+        elements, ended = start(), object()
+    while True:
+        with _on_host():
+            element = next(elements, ended)
+        if element is ended:
+            return
+        yield _mapped(functools.partial(_moved, here), element)
 
 
 def _stacked(*items) -> Any:
@@ -117,7 +140,8 @@ class Dataset:
     @staticmethod
     def from_tensor_slices(tensors) -> Dataset:
         """The slices along axis 0 of arrays of one length."""
-        arrays = made_of(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
+        with _on_host():
+            arrays = made_of(tuple(tensors) if isinstance(tensors, tuple) else _columns(tensors))
         lengths = {len(leaf) for leaf in _leaves(arrays)}
         if len(lengths) != 1:
             raise ValueError(f"from_tensor_slices: expected arrays of one length; got lengths {sorted(lengths)}.")
@@ -126,7 +150,8 @@ class Dataset:
 
     @staticmethod
     def from_tensors(tensors) -> Dataset:
-        element = made_of(_columns(tensors))
+        with _on_host():
+            element = made_of(_columns(tensors))
         return Dataset(lambda: iter((element,)), 1)
 
     @staticmethod
@@ -249,7 +274,8 @@ class Dataset:
     # -- going through it ----------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        return Elements(self._start())
+        alone = torch.get_default_device().type == "cpu"
+        return Elements(self._start() if alone else _computed_on_host(self._start))
 
     def __len__(self) -> int:
         if self._count < 0:
@@ -365,9 +391,10 @@ class Dataset:
 
     def reduce(self, initial_state, reduce_func: Callable) -> Any:
         state = made_of(initial_state)
-        for element in self:
-            state = made_of(reduce_func(state, element))
-        return state
+        with _on_host():
+            for element in self:
+                state = made_of(reduce_func(state, element))
+        return _mapped(functools.partial(_moved, here), state)
 
     def apply(self, transformation_func: Callable) -> Any:
         return transformation_func(self)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ... import config, ops
 from ...core.devices import device as device_of
+from ...core.devices import here
 from ...ops.base import tensor
 from .base import NAMES, heard, named, taking, text_bytes, texts
 
@@ -457,7 +458,7 @@ def _of_each(function: Callable[[str], Any], kind: Any = object) -> Callable[[An
         made = np.empty(found.size, object)
         made[:] = [function(item) for item in found.flat]
         made = made.reshape(found.shape)
-        return texts(made) if kind is object else torch.from_numpy(np.asarray(made, kind))
+        return texts(made) if kind is object else here(torch.from_numpy(np.asarray(made, kind)))
 
     return call
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ... import ops
 from ... import random as draws
 from ...core import dtypes
+from ...core.devices import here
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
@@ -460,10 +461,8 @@ def decode_image(contents, channels=0, dtype="uint8"):
     count = int(channels or own)
     array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
     if dtypes.dtype_name(dtype) == "uint16":
-        return torch.from_numpy(
-            array.reshape(*array.shape[:2], count) * np.uint16(257)
-        )  # the same share of the largest
-    return convert_image_dtype(torch.from_numpy(array.reshape(*array.shape[:2], count)), dtype)
+        return here(torch.from_numpy(array.reshape(*array.shape[:2], count) * np.uint16(257)))  # as large a share
+    return convert_image_dtype(here(torch.from_numpy(array.reshape(*array.shape[:2], count))), dtype)
 
 
 @named("io.encode_jpeg image.encode_jpeg")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from ...core import dtypes
+from ...core.devices import here
 from ...files.bundle import TYPES, masked
 from ...files.crc32c import crc32c
 from ...files.wire import Message, message
@@ -251,7 +252,7 @@ def decode_raw(input_bytes, out_type, little_endian=True):
     """The bytes of each text as numbers, along a last axis."""
     kind = np.dtype(str(out_type)).newbyteorder("<" if little_endian else ">")
     found = np.stack([np.frombuffer(text_bytes(text), kind) for text in texts(input_bytes).reshape(-1)])
-    return torch.from_numpy(found.astype(kind.newbyteorder("=")).reshape(*np.shape(texts(input_bytes)), -1))
+    return here(torch.from_numpy(found.astype(kind.newbyteorder("=")).reshape(*np.shape(texts(input_bytes)), -1)))
 
 
 _NUMBERS = {name: number for number, name in reversed(TYPES.items())}

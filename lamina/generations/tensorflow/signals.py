@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import dtypes
+from ...core.devices import here
 from ...layers.preprocessing.audio import mel_weights
 from ...ops.base import floating, recorded, tensor
 from ...utils.folders import of_length, read_sound
@@ -199,6 +200,7 @@ def decode_wav(contents, desired_channels=-1, desired_samples=-1):
     Missing channels are the last one again; missing samples are zeros.
     """
     sound, rate = read_sound(io.BytesIO(text_bytes(contents)))
+    sound = here(sound)
     if desired_channels > 0:
         sound = sound[:, torch.arange(desired_channels).clamp(max=sound.shape[1] - 1)]
     return of_length(sound, desired_samples) if desired_samples >= 0 else sound, torch.tensor(rate, dtype=torch.int32)

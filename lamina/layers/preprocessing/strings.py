@@ -139,7 +139,7 @@ def _words(rows: list[Any], lengths: np.ndarray) -> np.ndarray:
 
 def _by_length(rows: list[Any], lengths: np.ndarray, key: list[int] | None) -> Tensor:
     """The hashes of rows, like lengths together: one long text must not make the others long."""
-    found, at_most = torch.zeros(len(rows), dtype=torch.int64), 0
+    found, at_most = torch.zeros(len(rows), dtype=torch.int64, device="cpu"), 0
     while (lengths > at_most).any() or not at_most:
         least, at_most = at_most + bool(at_most), max(2 * at_most, WIDE)
         chosen = np.flatnonzero((lengths >= least) & (lengths <= at_most))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ...core import arrays
-from ...core.calling import device_of
 from ...core.care import tend
+from ...core.devices import device_of
 from ...core.errors import named, short, show_shape
 from ...core.layer import Layer
 from ...core.scope import asking, in_mode, scope
