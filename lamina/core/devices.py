@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._device import DeviceContext
 
 
 def _chosen() -> Any:
@@ -34,7 +33,11 @@ def as_chosen() -> AbstractContextManager[Any]:
 def modes() -> bool:
     """Whether a mode sees or changes torch's functions; those of a default device are none of these."""
     count = torch._C._len_torch_function_stack()
-    return count > 0 and any(type(torch._C._get_function_stack_at(i)) is not DeviceContext for i in range(count))
+    if not count:
+        return False
+    from torch.utils._device import DeviceContext
+
+    return any(type(torch._C._get_function_stack_at(place)) is not DeviceContext for place in range(count))
 
 
 def take_gpu() -> None:

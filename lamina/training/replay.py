@@ -58,7 +58,7 @@ def watched() -> bool:
     """Whether somebody watches or changes what is done with tensors."""
     return bool(
         _C._len_torch_dispatch_stack()
-        or modes()
+        or (_C._len_torch_function_stack() and modes())
         or _C._are_functorch_transforms_active()
         or _C._get_tracing_state()
         or torch.is_autocast_enabled("cpu")
