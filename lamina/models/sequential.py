@@ -39,6 +39,10 @@ class Sequential(GraphModel):
     _tops: Any = kept()  # the symbolic input, and the output of each layer, where the stack was called on it
     _grows = True  # a layer more needs no other build
 
+    # As of other layers, those of its first call, in a model around it; before, its own ends.
+    input = property(lambda self: self._nodes[0].input if self._nodes else self._end("input", "input"))
+    output = property(lambda self: self._nodes[0].outputs if self._nodes else self._end("output", "output"))
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):  # a user's own is to be told
