@@ -837,3 +837,15 @@ def test_a_layer_with_its_own_compute_mask_supports_masking() -> None:
         supports_masking = False
 
     assert [each().supports_masking for each in (Own, Neither, Told)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind"), [("float64", "float64"), ("mixed_bfloat16", "bfloat16"), ("float32", "float32")]
+)
+def test_a_sequential_model_built_for_a_shape_takes_the_type_of_its_first_layer(policy: str, kind: str) -> None:
+    """As in Keras 3: float32 would round what a layer in float64 is given."""
+    model = keras.Sequential([keras.layers.Activation("linear", dtype=policy)])
+    model.build((None, 1))
+    assert model.inputs[0].dtype == kind
+    if kind == "float64":
+        assert float(model(np.array([[1 / 3]]))) == 1 / 3

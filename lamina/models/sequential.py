@@ -221,7 +221,7 @@ class Sequential(GraphModel):
             raise ValueError(f"{named(self)}: give the shape of its input, as in build((None, 4)).")
         if input_shape is None:
             input_shape = self._input.batch_shape
-        kind = self._stack[0].input_dtype
+        kind = self._stack[0].input_dtype or self._stack[0].compute_dtype
         if not symbolic.is_shape(input_shape):
             self._begin_with(symbolic.map_shapes(lambda shape: Input(batch_shape=shape, dtype=kind), input_shape))
             return
