@@ -764,3 +764,88 @@ def test_constants_are_where_the_inputs_are():
     assert [each.shape for each in found] == [each.shape for each in here]
     compiled = torch.compile(keras.Model(symbol, sums), backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(torch.ones(1, 4, 6)), torch.full((1, 4, 6), 2.0))
+
+
+def test_a_layer_called_twice_has_the_ends_of_its_first_call() -> None:
+    """As Keras 3 documents `input` and `output`; older generations call that ambiguous."""
+    first, second = keras.Input((4,)), keras.Input((4,))
+    shared = keras.layers.Dense(4)
+    outputs = shared(first), shared(second)
+    assert shared.input is first
+    assert shared.output is outputs[0]
+    assert shared.get_output_at(1) is outputs[1]
+
+
+@pytest.mark.parametrize("begin", [(), (keras.Input((4,)),)], ids=["unbuilt", "built"])
+def test_a_sequential_model_inside_another_one_ends_there(begin: tuple) -> None:
+    """Its `input` and `output` are those of the call, so that a model can be cut behind it; `inputs` its own."""
+    inner = keras.Sequential([*begin, keras.layers.Dense(3), keras.layers.Dense(2)])
+    if begin:
+        assert inner.output is inner.outputs[0]
+    x = keras.Input((4,))
+    y = inner(x)
+    assert (inner.input, inner.output) == (x, y)
+    assert inner.inputs[0] is not x
+    assert inner.outputs[0] is not y
+    assert inner.output_shape == (None, 2)
+    model = keras.Model(x, keras.layers.Dense(5)(y))
+    assert keras.Model(model.input, inner.output).predict(np.ones((3, 4)), verbose=0).shape == (3, 2)
+
+
+def test_operators_are_named_as_keras_names_them() -> None:
+    """Layers of these names count on from there."""
+    keras.backend.clear_session()
+    x = keras.Input((4,))
+    operators = [
+        x * 2,
+        x - 1,
+        x**2,
+        -x,
+        abs(x),
+        x % 2,
+        x > 1,
+        x >= 1,
+        x < 1,
+        x <= 1,
+        x != 1,
+        x + 1,
+        x / 2,
+        x // 2,
+        x[:, :2],
+    ]
+    names = [keras.Model(x, y).get_config()["layers"][1]["name"] for y in operators]
+    assert names == [
+        *("multiply", "subtract", "power", "negative", "absolute", "mod", "greater", "greater_equal", "less"),
+        *("less_equal", "not_equal", "add", "true_divide", "floor_divide", "get_item"),
+    ]
+    assert [layer().name for layer in (keras.layers.Multiply, keras.layers.Subtract, keras.layers.Add)] == [
+        "multiply_1",
+        "subtract_1",
+        "add_1",
+    ]
+
+
+def test_a_layer_with_its_own_compute_mask_supports_masking() -> None:
+    class Own(keras.layers.Layer):
+        def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+            return None
+
+    class Neither(keras.layers.Layer):
+        pass
+
+    class Told(Own):
+        supports_masking = False
+
+    assert [each().supports_masking for each in (Own, Neither, Told)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kind"), [("float64", "float64"), ("mixed_bfloat16", "bfloat16"), ("float32", "float32")]
+)
+def test_a_sequential_model_built_for_a_shape_takes_the_type_of_its_first_layer(policy: str, kind: str) -> None:
+    """As in Keras 3: float32 would round what a layer in float64 is given."""
+    model = keras.Sequential([keras.layers.Activation("linear", dtype=policy)])
+    model.build((None, 1))
+    assert model.inputs[0].dtype == kind
+    if kind == "float64":
+        assert float(model(np.array([[1 / 3]]))) == 1 / 3

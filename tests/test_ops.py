@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -933,3 +934,33 @@ def test_pictures_are_pulled_in_half_precision(half: str, rounding: float) -> No
     assert ops.dtype(found) == half
     expected = ops.image.perspective_transform(picture, start, end)
     torch.testing.assert_close(found.float(), expected, atol=rounding, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "dtype"),
+    [
+        (lambda a, b: ops.average(a("int32"), weights=b("bfloat16")), "bfloat16"),
+        (lambda a, b: ops.average(a("bool"), weights=b("float16")), "float16"),
+        (lambda a, b: ops.average(a("bfloat16"), weights=b("int32")), "bfloat16"),
+        (lambda a, b: ops.average(a("int8"), weights=b("int8")), "float32"),
+        (lambda a, b: ops.bincount(a("uint8"), weights=b("int8")), "int16"),
+        (lambda a, b: ops.bincount(a("int32"), weights=b("int8")), "int32"),
+        (lambda a, b: ops.bincount(a("int8"), weights=b("bfloat16")), "bfloat16"),
+        (lambda a, b: ops.max(a("bool"), initial=0), "bool"),
+        (lambda a, b: ops.min(a("bool"), initial=1), "bool"),
+        (lambda a, b: ops.einsum("i,i->i", a("int8"), b("bool")), "int8"),
+        (lambda a, b: ops.einsum("i,i->i", a("int8"), b("int8")), "int32"),
+        (lambda a, b: ops.digitize(a("bool"), ops.cast([0, 1], "bool")), "int32"),
+    ],
+)
+def test_types_beside_others_as_recorded_from_keras_3_15(call: Callable, dtype: str) -> None:
+    def ones(of: str) -> Tensor:
+        return ops.ones((2,), of)
+
+    assert call(ones, ones).dtype is getattr(torch, dtype)
+
+
+def test_truths_have_an_order() -> None:
+    truths = torch.tensor([False, True])
+    assert ops.digitize(torch.tensor([False, True, True]), truths).tolist() == [1, 2, 2]
+    assert ops.searchsorted(truths, torch.tensor([False, True, True])).tolist() == [0, 1, 1]

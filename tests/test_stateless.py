@@ -335,3 +335,12 @@ def test_streams_go_on_inside_of_torch_func() -> None:
     for draws in (1, 2, 3):
         grads, state = torch.func.grad(forward, has_aux=True)(values, state)
         assert state[0].tolist() == [3, draws] and {*grads[0].flatten().tolist()} <= {0.0, 2.0, 4.0}
+
+
+def test_a_tree_of_states_tells_two_cells_of_one_name_apart() -> None:
+    keras.backend.clear_session()
+    x = keras.Input((5, 4))
+    model = keras.Model(x, L.Bidirectional(L.LSTM(3, recurrent_dropout=0.1))(x))
+    tree = model.get_state_tree()
+    assert [*tree["non_trainable_variables"]["bidirectional"]] == ["forward_lstm", "backward_lstm"]
+    model.set_state_tree(tree)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import lamina
+import lamina as keras
 from lamina import keras1, keras2, tf_keras
 
 SPACES = (keras2, tf_keras)
@@ -139,3 +140,45 @@ def test_todays_method_is_todays() -> None:
     layer = lamina.layers.LSTM(5)
     layer.reset_state()  # does nothing, as in Keras 3
     lamina.layers.LSTM(5, stateful=True).reset_state()
+
+
+class Counted(keras.metrics.Metric):
+    """A metric of a user's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n = self.add_variable((), "zeros")
+
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        self.n.assign(self.n + 1)
+
+
+@pytest.mark.parametrize("base", [keras.Model, keras.layers.Layer])
+@pytest.mark.parametrize("metric", [keras.metrics.Mean, keras.metrics.Sum, keras.metrics.MeanMetricWrapper, Counted])
+def test_a_trial_of_a_call_counts_nothing(base: type, metric: Any) -> None:
+    """What a metric in `call` has seen are calls on data, not those that infer shapes."""
+    two = metric in (keras.metrics.MeanMetricWrapper, Counted)
+
+    class Watched(base):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+            self.metric = (
+                metric(lambda y_true, y_pred: y_true) if metric is keras.metrics.MeanMetricWrapper else metric()
+            )
+
+        def call(self, x: Any) -> Any:
+            self.metric.update_state(*[x] * (1 + two))
+            return self.dense(x)
+
+    watched, x = Watched(), np.ones((4, 3), "float32")
+    keras.Model(given := keras.Input((3,)), watched(given))
+    assert [float(value) for value in watched.metric.variables] == [0] * len(watched.metric.variables)
+    watched(x)
+    first = [float(value) for value in watched.metric.variables]
+    keras.Sequential([keras.Input((3,)), watched])
+    watched.compute_output_shape((None, 3))
+    assert [float(value) for value in watched.metric.variables] == first
+    watched(x)
+    assert [float(value) for value in watched.metric.variables] == [2 * value for value in first]
+    assert any(first)

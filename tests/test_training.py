@@ -641,6 +641,10 @@ def test_an_error_in_a_loss_of_ones_own_is_its_own() -> None:
     ("settings", "message"),
     [
         ({"loss": {"c": "mse"}}, "loss.*no output `c`.*`a`, `b`"),
+        ({"loss": {"a": "mse", "b": {"d": "mae"}}}, "loss: `d` cannot be found.*one output"),
+        ({"loss": [{"a": "mse"}, "mse"]}, "loss: `a` cannot be found.*one output"),
+        ({"loss": "mse", "metrics": {"b": {"d": "mae"}}}, "metrics: `d` cannot be found.*one output"),
+        ({"loss": "mse", "loss_weights": {"b": {"d": 2.0}}}, "loss_weights: `d` cannot be found.*one output"),
         ({"loss": ["mse"]}, "loss.*2 outputs.*1"),
         ({"loss": "mse", "metrics": ["mae", "mae", "mae"]}, "metrics.*2 outputs.*3"),
     ],

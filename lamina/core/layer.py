@@ -173,6 +173,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if "compute_output_shape" in own:
             cls._shape_parameters = tuple(inspect.signature(own["compute_output_shape"]).parameters)[1:]
         cls._has_shape_rule = cls.compute_output_shape is not Layer.compute_output_shape
+        if "compute_mask" in own and "supports_masking" not in own and not cls._ours:
+            cls.supports_masking = True
         if "compute_mask" not in own and cls.compute_mask is Layer.compute_mask:
             cls._creates_mask = False
 

@@ -20,6 +20,31 @@ from .symbolic import SymbolicTensor
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# What Keras calls functions of torch and of `operator`, where it has another word. Operations are named so, too.
+KERAS_WORDS = {
+    "abs": "absolute",
+    "acos": "arccos",
+    "asin": "arcsin",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "div": "true_divide",
+    "eq": "equal",
+    "floordiv": "floor_divide",
+    "ge": "greater_equal",
+    "getitem": "get_item",
+    "gt": "greater",
+    "le": "less_equal",
+    "logsigmoid": "log_sigmoid",
+    "lt": "less",
+    "mul": "multiply",
+    "ne": "not_equal",
+    "neg": "negative",
+    "pow": "power",
+    "remainder": "mod",
+    "sub": "subtract",
+    "truediv": "true_divide",
+}
+
 SEARCHED = {SymbolicTensor, list, tuple, dict}  # and classes of symbols that record functions their own way
 
 
@@ -32,7 +57,7 @@ class Operation(Layer):
 
     def __init__(self, function: Callable, name: str | None = None):
         word = getattr(function, "__name__", "operation").strip("_")
-        super().__init__(name=name or unique_name("get_item" if word == "getitem" else word))
+        super().__init__(name=name or unique_name(KERAS_WORDS.get(word, word)))
         self.function = function
         self._finish_build()
 

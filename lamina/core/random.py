@@ -208,7 +208,7 @@ def states_of(layer: nn.Module) -> list[SeedState]:
     """The states of its own streams; their paths tell the layer."""
     states = [stream.state for stream in own_streams(layer)]
     for number, state in enumerate(states):
-        state.path = f"{layer.name}/{state.stream.name or 'seed_generator'}{f'_{number}' * bool(number)}"
+        state.path = f"{layer.path or layer.name}/{state.stream.name or 'seed_generator'}{f'_{number}' * bool(number)}"
     return states
 
 

@@ -250,11 +250,7 @@ class Nodes:
         return self._nodes[index]
 
     def _only_node(self, what: str) -> Node:
-        if len(self._nodes) > 1:
-            raise AttributeError(
-                f"{named(self)} has {len(self._nodes)} inbound nodes, so its {what} is ambiguous. "
-                f"Use get_{what.replace(' ', '_')}_at(node_index)."
-            )
+        """The first of its calls, as Keras 3 documents it."""
         return self._node_at(0, what)
 
     def _only_shape(self, what: str, tensors: Callable[[Node], object]) -> Any:

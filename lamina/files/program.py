@@ -304,7 +304,7 @@ def signature_of(model: Any) -> list[Any]:
     if not model.built:
         raise ValueError(f"export: {named(model)} is not built: call it on data first, or give an `input_signature`.")
     if getattr(model, "_graph", None) is not None:
-        inputs: Any = model.input  # type: ignore[attr-defined]
+        inputs: Any = model._end("input", "input")  # type: ignore[operator]
         inputs = inputs[0] if isinstance(inputs, (list, tuple)) and len(inputs) == 1 else inputs
         return _as_signature([inputs])
     if model._build_shapes is None:

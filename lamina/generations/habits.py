@@ -77,6 +77,15 @@ class Habits(_Modern):
     _takes_slashes = True  # a name such as "fire2/expand1x1"
     stateful = False  # recurrent layers say otherwise
 
+    def _only_node(self, what: str) -> Any:
+        """Of a layer that was called once."""
+        if len(self._nodes) > 1:
+            raise AttributeError(
+                f"{named(self)} has {len(self._nodes)} inbound nodes, so its {what} is ambiguous. "
+                f"Use get_{what.replace(' ', '_')}_at(node_index)."
+            )
+        return super()._only_node(what)
+
     # -- weights ----------------------------------------------------------------------------------------------------
 
     variables = property(lambda self: self.weights)

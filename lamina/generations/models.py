@@ -27,7 +27,7 @@ from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
 from ..models import Model, Sequential, from_config
-from ..models.functional import Functional
+from ..models.functional import Functional, GraphModel
 from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..training.data import Arrays, Feed, split_end
@@ -662,6 +662,8 @@ class _Loaded:
 
 
 class _Sequential(AddsBeside, _ModelWords):
+    input, output = GraphModel.input, GraphModel.output  # wherever it was called
+
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
         super().__init__(layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
 

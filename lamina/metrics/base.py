@@ -16,6 +16,7 @@ from ..core import config, dtypes, shares
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
+from ..core.scope import scope
 from ..core.serialize import deserialize, get, serialize
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
@@ -42,10 +43,12 @@ def _device(args: tuple, kwargs: Mapping[str, Any]) -> torch.device | None:
 
 
 def _recording(update_state: Callable) -> Callable:
-    """Let `update_state` keep no graph and find its state on the device of its arguments."""
+    """Let `update_state` keep no graph and find its state on the device of its arguments. A trial counts nothing."""
 
     @functools.wraps(update_state)
     def update(self: Metric, *args: Any, **kwargs: Any) -> Any:
+        if scope.trying:
+            return None
         device = _device(args, kwargs)
         if device is not None and device != self._device:
             self.to(device)

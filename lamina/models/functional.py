@@ -158,8 +158,8 @@ class GraphModel(Model):
     outputs = property(lambda self: symbolic.leaves_in_order(self._end("output", "outputs")))
     input = property(lambda self: self._end("input", "input"))
     output = property(lambda self: self._end("output", "output"))
-    input_shape = property(lambda self: symbolic.shapes_of(_alone(self.input)))
-    output_shape = property(lambda self: symbolic.shapes_of(_alone(self.output)))
+    input_shape = property(lambda self: symbolic.shapes_of(_alone(self._end("input", "input shape"))))
+    output_shape = property(lambda self: symbolic.shapes_of(_alone(self._end("output", "output shape"))))
     input_names = property(lambda self: [tensor.name for tensor in self.inputs])
 
     def nodes_to_copy(self) -> list[Node]:

@@ -19,22 +19,20 @@ from torch.nn import functional as F
 from ..core import config as settings
 from ..core import dtypes, serialize, symbolic
 from ..core.errors import named
-from ..core.operation import Operation, record
+from ..core.operation import KERAS_WORDS, Operation, record
 
 if TYPE_CHECKING:
     from ..ops.base import Op
 
-# Functions of torch, of its tensors and of `operator`, by how their further arguments are called here and there. The
-# function is by default the one of the same name.
+# Functions of torch, of its tensors and of `operator`, beside those that only have another word, by how their further
+# arguments are called here and there. The function is by default the one of the same name.
 _TORCH = {
     "": """
-        abs=absolute absolute acos=arccos add arccos arcsin arctan arctan2 asin=arcsin atan=arctan atan2=arctan2
-        bitwise_and bitwise_not bitwise_or bitwise_xor ceil cos cosh div=true_divide divide eq=equal erf exp expm1 floor
-        floor_divide floordiv=floor_divide ge=greater_equal getitem=get_item greater greater_equal gt=greater isfinite
-        isinf isnan le=less_equal less less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor
-        logsigmoid=log_sigmoid lt=less matmul maximum minimum mod mul=multiply multiply ne=not_equal neg=negative
-        negative not_equal ones_like pow=power ravel reciprocal relu relu6 remainder=mod round rsqrt selu sigmoid sign
-        silu sin sinh softplus softsign sqrt square sub=subtract subtract tan tanh true_divide truediv=true_divide where
+        absolute add arccos arcsin arctan arctan2 bitwise_and bitwise_not bitwise_or bitwise_xor ceil cos
+        cosh divide erf exp expm1 floor floor_divide greater greater_equal isfinite isinf isnan less
+        less_equal log log10 log1p log2 logical_and logical_not logical_or logical_xor matmul maximum
+        minimum mod multiply negative not_equal ones_like ravel reciprocal relu relu6 round rsqrt selu
+        sigmoid sign silu sin sinh softplus softsign sqrt square subtract tan tanh true_divide where
         zeros_like""",
     "dim=axis keepdim=keepdims": "all amax amin any argmax argmin logsumexp mean prod sum",
     "dim=axis": """
@@ -55,7 +53,7 @@ _BY_TORCH_WORD = {
     word: (target or word, dict(pair.split("=") for pair in names.split()))
     for names, lines in _TORCH.items()
     for word, _, target in (line.partition("=") for line in lines.split())
-}
+} | {word: (target, {}) for word, target in KERAS_WORDS.items()}
 _TORCH_ROOMS: dict[str, Any] = {
     "operator": operator, "torch": torch, "torch.Tensor": Tensor, "torch.nn.functional": F, "torch.fft": torch.fft,
     "torch.linalg": torch.linalg,

@@ -39,6 +39,10 @@ class Sequential(GraphModel):
     _tops: Any = kept()  # the symbolic input, and the output of each layer, where the stack was called on it
     _grows = True  # a layer more needs no other build
 
+    # As of other layers, those of its first call, in a model around it; before, its own ends.
+    input = property(lambda self: self._nodes[0].input if self._nodes else self._end("input", "input"))
+    output = property(lambda self: self._nodes[0].outputs if self._nodes else self._end("output", "output"))
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):  # a user's own is to be told
@@ -217,7 +221,7 @@ class Sequential(GraphModel):
             raise ValueError(f"{named(self)}: give the shape of its input, as in build((None, 4)).")
         if input_shape is None:
             input_shape = self._input.batch_shape
-        kind = self._stack[0].input_dtype
+        kind = self._stack[0].input_dtype or self._stack[0].compute_dtype
         if not symbolic.is_shape(input_shape):
             self._begin_with(symbolic.map_shapes(lambda shape: Input(batch_shape=shape, dtype=kind), input_shape))
             return

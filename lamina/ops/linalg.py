@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.declare import unknown_keyword
 from ..kernels.linear import dense
-from .base import Axis, axes_of, floating, floats, is_trial, op, same_dtype, tensors
+from .base import Axis, axes_of, floating, floats, is_trial, op, same_dtype, tensor, tensors
 from .control import jvp as jvp
 from .elementwise import multiply
 
@@ -110,10 +110,10 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
     """The sum of products that Einstein's notation describes: "bij,bjk->bik". `optimize` is for other engines."""
     if kwargs.keys() - {"optimize"}:
         raise ValueError(unknown_keyword("einsum", min(kwargs.keys() - {"optimize"}), ("subscripts", "optimize")))
-    operands = tuple(same_dtype(*operands))
+    operands = tuple(map(tensor, operands))
     if all(x.dtype is torch.int8 for x in operands):
         operands = tuple(x.to(torch.int32) for x in operands)
-    return torch.einsum(subscripts, *operands)
+    return torch.einsum(subscripts, *same_dtype(*operands))
 
 
 @op(room="math", name="CDist", call=2)

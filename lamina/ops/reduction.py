@@ -80,10 +80,9 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 @op(call="x,weights=")
 def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
     """The mean in which each value counts as much as its weight; `weights` has the shape of `x` or of its one axis."""
-    x = floating(x)
     if weights is None:
-        return torch.mean(*_over(x, axis))
-    weights = tensor(weights, device=x.device)
+        return torch.mean(*_over(floating(x), axis))
+    x, weights = floats(x, weights)
     weights = weights.to(torch.promote_types(weights.dtype, x.dtype))
     if weights.shape != x.shape:
         if weights.ndim != 1 or not isinstance(axis, int) or weights.shape[0] != x.shape[axis]:
@@ -154,7 +153,8 @@ def _from_initial(reduce: Callable, choose: Callable, over: tuple[Tensor, Any, b
         return reduce(*over)
     if not over[0].numel():  # of no values the extreme is `initial`; torch reduces none
         return torch.full_like(torch.any(*over), initial, dtype=over[0].dtype)
-    return choose(*tensors(reduce(*over), initial))
+    found = reduce(*over)
+    return choose(*tensors(found, bool(initial) if found.dtype is torch.bool else initial))
 
 
 @op
@@ -372,12 +372,17 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     return (above < k) & known.squeeze(-1) & torch.isfinite(own).squeeze(-1)
 
 
+def _ordered(x1: Any, x2: Any) -> tuple[Tensor, ...]:
+    """Both as tensors of one type, of which torch can tell the greater."""
+    return tuple(x.byte() if x.dtype is torch.bool else x for x in same_dtype(*tensors(x1, x2)))
+
+
 @op(name="SearchSorted", call=2)
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tensor:
     """Where in the 1-D rising sequence each value would go, int32; equal ones go before (left) or after (right)."""
     if side not in ("left", "right"):
         raise ValueError(f'searchsorted: `side` must be "left" or "right"; got {side!r}.')
-    sequence, values = same_dtype(*tensors(sorted_sequence, values))
+    sequence, values = _ordered(sorted_sequence, values)
     if sequence.ndim != 1:
         raise ValueError(f"searchsorted: `sorted_sequence` must have 1 axis; got shape {tuple(sequence.shape)}.")
     return torch.searchsorted(sequence.contiguous(), values.contiguous(), side=side, out_int32=True)
@@ -386,7 +391,7 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
 @op(call=2)
 def digitize(x: Any, bins: Any) -> Tensor:
     """The number of edges in the rising vector `bins` that are not above each value, int32."""
-    x, bins = same_dtype(*tensors(x, bins))
+    x, bins = _ordered(x, bins)
     if bins.ndim != 1:
         raise ValueError(f"digitize: `bins` must have 1 axis; got shape {tuple(bins.shape)}.")
     return torch.bucketize(x, bins, out_int32=True, right=True)
@@ -450,13 +455,16 @@ def _quantile(function: Callable[..., Tensor], x: Any, q: Any, axis: Axis, metho
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Tensor:
     """How often each of 0, 1, 2, ... occurs along the last axis, or the sum of its weights; at least `minlength`.
 
-    int32, or the type of the weights. Reads the greatest value from the device.
+    int32, or the type that holds `x` and the weights. Reads the greatest value from the device.
     """
     if sparse:
         raise ValueError("bincount: sparse tensors are not supported; leave `sparse` False.")
-    x = as_index(x)
+    x = tensor(x)
+    of, x = x.dtype, as_index(x)
     needs_values(x, "bincount", "Sum one_hot(x, num_classes) over the axis instead.")
-    weights = None if weights is None else tensor(weights, device=x.device)
+    if weights is not None:
+        weights = tensor(weights, device=x.device)
+        weights = weights.to(torch.promote_types(weights.dtype, of))
     if x.ndim == 1:
         counts = torch.bincount(x, weights, minlength)
     else:

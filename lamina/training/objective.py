@@ -67,7 +67,13 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
         picked = _by_place(value, outputs, what)
     else:
         picked = [value] * len(parts)
-    return [leaf for item, part in zip(picked, parts, strict=True) for leaf in match(item, part, None, what)]
+    return [leaf for item, part in zip(picked, parts, strict=True) for leaf in _inside(item, part, what)]
+
+
+def _inside(value: Any, part: Any, what: str) -> list[Any]:
+    if isinstance(value, Mapping) and "class_name" not in value and not _is_nest(part):
+        raise ValueError(f"{what}: {_keys(value)} cannot be found: what it is given for is one output, not several.")
+    return match(value, part, None, what)
 
 
 def _by_place(value: Sequence[Any], outputs: Any, what: str) -> list[Any]:
