@@ -198,8 +198,8 @@ def test_optimizer_state_resumes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["Adam", "Nadam", "RMSprop"])
-@pytest.mark.parametrize("rate", [0.1, keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)], ids=["rate", "schedule"])
-@pytest.mark.parametrize("shared", [{}, {"use_ema": True}, {"use_ema": True, "gradient_accumulation_steps": 2}], ids=str)
+@pytest.mark.parametrize("rate", [0.1, keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)], ids=["rate", "falls"])
+@pytest.mark.parametrize("shared", [{}, {"use_ema": True}, {"use_ema": True, "gradient_accumulation_steps": 2}])
 def test_states_in_the_order_of_keras_before_3_10(name, rate, shared, tmp_path):
     x, y = np.random.default_rng(0).random((2, 8, 4), dtype="float32")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(4)])
