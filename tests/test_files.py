@@ -197,6 +197,37 @@ def test_optimizer_state_resumes(tmp_path):
         assert keras.models.load_model(tmp_path / f"m{suffix}", compile=False).compiled is False
 
 
+@pytest.mark.parametrize("name", ["Adam", "Nadam", "RMSprop"])
+@pytest.mark.parametrize("rate", [0.1, keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)], ids=["rate", "falls"])
+@pytest.mark.parametrize("shared", [{}, {"use_ema": True}, {"use_ema": True, "gradient_accumulation_steps": 2}])
+def test_states_in_the_order_of_keras_before_3_10(name, rate, shared, tmp_path):
+    x, y = np.random.default_rng(0).random((2, 8, 4), dtype="float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(4)])
+    model.compile(getattr(keras.optimizers, name)(rate, **shared), "mse")
+    for _ in range(3):
+        model.train_on_batch(x, y)
+    model.save_weights(tmp_path / "m.weights.h5")
+    variables = model.optimizer.variables
+    kept = [variable.numpy().copy() for variable in variables]
+    first = min(index for index, value in enumerate(kept) if value.shape)
+    weights = [weight.path.replace("/", "_") for weight in model.trainable_variables]
+
+    def place(index):
+        of = next((n for n, weight in enumerate(weights) if f"/{weight}_" in variables[index].path), 0)
+        if index < first or variables[index].path.endswith(("average", "gradient_accumulator")):
+            return index >= first, of
+        return 2 if variables[index].path.endswith("variable") else 3, 0
+
+    with h5py.File(tmp_path / "m.weights.h5", "r+") as file:
+        group = file["optimizer/vars"]
+        for new, old in enumerate(sorted(range(len(kept)), key=place)):
+            del group[str(new)]
+            group[str(new)] = kept[old]
+    model.train_on_batch(x, y)
+    model.load_weights(tmp_path / "m.weights.h5")
+    assert all(np.array_equal(variable.numpy(), value) for variable, value in zip(variables, kept, strict=True))
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Nadam", "Adafactor"])
 @pytest.mark.parametrize("package", [keras, keras1, keras2, tf_keras], ids=lambda package: package.__name__)
@@ -855,6 +886,25 @@ def test_loops_and_missing_layers_in_a_config():
     broken = json.loads(json.dumps(config).replace('["a", 0, 0]', '["shared", 7, 0]'))
     with pytest.raises(ValueError, match="loops"):
         keras.Model.from_config(broken)
+
+
+@pytest.mark.parametrize("merge", [layers.Add, layers.Multiply, layers.Average, layers.Maximum])
+def test_masks_in_a_config_may_be_called_as_those_that_layers_make(merge, tmp_path):
+    """Keras records the operations on masks under automatic names; layers that are called anew use these up again."""
+    words = keras.Input((6,), dtype="int32")
+    first, second = (layers.Embedding(9, 4, mask_zero=True)(words) for _ in range(2))
+    mask = keras.ops.logical_or(words != 0, words == 5)
+    mask = keras.ops.logical_or(mask, words == 3)
+    x = layers.Multiply()([merge()([first, second]), second])
+    model = keras.Model(words, layers.GRU(3)(x, mask=mask))
+    model.save(tmp_path / "model.keras")
+    keras.utils.clear_session()
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    drawn = np.random.default_rng(0).integers(0, 9, (5, 6))
+    assert np.array_equal(loaded.predict(drawn, verbose=0), model.predict(drawn, verbose=0))
+    assert [item["name"] for item in loaded.get_config()["layers"]] == [
+        item["name"] for item in model.get_config()["layers"]
+    ]
 
 
 def test_functions_without_a_name_in_keras_cannot_be_written():

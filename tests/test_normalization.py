@@ -298,6 +298,21 @@ def test_gradients(make: Callable[..., Any], shape: tuple[int, ...]) -> None:
         assert torch.autograd.gradcheck(run, (x, *weights))
 
 
+@every
+def test_gradients_of_weights_alone(make: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    x = data(*shape, dtype=torch.float32)
+    layer = randomized(make(), x)
+    weights = list(layer.parameters())
+    for mode in modes(layer) if weights else ():
+        state = [buffer.clone() for buffer in layer.buffers()]
+        alone = torch.autograd.grad((layer(x, **mode) ** 3).sum(), weights)
+        for buffer, value in zip(layer.buffers(), state, strict=True):
+            buffer.detach().copy_(value)
+        wanted = x.clone().requires_grad_()
+        beside = torch.autograd.grad((layer(wanted, **mode) ** 3).sum(), [*weights, wanted])
+        torch.testing.assert_close(alone, beside[:-1])
+
+
 def test_two_calls_before_one_backward() -> None:
     x = data(4, 3).requires_grad_()
     layer = randomized(layers.BatchNormalization(dtype="float64"), x.detach())

@@ -7,7 +7,7 @@ Members of lists and dicts are named by their class and numbered. What is reache
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -325,11 +325,24 @@ def other_state(item: Any, stored: Mapping[str, Any]) -> str | None:
 
 
 def _in_order_of_today(optimizer: Any, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-    """An optimizer's arrays by their places: up to Keras 3.9, Nadam's product came before the weights' states."""
-    if not hasattr(optimizer, "_product") or len(arrays) < 4 or arrays["2"].shape:
+    """An optimizer's arrays by their places: up to Keras 3.9 the average of a weight stood beside the sum of its
+    gradients, and Nadam's product before the states of its rule."""
+    if not hasattr(optimizer, "_slot_names"):
         return arrays
-    places = ["0", "1", *(str(place) for place in range(3, len(arrays))), "2"]
-    return {str(index): arrays[place] for index, place in enumerate(places)}
+    own = [tensor.shape for tensor in optimizer.variables]
+    first, count = optimizer._unbuilt, len(optimizer._weights)
+    kinds = sum(names in (("average",), ("gradient_accumulator",)) for names in optimizer._slot_names())
+    rest = [*range(first + kinds * count, len(own))]
+    if hasattr(optimizer, "_product"):
+        rest = [*rest[1:], *rest[:1]]
+    places = [*range(first), *(first + kinds * n + kind for kind in range(kinds) for n in range(count)), *rest]
+
+    def fits(places: Sequence[int]) -> bool:
+        return all(arrays[str(place)].shape == shape for place, shape in zip(places, own, strict=True))
+
+    if not len(arrays) == len(own) == len(places) or fits(range(len(own))) or not fits(places):
+        return arrays
+    return {str(index): arrays[str(place)] for index, place in enumerate(places)}
 
 
 def load(loads: Loads, path: Any) -> None:

@@ -266,7 +266,7 @@ def group_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, groups: int
     if axis == 1:
         return torch.group_norm(x, groups, gamma, beta, epsilon)
     x = x.movedim(axis, 1)
-    if gamma is not None and gamma.requires_grad and not x.requires_grad:
+    if not x.requires_grad and any(weight is not None and weight.requires_grad for weight in (gamma, beta)):
         x = x.contiguous()  # torch 2.13 crashes in the backward of channels-last data that needs no gradient itself
     return torch.group_norm(x, groups, gamma, beta, epsilon).movedim(1, axis)
 

@@ -27,7 +27,7 @@ from ..core.symbolic import SymbolicTensor
 from ..core.trail import Trail
 from ..layers.input import InputLayer
 from ..training.repeat import Repeated
-from .graph_config import graph_config, graph_from_config
+from .graph_config import calls_by_layer, graph_config, graph_from_config
 from .model import Model
 
 
@@ -422,6 +422,9 @@ class Functional(GraphModel):
         inputs, outputs = owned(inputs), owned(outputs)
         graph = Graph(inputs, _alone(outputs), named(self), self._keywords_sorted)
         counts = Counter(layer.name for layer in graph.layers)
+        if len(counts) < len(graph.layers):  # operations on masks that follow from the layers are in no config
+            written = calls_by_layer(graph)
+            counts = Counter(layer.name for layer in graph.layers if id(layer) in written)
         doubled = [name for name, count in counts.items() if count > 1 and self._names_differ]
         if doubled:
             raise ValueError(

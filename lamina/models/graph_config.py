@@ -37,7 +37,7 @@ def graph_config(model: Functional, counts_models: bool = False) -> dict[str, An
     graph = model._graph
     assert graph is not None
     inputs = {id(node) for node in graph.input_nodes}
-    calls = _calls_by_layer(graph)
+    calls = calls_by_layer(graph)
     place = {id(node): index for nodes in calls.values() for index, node in enumerate(nodes)}
 
     def history(tensor: SymbolicTensor) -> list[Any]:
@@ -74,7 +74,7 @@ def graph_config(model: Functional, counts_models: bool = False) -> dict[str, An
     }
 
 
-def _calls_by_layer(graph: Any) -> dict[int, list[Node]]:
+def calls_by_layer(graph: Any) -> dict[int, list[Node]]:
     """The calls that the outputs rest on, in the order they were recorded, for each layer (by id)."""
     inputs = {id(node): node for node in graph.input_nodes}
     needed = dict(inputs)
