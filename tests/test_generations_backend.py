@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import re
 from typing import Any
@@ -15,6 +16,7 @@ from support.golden import GOLDEN
 import lamina
 from lamina import keras1, keras2, losses, metrics, tf_keras
 from lamina.generations.alias import install, uninstall
+from lamina.generations.dialect import DIALECTS
 
 GENERATIONS: list[Any] = [keras1, keras2, tf_keras]
 every = pytest.mark.parametrize("space", GENERATIONS, ids=lambda space: space.__name__)
@@ -139,9 +141,10 @@ def test_convolutions_of_keras1() -> None:
     K.set_backend("theano")
     try:
         turned = {**first, "kernel": first["kernel"][:, :, ::-1, ::-1]}
-        found = K.conv2d(**turned, strides=(2, 1), border_mode="same")
+        found = K.conv2d(**turned, strides=(2, 1))
     finally:
         K.set_backend("tensorflow")
+    expected = modern.eval(modern.conv2d(PICTURES, KERNEL, (2, 1)))
     np.testing.assert_allclose(K.eval(found).transpose(0, 2, 3, 1), expected, atol=1e-5)
     dilated = modern.eval(modern.conv2d(PICTURES, KERNEL, dilation_rate=(2, 2)))
     np.testing.assert_allclose(K.eval(K.atrous_conv2d(PICTURES, KERNEL, 2)), dilated, atol=1e-5)
@@ -561,3 +564,24 @@ def test_a_function_goes_through_layers_of_the_same_name(space: Any) -> None:
     both = space.backend.function([stack.input for stack in stacks], [stack.output for stack in stacks])
     assert [found.shape for found in both([A, B])] == [(4, 2), (4, 4)]
     assert np.allclose(both([A, B])[1], stacks[1].predict(B), atol=1e-6)
+
+
+@pytest.mark.parametrize("order", ("tf", "th"))
+@pytest.mark.parametrize("size, by", [*itertools.product((2, 3), (1, 2))])
+def test_windows_of_theano_begin_where_its_layers_do(
+    order: str, size: int, by: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DIALECTS["keras1"], "_backend", "theano")
+    K, layers = keras1.backend, keras1.layers
+    how, volume = {"border_mode": "same", "dim_ordering": order}, (2, 5, 4, 3, 2) if order == "tf" else (2, 2, 5, 4, 3)
+    for rank, name in ((2, "Convolution2D"), (3, "Convolution3D")):
+        x = np.random.default_rng(0).normal(size=volume if rank == 3 else (*volume[:-2], volume[-1])).astype("float32")
+        sizes, steps = (size,) * rank, (by,) * rank
+        layer = getattr(layers, name)(3, *sizes, subsample=steps, **how)
+        expected = layer(torch.from_numpy(x)).detach()
+        found = getattr(K, f"conv{rank}d")(x, K.variable(layer.get_weights()[0]), strides=steps, **how)
+        np.testing.assert_allclose(K.eval(found), expected, atol=1e-5)
+        for mode, kind in (("max", "Max"), ("avg", "Average")):
+            expected = getattr(layers, f"{kind}Pooling{rank}D")(sizes, strides=steps, **how)(torch.from_numpy(x))
+            found = getattr(K, f"pool{rank}d")(K.variable(x), sizes, strides=steps, pool_mode=mode, **how)
+            np.testing.assert_allclose(K.eval(found), expected, atol=1e-5)

@@ -27,7 +27,7 @@ def filled(model: Any) -> Any:
     random = np.random.RandomState(5)
     arrays = [random.uniform(-0.6, 0.6, array.shape) for array in model.get_weights()]
     for place, weight in enumerate(model.weights):
-        if weight.name.endswith("variance"):
+        if weight.name.endswith(("variance", "_std")):
             arrays[place] = np.abs(arrays[place]) + 0.3
     model.set_weights(arrays)
     return model

@@ -620,7 +620,7 @@ def bias_add(x: X, bias: X, data_format: str | None = None) -> Tensor:
 def _sides(padding: Any, rank: int) -> tuple[Any, ...]:
     if isinstance(padding, str) and padding.lower() == "causal":
         raise ValueError("Invalid padding: 'causal' is there for `conv1d` alone; expected 'valid' or 'same'.")
-    return (padding,) * rank
+    return padding if isinstance(padding, tuple) else (padding,) * rank
 
 
 def _conv(rank: int) -> None:

@@ -34,11 +34,14 @@ from ..core.symbolic import SymbolicTensor, any_symbolic
 from ..core.work import phase
 from ..layers import Input as _Input
 from ..layers import InputLayer as _InputLayer
+from ..layers import old
 from ..models.function import Function as _Function
 from ..translation import keras1
+from ..translation.conversions import half_pads
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
+from .parts import Part, as_listed, weight_of
 from .tensors import Variable, rests_on
 from .updates import Descent, Expression
 
@@ -245,6 +248,7 @@ def eval(x: Any) -> Any:
     if isinstance(x, updates.Update):
         updates.carry_out([x])
         x = x[0]
+    x = as_listed(x)
     found = x.anew() if isinstance(x, Expression) else arithmetic._tensor(x)
     return to_dense(found).detach().cpu().numpy().copy()[()]
 
@@ -253,6 +257,10 @@ get_value = eval
 
 
 def set_value(x: Tensor, value: Any) -> None:
+    x = as_listed(x)
+    if isinstance(x, Part):
+        x.assign(value)
+        return
     with torch.no_grad():
         x.copy_(torch.as_tensor(value))
 
@@ -331,6 +339,10 @@ def gradients(loss: Any, variables: Any) -> list[Any]:
     """
     variables = list(variables) if isinstance(variables, (list, tuple)) else [variables]
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss]
+    if builtins.any(isinstance(one, Part) for one in variables):
+        found = gradients(losses, [weight_of(one) for one in variables])
+        pairs = zip(variables, found, strict=True)
+        return [one.of_gradient(grad) if isinstance(one, Part) else grad for one, grad in pairs]
     if not any_symbolic(losses):
         return Gradients.of(losses, variables)
     rests = rests_on(one for one in losses if isinstance(one, SymbolicTensor))
@@ -471,10 +483,27 @@ def _convolutions_of_keras1(dialect: Dialect) -> Iterator[Callable]:
             given = {**dict(zip(places, args, strict=False)), **kwargs}
             turned = dialect.backend == "theano"
             given |= {key: _as_modern(given[key], given.get("data_format"), turned) for key in kernels}
+            if turned and given.get("padding") == "same" and "kernel" in given and "output_shape" not in given:
+                window = tuple(given["kernel"].shape[:-2])
+                given["padding"] = half_pads(window, given.get("dilation_rate", 1)) if len(window) > 1 else "same"
             return function(x, **given)
 
         return convolution
 
+    def pooling(rank: int, pool: Callable) -> Callable:
+        kinds = {mode: getattr(old, f"Theano{mode}Pooling{rank}D") for mode in ("Max", "Average")}
+
+        @functools.wraps(pool)
+        def pooled(x: Any, pool_size: Any, strides: Any = (1,) * rank, padding: str = "valid",
+                   data_format: str | None = None, pool_mode: str = "max") -> Any:  # fmt: skip
+            if dialect.backend != "theano" or padding != "same":
+                return pool(x, pool_size, strides, padding, data_format, pool_mode)
+            how = normalize_data_format(FORMATS.get(data_format, data_format))
+            return kinds["Max" if pool_mode == "max" else "Average"](pool_size, strides, "theano", how)(x)
+
+        return pooled
+
+    yield from (pooling(rank, PUBLIC[f"pool{rank}d"]) for rank in (2, 3))
     conv2d, transposed = of_keras1("conv2d", "kernel"), of_keras1("conv2d_transpose", "kernel")
     yield from (of_keras1("conv1d", "kernel"), conv2d, of_keras1("conv3d", "kernel"))
     yield of_keras1("separable_conv2d", "depthwise_kernel", "pointwise_kernel")

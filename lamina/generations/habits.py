@@ -22,7 +22,8 @@ from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
 from ..layers import BatchNormalization
-from .tensors import nodes_before, told
+from .parts import weight_of
+from .tensors import nodes_before, told, trains_otherwise
 from .updates import Update, carry_out
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -60,7 +61,6 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     """`setattr` of Keras 1: a variable is a weight where it stands in one of the lists, not as an attribute."""
     if issubclass(type(value), Weight) and "_ready" in self.__dict__:
         if not any(value is own for own in self._own_weights()):
-            value.trainable = False
             self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
     super(Habits, self).__setattr__(name, value)
 
@@ -197,6 +197,7 @@ class Habits(_Modern):
 
     def _as_weight(self, value: Any) -> Any:
         """A variable: a tensor that is none becomes one, where the layer holds it, too."""
+        value = weight_of(value)
         if isinstance(value, Weight):
             return value
         if not isinstance(value, Tensor):
@@ -303,8 +304,8 @@ class Habits(_Modern):
         """Nothing: states of stateful layers are kept without updates."""
         return []
 
-    # Whether it computes otherwise in training. What counts is what `call` does.
-    uses_learning_phase = told("uses_learning_phase", lambda self: self._takes_training)
+    # What counts is what `call` does.
+    uses_learning_phase = told("uses_learning_phase", trains_otherwise)
 
     # -- losses -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,10 @@ from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
+from .parts import lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import names_symbols
+from .updates import outside
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -95,16 +98,6 @@ class SeededShim(Shim):
         return values
 
 
-class Shared(Weight):
-    """A variable of Theano."""
-
-    def get_value(self, borrow: bool = False) -> np.ndarray:
-        return self.numpy()
-
-    def set_value(self, new_value: Any, borrow: bool = False) -> None:
-        self.assign(new_value)
-
-
 class OptimizerShim(ByUpdates, Shim):
     """The old words of an optimizer. `lr`, or `learning_rate`, is what `decay` starts from, a tensor to write to."""
 
@@ -112,11 +105,8 @@ class OptimizerShim(ByUpdates, Shim):
         super().__init__(*args, **kwargs)
         rate: Any = self._learning_rate
         if self._decaying():
-            vars(rate)["initial_learning_rate"] = rate = Shared(
-                torch.tensor(rate.initial_learning_rate), trainable=False
-            )
-        elif isinstance(rate, Weight) and self._dialect.table.lists_weights:
-            rate.__class__ = Shared
+            first = torch.tensor(rate.initial_learning_rate)
+            vars(rate)["initial_learning_rate"] = Weight(first, trainable=False)
 
     def __getattr__(self, name: str) -> Any:
         given = vars(self).get("_as_given", {})
@@ -417,8 +407,14 @@ class LayerShim(Adds, Shim):
 
     def _finish_build(self) -> None:
         super()._finish_build()
-        if self._dialect.table.draws_by_layout and any(getattr(weight, "constraint", None) for weight in self.weights):
-            constrain_in_layout(self.weights, self.weight_layout())
+        if not self._dialect.table.draws_by_layout:
+            return
+        own = self.weight_layout()
+        if any(getattr(weight, "constraint", None) for weight in self.weights):
+            constrain_in_layout(self.weights, own)
+        for weight in self._own_weights() if own.kind and not own.kind.endswith("gates") else ():
+            if lying(weight, own) is not weight:
+                vars(weight)["_lies"] = own
 
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
@@ -432,21 +428,56 @@ class LayerShim(Adds, Shim):
         except AttributeError:
             if name.startswith("_"):
                 raise
+            found = self._of_its_time(name) or self._of_own_build(name)
+            if found is not None:
+                return found[0]
+            if name in vars(self).get("_as_given", ()):
+                return self._as_given[name]
             now = self._words.now(name)
             if now and now[0][0] != name:
                 value = getattr(self, now[0][0])
-                if isinstance(value, tuple) and len(value) == 1 and name in SCALARS:
-                    return value[0]
+                if isinstance(value, tuple) and len(value) == 1 and self._dialect.table.scalars:
+                    return value[0] if name in SCALARS else (*value, 1)  # of a picture of one column
                 return to_old_value(self._dialect.table, now[0][0], value) if isinstance(value, str) else value
-            if name in vars(self).get("_as_given", ()):
-                return self._as_given[name]
-            entry = self._words.entry
-            known = entry.weight_names.split()
-            if not entry.weights and name in known and "_ready" in vars(self):
-                made = self._own_weights()
-                if len(made) >= len(known):
-                    return made[known.index(name)]
             raise
+
+    def _of_its_time(self, name: str) -> tuple[Any] | None:
+        """An attribute of the time, in a tuple: a size of several that are one now, the size of the input, a weight or
+        its shape."""
+        words = self._words
+        if name in words.several:
+            return (getattr(self, self._dialect.table.joined[words.several])[words.several.index(name)],)
+        if name == words.entry.learned and self._build_shapes is not None:
+            return (self.built_shape()[-1],)
+        if name.endswith("_shape"):
+            weight = self._of_its_time(name.removesuffix("_shape"))
+            return weight and (tuple(weight[0].shape),)
+        for fused in (False, True):
+            if name in Layout(words.entry.weights, words.entry.weight_names, fused=fused).names():
+                weights = self.weights[: self._count_laid_out(self.weights)]
+                if not weights:
+                    return None
+                laid = replace(self.weight_layout(), fused=fused)
+                found = laid.place_of(name, len(weights))
+                return (None,) if found is None else (self._as_listed(weights[found[0]], laid, found[1]),)
+        return None
+
+    def _of_own_build(self, name: str) -> tuple[Any] | None:
+        """Today's weight, in a tuple, of the one that a subclass' `build` made by the name of the time."""
+        declared = [*type(self)._weights]
+        if not self._dialect.table.lists_weights or name not in declared:
+            return None
+        laid = self._table_layout()
+        names = laid.names()
+        old = names[declared.index(name)] if len(names) >= len(declared) else ""
+        made = {**self._parameters, **self._buffers, **vars(self)}
+        if old not in made:
+            return None
+        return (made[old] if made[old] is None else laid.as_modern([made[old]])[0],)
+
+    def _as_listed(self, weight: Any, laid: Layout, part: int) -> Any:
+        lies = lying(weight, laid, part)
+        return lies if lies is weight or not outside() else part_of(weight, laid, part)
 
     def _kept_as(self, name: str) -> str:
         registered, known = {**self._parameters, **self._buffers}, self._words.entry.weight_names.split()
@@ -454,6 +485,11 @@ class LayerShim(Adds, Shim):
             return name
         own = self._own_weights()[known.index(name)]
         return next(key for key, one in registered.items() if one is own)
+
+    def _write_weight(self, name: str, value: Any) -> bool:
+        own = self._kept_as(name)
+        lies = vars(self._parameters[own]).get("_lies") if name != own else None
+        return super()._write_weight(name, value if lies is None else lies.as_modern([value])[0])
 
     # -- config -----------------------------------------------------------------------------------------------------
 
@@ -545,9 +581,18 @@ class LayerShim(Adds, Shim):
             for name, weight in zip(entry.weight_names.split(), self.weights, strict=False):
                 weight.path = f"{weight.path.removesuffix(weight._name)}{name}"
                 weight._name = name
+        elif table.draws_by_layout:
+            names = Layout(entry.weights, entry.weight_names, fused=True).names()
+            for name, weight in zip(names, self.weights, strict=False):
+                weight.path = weight._name = f"{self.name}_{name}"
 
     def weight_layout(self) -> Layout:
-        """How the arrays of `get_weights` lie, and what they are called."""
+        """How the arrays of `get_weights` lie, and what they are called; those of a `build` of its own lie as then."""
+        found = self._table_layout()
+        own = found.kind and self._parameters.keys() & {*found.names()} - {*type(self)._weights}
+        return Layout(listed=found.listed) if own and not found.kind.endswith("gates") else found
+
+    def _table_layout(self) -> Layout:
         entry = self._words.entry
         given = self.get_config() if entry.weights == "local" else self._as_given
         config = {**given, "data_format": getattr(self, "data_format", None)}

@@ -27,8 +27,8 @@ def run_steps(self: Any, x: Any, mask: Any = None) -> Any:
     return outputs if self.return_sequences else last
 
 
-_GATES = {LSTM: "ifco", GRU: "zrh"}  # in the order of the kernel's columns
-_PARTS = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
+_GATES = {LSTM: 4, GRU: 3}
+_WHOLE = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}  # of all gates, asked for in every step
 
 
 class StepsOfOurs(_Modern):
@@ -44,8 +44,8 @@ class StepsOfOurs(_Modern):
             cls.__init_subclass__(**kwargs)  # once more: `call` is another one
 
     @property
-    def _gates(self) -> str:
-        return next((gates for cls, gates in _GATES.items() if isinstance(self, cls)), "")
+    def _gates(self) -> int:
+        return next((gates for cls, gates in _GATES.items() if isinstance(self, cls)), 0)
 
     @property
     def states(self) -> Any:
@@ -65,16 +65,11 @@ class StepsOfOurs(_Modern):
         return [*({**first, **{id(weight): weight for weight in super().weights}}).values()]
 
     def __getattr__(self, name: str) -> Any:
-        """`W`, `U`, `b` of all gates together, or `W_i`, ... of one."""
-        part, _, gate = name.partition("_")
-        if part in _PARTS and len(gate) <= 1 and (not gate or gate in self._gates):
-            whole = getattr(self.cell, _PARTS[part])
-            return whole if not gate else whole.chunk(len(self._gates), -1)[self._gates.index(gate)]
-        return super().__getattr__(name)
+        return getattr(self.cell, _WHOLE[name]) if name in _WHOLE else super().__getattr__(name)
 
     def get_constants(self, x: Any) -> list[Any]:
         """Masks of dropout, of the state and of the input, one a gate."""
-        count = max(len(self._gates), 1)
+        count = max(self._gates, 1)
 
         def masks(rate: float, size: int) -> Any:
             if not 0 < rate < 1:
@@ -94,7 +89,7 @@ class StepsOfOurs(_Modern):
         return [zeros for _ in self.states]
 
     def step(self, x: Any, states: Any) -> tuple[Any, list[Any]]:
-        count = len(self._gates)
+        count = self._gates
         before, (drop_state, drop_input) = states[: len(self.state_size)], states[len(self.state_size) :][:2]
         if not count:
             inputs = x if self.consume_less == "cpu" else (x * drop_input) @ self.W + self.b

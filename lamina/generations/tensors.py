@@ -25,6 +25,7 @@ from ..core.arrays import of_numpy, reversing_item
 from ..core.operation import SEARCHED
 from ..core.symbolic import SymbolicTensor, apply
 from ..core.weight import Known, Weight
+from . import parts
 from .updates import OF_VARIABLES
 
 
@@ -174,11 +175,13 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 def uses_learning_phase(self: Any) -> bool:
     """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
     return isinstance(self, SymbolicTensor) and any(
-        getattr(inner, "_takes_training", False) and not _drops_nothing(inner)
-        for node in nodes_before(self)
-        if node.kwargs.get("training") is None
-        for inner in node.layer.modules()
+        trains_otherwise(node.layer) for node in nodes_before(self) if node.kwargs.get("training") is None
     )
+
+
+def trains_otherwise(layer: Any) -> bool:
+    """Whether a layer, or one inside, computes otherwise in training."""
+    return any(getattr(inner, "_takes_training", False) and not _drops_nothing(inner) for inner in layer.modules())
 
 
 def _drops_nothing(layer: Any) -> bool:
@@ -448,8 +451,8 @@ def assigning(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def is_there(self: Weight) -> bool:
-    """`if self.bias:` asks whether there is one; of a single value the value counts."""
-    return self.numel() != 1 or _bool(self)
+    """`if self.bias:` asks whether there is one; of a single value that is not trained the value counts."""
+    return self.numel() != 1 or (type(self) is Weight and self._trainable) or _bool(self)
 
 
 def itself(self: Any) -> Any:
@@ -473,6 +476,8 @@ def equip() -> None:
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
-    weight.__bool__ = is_there
+    weight.__bool__, weight.eval = is_there, parts.get_value
+    for variable in (weight, parts.Part):
+        variable.get_value, variable.set_value = parts.get_value, parts.set_value
     for name in ("assign", "assign_add", "assign_sub"):
         setattr(weight, name, assigning(getattr(Weight, name)))

@@ -6,7 +6,7 @@ and returns the modern arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +21,22 @@ def _sizes(value: Any, rank: int) -> tuple[int, ...]:
     return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
+def half_pads(size: Sequence[int], dilation: int | Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """What "same" pads on Theano, before and after along each axis, whatever the stride."""
+    reach = [(k - 1) * d for k, d in zip(size, _sizes(dilation, len(size)), strict=True)]
+    return tuple(((r + 1) // 2, r // 2) for r in reach)
+
+
 def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Keras 1's border modes. "full" pads by the kernel; on Theano "same" pads k // 2 before, whatever the stride."""
     mode = modern["padding"]
     size = modern["kernel_size"]
     sizes = (size,) if isinstance(size, int) else tuple(size)
     dilation = _sizes(modern.get("dilation_rate", 1), len(sizes))
-    reach = [(k - 1) * d for k, d in zip(sizes, dilation, strict=True)]
     if mode == "full":
-        modern["padding"] = tuple((r, r) for r in reach)
+        modern["padding"] = tuple(((k - 1) * d,) * 2 for k, d in zip(sizes, dilation, strict=True))
     elif mode == "same" and "output_shape" not in given and settings.get("backend") == "theano":
-        modern["padding"] = tuple(((r + 1) // 2, r // 2) for r in reach)
+        modern["padding"] = half_pads(sizes, dilation)
     if "output_shape" in given:
         modern["half"] = settings.get("backend") == "theano"
     return recurrent(modern, given, settings)

@@ -51,6 +51,16 @@ class Layout:
         """The same as views, where the layout has such: what is written there is written to `arrays`."""
         return LAYOUTS[self.kind][1](arrays, self) if arrays else []
 
+    def place_of(self, name: str, count: int) -> tuple[int, int] | None:
+        """Which of `count` modern arrays the one of this name lies in, and as which of the parts that `as_old` makes
+        of that alone; None where there is none."""
+        names = self.names()
+        if name not in names:
+            return None
+        by_gate = self.kind.endswith("gates") and not self.fused
+        part, place = divmod(names.index(name), count) if by_gate else (0, names.index(name))
+        return (place, part) if place < count else None
+
     def old_shapes(self, shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Of the arrays that a kernel of this shape stands for."""
         return [array.shape for array in self.as_old([np.broadcast_to(np.float32(0), shape)])]
@@ -73,25 +83,31 @@ def layout(entry: Class, config: Mapping[str, Any], shape: Sequence[int | None] 
 _GATES = {"i c f o": "ifco", "z r h": "zrh"}
 
 
-def _turned(kernel: np.ndarray, layout: Layout) -> np.ndarray:
+def _turned(kernel: Any, layout: Layout) -> Any:
     """Theano's kernels (*window, ...) are turned round. Along one element NumPy would count backwards as well, which
     torch does not take."""
     axes = tuple(axis for axis, size in enumerate(kernel.shape[:-2]) if size > 1) if layout.theano else ()
-    return np.flip(kernel, axes) if axes else kernel
+    if not axes:
+        return kernel
+    return np.flip(kernel, axes) if isinstance(kernel, np.ndarray) else kernel.flip(axes)
+
+
+def _moved(kernel: Any, before: tuple[int, int], after: tuple[int, int]) -> Any:
+    return np.moveaxis(kernel, before, after) if isinstance(kernel, np.ndarray) else kernel.movedim(before, after)
 
 
 def _kernels(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """(out, in, *window), of depthwise kernels (multiplier, in, *window), -> (*window, in, out), where channels come
     first."""
     first = layout.channels_first
-    moved = (np.moveaxis(array, (0, 1), (-1, -2)) if first and array.ndim > 2 else array for array in arrays)
+    moved = (_moved(array, (0, 1), (-1, -2)) if first and array.ndim > 2 else array for array in arrays)
     return [_turned(array, layout) for array in moved]
 
 
 def _unkernels(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     turned = (_turned(array, layout) for array in arrays)
     first = layout.channels_first
-    return [np.moveaxis(array, (-1, -2), (0, 1)) if first and array.ndim > 2 else array for array in turned]
+    return [_moved(array, (-1, -2), (0, 1)) if first and array.ndim > 2 else array for array in turned]
 
 
 def _row_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
@@ -103,17 +119,18 @@ def _row_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
 
 
 def _unrow_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return [_turned(arrays[0], layout)[:, None], *arrays[1:]]
+    return [_turned(array, layout)[:, None] if array.ndim > 1 else array for array in arrays]
 
 
 def _transposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """(*window, in, out), or (out, in, *window) -> (*window, out, in)."""
     kernel, *others = _kernels(arrays, layout)
-    return [np.swapaxes(kernel, -1, -2), *others]
+    return [kernel.swapaxes(-1, -2), *others]
 
 
 def _untransposed_kernel(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
-    return _unkernels([np.swapaxes(arrays[0], -1, -2), *arrays[1:]], layout)
+    swapped = [array.swapaxes(-1, -2) if array.ndim > 1 else array for array in arrays]
+    return _unkernels(swapped, layout)
 
 
 def _gates(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
