@@ -63,6 +63,10 @@ def in_graph() -> Iterator[None]:
         _graphs.depth -= 1
 
 
+def makes_graph() -> bool:
+    return _graphs.depth > 0
+
+
 def told_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """The backend's: crossentropies of Keras 2 and tf.keras find the scores behind it, whoever calls it."""
     return _SOFTMAX(x) if axis in (-1, x.ndim - 1) else torch.softmax(x, axis)
@@ -75,12 +79,12 @@ def told_sigmoid(x: Tensor) -> Tensor:
 
 def softmax_of_tf(x: Tensor, axis: int = -1) -> Tensor:
     """TensorFlow's own, which tells in graphs."""
-    return (told_softmax if _graphs.depth else torch.softmax)(x, axis)
+    return (told_softmax if makes_graph() else torch.softmax)(x, axis)
 
 
 def sigmoid_of_tf(x: Tensor) -> Tensor:
     """TensorFlow's own, which tells in graphs."""
-    return (told_sigmoid if _graphs.depth else torch.sigmoid)(x)
+    return (told_sigmoid if makes_graph() else torch.sigmoid)(x)
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:

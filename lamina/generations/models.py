@@ -298,7 +298,8 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
-        with updates.at_work(), in_graph(), self._as_compiled(), super()._at_work(method):
+        graph = nullcontext() if self.run_eagerly else in_graph()
+        with updates.at_work(), graph, self._as_compiled(), super()._at_work(method):
             yield
 
     def _build_optimizer(self) -> None:
