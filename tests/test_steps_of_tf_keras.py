@@ -228,3 +228,69 @@ def test_the_older_rmsprop_by_its_options(tf: Any, options: dict[str, Any], expe
     for step in range(1, 5):
         optimizer.minimize(lambda step=step: tf.reduce_sum(w * w) * step, [w])
     _near(w, expected)
+
+
+def _fitted_by_nadam(tf: Any, layers: int, epochs: int, size: int, **options: Any) -> Any:
+    draws = np.random.RandomState(0)
+    x, y = draws.randn(10, 3).astype("float32"), draws.randn(10, 2).astype("float32")
+    dense = tf.keras.layers.Dense
+    first = dense(4, activation="tanh", input_shape=(3,))
+    model = tf.keras.Sequential([first, *(dense(4, activation="tanh") for _ in range(layers - 2)), dense(2)])
+    draws = np.random.RandomState(1)
+    model.set_weights([draws.randn(*weight.shape).astype("float32") * 0.5 for weight in model.get_weights()])
+    first.trainable = options.pop("trainable", True)
+    model.compile(tf.keras.optimizers.Nadam(0.05), "mse", **options)
+    model.fit(x, y, epochs=epochs, batch_size=size, shuffle=False, verbose=0)
+    return model, x, y
+
+
+NADAM = {
+    (2, 1, 10): [0.759033, -0.252739, -0.210947, -0.197983, -0.155252, 0.60366, -0.0540228, -0.406738, -0.0110845],
+    (2, 9, 10): [0.496001, -0.0118965, 0.0567163, -0.460652, 0.0978706, 0.877164, -0.23152, -0.606786, -0.241784],
+    (4, 6, 10): [0.997364, -0.483327, -0.101351, 0.0467978, -0.351148, 0.681794, -0.246403, -0.621621, 0.111351],
+}
+
+
+@pytest.mark.parametrize("case", NADAM)
+def test_nadam_in_graphs(tf: Any, case: Any) -> None:
+    """Its product takes in the momentum's share once for each weight."""
+    model, *_ = _fitted_by_nadam(tf, *case)
+    np.testing.assert_allclose(np.ravel([w.ravel()[:3] for w in model.get_weights()[:3]]), NADAM[case], 2e-4, 1e-5)
+
+
+def test_nadam_in_graphs_counts_weights_with_gradients(tf: Any) -> None:
+    model, *_ = _fitted_by_nadam(tf, 3, 3, 5, trainable=False)
+    np.testing.assert_allclose(model.get_weights()[2].ravel()[:3], [-0.181634, -0.320617, -0.0175187], 2e-4)
+
+
+def test_nadam_run_eagerly(tf: Any) -> None:
+    model, *_ = _fitted_by_nadam(tf, 3, 3, 5, run_eagerly=True)
+    np.testing.assert_allclose(model.get_weights()[0].ravel()[:3], [0.986893, -0.294835, -0.146087], 2e-4)
+
+
+def test_nadam_goes_on_from_a_file(tf: Any, tmp_path: Any) -> None:
+    """Without the product, which none holds."""
+    model, x, y = _fitted_by_nadam(tf, 3, 3, 5)
+    model.save(tmp_path / "model.h5")
+    model = tf.keras.models.load_model(tmp_path / "model.h5")
+    model.fit(x, y, epochs=2, batch_size=5, shuffle=False, verbose=0)
+    np.testing.assert_allclose(model.get_weights()[0].ravel()[:3], [1.0331, -0.244608, -0.0963774], 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"), [(False, [0.976926, -0.343749, -0.107852]), (True, [0.973561, -0.41133, -0.200455])]
+)
+def test_nadam_in_loops(tf: Any, graph: bool, expected: list[float]) -> None:
+    model, x, y = _fitted_by_nadam(tf, 3, 0, 5)
+    optimizer = tf.keras.optimizers.Nadam(0.05)
+
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x) - y) ** 2)
+        found = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
+
+    step = tf.function(step) if graph else step
+    for _ in range(5):
+        step(tf.constant(x), tf.constant(y))
+    np.testing.assert_allclose(model.get_weights()[0].ravel()[:3], expected, 2e-4)

@@ -143,4 +143,7 @@ def watched(call: Call) -> Watched | None:
     node, layer = call.node, call.node.layer
     alone = _says(layer, "elementwise") and len(node.args) == 1 and not node.kwargs
     may = call.last is layer and not layer._care & care.IN_PLAN and ("relu" in granted(layer) or alone)
-    return Watched(layer.log_space) if may and layer.log_space is not None else None
+    held = vars(layer).get("activation")
+    if not may or layer.log_space is None:
+        return None
+    return held if isinstance(held, Watched) else Watched(layer.log_space)

@@ -559,4 +559,5 @@ def set_counts(optimizer: Any, steps: Any, product: Any) -> None:
     optimizer._iterations.assign(steps)
     if hasattr(optimizer, "_product"):  # Nadam's, which tf.keras does not store
         passed = np.arange(1, min(int(steps), _ALL_BUT_ZERO) + 1)
-        optimizer._product.assign(np.prod(optimizer._share(passed)) if product is None else product)
+        found = 1.0 if optimizer._begins_anew else np.prod(optimizer._share(passed))
+        optimizer._product.assign(found if product is None else product)

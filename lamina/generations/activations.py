@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 
 from .. import activations
-from ..core.scope import Watched
+from ..core.operation import recorded
+from ..core.scope import Watched, asking, scope
+from ..core.symbolic import SymbolicTensor
 
-_SOFTMAX, _SIGMOID = Watched(activations.softmax), Watched(activations.sigmoid)
+ALL_FINDERS = (*activations.LOG_SPACE.values(), "from_logits")
+
+
+class Telling(Watched):
+    """A softmax or sigmoid, `function`, that writes on its result what it was given: crossentropies of Keras 2 and
+    tf.keras find these scores there, whoever calls them.
+
+    finders: those that do: "softmax" and "sigmoid", which such probabilities are for, and "from_logits", told to take
+    scores. rank: of tensors of more axes nothing is written. place: its name here.
+    """
+
+    def __init__(self, place: str, stands_for: Callable, function: Callable, finders: Iterable[str], rank: float = inf):
+        super().__init__(stands_for)
+        functools.update_wrapper(self, stands_for, ("__name__", "__qualname__", "__doc__"), ())
+        self._place, self._function, self._finders, self._rank = place, function, tuple(finders), rank
+
+    def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        y = self._function(x, *args, **kwargs)
+        if isinstance(x, Tensor) and x.ndim <= self._rank and not is_dynamo_compiling():
+            vars(y)["_keras_logits"] = dict.fromkeys(self._finders, x)
+            if asking and scope.thread in asking:
+                asking[scope.thread].append((y, x, self))
+        return y
+
+    def __reduce__(self) -> Any:
+        return self._place  # as a function, by its name
+
+
+class _Graphs(threading.local):
+    depth = 0
+
+
+_graphs = _Graphs()
+
+
+@contextmanager
+def in_graph() -> Iterator[None]:
+    """Inside, TensorFlow would have made a graph: crossentropies find its own softmax and sigmoid there, too."""
+    _graphs.depth += 1
+    try:
+        yield
+    finally:
+        _graphs.depth -= 1
+
+
+def makes_graph() -> bool:
+    return _graphs.depth > 0
 
 
 def told_softmax(x: Tensor, axis: int = -1) -> Tensor:
@@ -21,6 +75,16 @@ def told_softmax(x: Tensor, axis: int = -1) -> Tensor:
 def told_sigmoid(x: Tensor) -> Tensor:
     """The backend's, as `told_softmax`."""
     return _SIGMOID(x)
+
+
+def softmax_of_tf(x: Tensor, axis: int = -1) -> Tensor:
+    """TensorFlow's own, which tells in graphs."""
+    return (told_softmax if makes_graph() else torch.softmax)(x, axis)
+
+
+def sigmoid_of_tf(x: Tensor) -> Tensor:
+    """TensorFlow's own, which tells in graphs."""
+    return (told_sigmoid if makes_graph() else torch.sigmoid)(x)
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
@@ -55,6 +119,42 @@ def softmax_by_rows(x: Tensor, axis: int = -1) -> Tensor:
     return softmax(x, -1 if x.ndim == 2 else axis)
 
 
+def _or_layer(function: Callable, of_tf: Callable) -> Callable:
+    """Of symbolic tensors a layer, that of TensorFlow's own function (tf.keras)."""
+    of_tf.__name__ = function.__name__
+    layer = recorded(of_tf)
+
+    @functools.wraps(function)
+    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return (layer if isinstance(x, SymbolicTensor) else function)(x, *args, **kwargs)
+
+    return call
+
+
+_MODERN = activations.softmax, activations.sigmoid
+_SOFTMAX = Telling("_SOFTMAX", _MODERN[0], _MODERN[0], ("softmax",))
+_SIGMOID = Telling("_SIGMOID", _MODERN[1], _MODERN[1], ("sigmoid",))
+_OWN_SOFTMAX = Telling("_OWN_SOFTMAX", _MODERN[0], softmax_by_rows, ("softmax",), rank=2)  # it wrote others out
+_OF_TF_SOFTMAX = Telling("_OF_TF_SOFTMAX", _MODERN[0], _or_layer(softmax, softmax_of_tf), ALL_FINDERS)
+_OF_TF_SIGMOID = Telling("_OF_TF_SIGMOID", _MODERN[1], _or_layer(_MODERN[1], sigmoid_of_tf), ALL_FINDERS)
+_TOLD: Mapping[str, Mapping[Any, Telling]] = {
+    "keras2": {_MODERN[0]: _OWN_SOFTMAX, _MODERN[1]: _SIGMOID},
+    "tf_keras": {_MODERN[0]: _OF_TF_SOFTMAX, _MODERN[1]: _OF_TF_SIGMOID},
+}
+
+
+def telling(activation: Any, generation: str) -> Any:
+    """The same, telling of scores as a generation has it."""
+    told = _TOLD.get(generation, {})
+    return next((one for function, one in told.items() if function is activation), activation)
+
+
+def of_generation(generation: str) -> dict[str, Any]:
+    """The names that mean something of its own there."""
+    told = {one.__name__: one for one in _TOLD.get(generation, {}).values()}
+    return {**told, "get": lambda identifier: telling(get(identifier), generation)} if told else {}
+
+
 def get(identifier: Any) -> Any:
     """The activation that a name or a config stands for."""
     if identifier in ("hard_sigmoid", "swish", "silu"):
@@ -65,5 +165,5 @@ def get(identifier: Any) -> Any:
 def serialize(activation: Any) -> Any:
     """The name of a function, the config of anything else."""
     if getattr(activation, "__module__", None) == __name__:
-        return activation.__name__.removesuffix("_by_rows")
+        return activation.__name__
     return activations.serialize(activation)

@@ -9,13 +9,14 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from .. import activations as modern_activations
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
 from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Resizing, Softmax
 from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
-from . import backend
+from . import activations, backend
 from .dialect import Dialect
 
 _Parts = Sequence[Tensor]  # one for each gate, or state
@@ -134,11 +135,12 @@ class PoolFunction(_Modern):
 
 
 def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
-    """What a class of the generation knows of its `call` otherwise: in Keras 2 a softmax sees no mask, in tf.keras
-    resized pictures are of floats."""
+    """What a class of the generation knows of its `call` otherwise: a softmax tells of scores, and in Keras 2 sees no
+    mask; in tf.keras resized pictures are of floats."""
     shares = dialect.table.shares_modern
-    if issubclass(modern, Softmax) and not shares:
-        return {"_takes_mask": False}
+    if issubclass(modern, Softmax):
+        told = {"_softmax": activations.telling(modern_activations.softmax, dialect.table.name)}
+        return told if shares else {**told, "_takes_mask": False}
     return {"_keeps_dtype": False} if modern is Resizing and shares else {}
 
 

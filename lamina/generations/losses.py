@@ -83,8 +83,8 @@ def _binary(y_true: Tensor, y_pred: Tensor, from_logits: bool) -> Tensor:
 
 
 def _or_scores(y_pred: Any, from_logits: bool, last: str) -> tuple[Any, bool]:
-    """Predictions, or the scores that the loss of a model knows that this softmax or sigmoid was given."""
-    scores = None if from_logits else getattr(y_pred, "_keras_logits", {}).get(last)
+    """Predictions, or the scores that are known to have been given to the softmax or sigmoid that made them."""
+    scores = getattr(y_pred, "_keras_logits", {}).get("from_logits" if from_logits else last)
     return (y_pred, from_logits) if scores is None else (scores, True)
 
 
@@ -104,7 +104,8 @@ def binary_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:
     """With epsilon in the logarithms, too (Keras 2, tf.keras)."""
-    y_pred, from_logits = _or_scores(y_pred, from_logits, "sigmoid")
+    if np.ndim(y_true) == np.ndim(y_pred):  # a prediction that loses an axis is another tensor
+        y_pred, from_logits = _or_scores(y_pred, from_logits, "sigmoid")
     return _binary(*_labels(y_true, y_pred, label_smoothing, "binary_crossentropy"), from_logits).mean(axis)
 
 
@@ -118,6 +119,9 @@ def binary_focal_crossentropy(
     **options: Any,
 ) -> Tensor:
     """Its factor sees what was predicted, its logarithms the `scores` behind that, where there are some (tf.keras)."""
+    if scores is None:
+        before, known = _or_scores(y_pred, from_logits, "sigmoid")
+        scores = before if known and not from_logits else None
     y_true, y_pred = _labels(y_true, y_pred, options.get("label_smoothing", 0.0), "binary_focal_crossentropy")
     values = _binary(y_true, y_pred, from_logits) if scores is None else _binary(y_true, scores, True)
     probability = y_pred.sigmoid() if from_logits else y_pred
@@ -128,6 +132,7 @@ def binary_focal_crossentropy(
     return values.mean(options.get("axis", -1))
 
 
+@recorded
 def categorical_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
 ) -> Tensor:

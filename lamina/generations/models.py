@@ -35,6 +35,7 @@ from ..training.objective import CompiledMetrics
 from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
 from . import callbacks, loss_names, shim, stored_functions, updates
+from .activations import in_graph
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
 from .functions import KerasTensor, TFOpLambda
@@ -297,7 +298,8 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
-        with updates.at_work(), self._as_compiled(), super()._at_work(method):
+        graph = nullcontext() if self.run_eagerly else in_graph()
+        with updates.at_work(), graph, self._as_compiled(), super()._at_work(method):
             yield
 
     def _build_optimizer(self) -> None:

@@ -438,7 +438,7 @@ _LAYOUTS = {
 
 # Activations -------------------------------------------------------------------------------------------------------
 
-_TODAY = {"swish": "silu", "softmax_by_rows": "softmax"}
+_TODAY = {"swish": "silu"}
 _GATES = {"LSTM": (1, 1, 0, 1), "GRU": (1, 1, 0)}  # which gates the recurrent activation is for
 
 

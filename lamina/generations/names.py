@@ -61,7 +61,9 @@ def fill(dialect: Dialect) -> None:
     homes |= dict.fromkeys(("engine", "engine.topology", "engine.training", "engine.base_layer"), anywhere)
     for home in _OBJECTS:
         homes[home] = functools.partial(_object, dialect, home)
-    homes["activations"] = _first(_defined(activations), _modern("activations"))
+    homes["activations"] = _first(
+        activations.of_generation(table.name).get, _defined(activations), _modern("activations")
+    )
     for home in ("losses", "metrics"):
         readers = loss_names.readers(dialect, home).get
         homes[home] = _first(readers, functools.partial(loss_names.find, dialect, home), _modern(home))

@@ -12,6 +12,7 @@ from ..constraints import Constraint
 from ..core.declare import arg, number
 from ..optimizers.base import average_squares, descend_quotient, lists
 from ..regularizers import Regularizer
+from .activations import makes_graph
 
 
 class VarianceScalingOfVectors(initializers.VarianceScaling):
@@ -76,6 +77,32 @@ class NadamBySchedule(optimizers.Nadam):
 
     def _share(self, step: Any) -> Any:
         return super()._share(step * self.schedule_decay)
+
+
+class NadamOfGraphs(NadamBySchedule):
+    """In graphs of TensorFlow the product of the momentum's shares takes in one with every weight, but for the weight
+    whose number is the step's (tf.keras, which counts there while it traces: twice where the weights' state is new)."""
+
+    _begins_anew = True
+    _vanished = 1e-17  # beside 1
+    _first: Any = None  # step
+
+    def _update_all(self, pairs: list, rate: Any, step: Any) -> None:
+        if not makes_graph():
+            super()._update_all(pairs, rate, step)
+            return
+        self._first = step + 0 if self._first is None else self._first
+        each = super(optimizers.Nadam, self)._update_all
+        if not self.capturable and self._product.item() < self._vanished:
+            each(pairs, rate, step)
+            return
+        apart = [
+            (first, (group.only([at]), [grads[at]])) for group, grads in pairs for at, first in enumerate(group.index)
+        ]
+        counted = step - len(apart) * (self._first == 1)
+        for place, (_, one) in enumerate(sorted(apart, key=lambda pair: pair[0])):
+            self._product.mul_(self._share(step) ** (counted != place))
+            each([one], rate, step)
 
 
 class EigenvalueRegularizer(Regularizer):

@@ -27,6 +27,7 @@ from ..files import older
 from ..files.stored import Given
 from ..initializers import Identity
 from ..layers import GRU, LSTM, RNN, Bidirectional, Lambda, MultiHeadAttention, SimpleRNN, TimeDistributed
+from ..layers.activation import Activated
 from ..layers.merge import Merge
 from ..layers.old import RNNWithConstants, WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
@@ -375,6 +376,10 @@ class LayerShim(Adds, Shim):
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
         if key in _FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
             return _function(key, value)
+        if key.endswith("activation"):
+            found = activations.get(value) if isinstance(value, (str, Mapping)) else value
+            tells = key == "activation" and isinstance(self, Activated)
+            return activations.telling(found, dialect.table.name) if tells else getattr(found, "stands_for", found)
         if value is None or not isinstance(value, (str, Mapping)):
             return value
         if key == "dtype":
@@ -384,8 +389,6 @@ class LayerShim(Adds, Shim):
             home = "initializers"
         if home is not None:
             return dialect.get(home, value)
-        if key.endswith("activation"):
-            return activations.get(value)
         if key in ("layer", "backward_layer", "cell") and isinstance(value, Mapping):
             return dialect.from_config(value)
         return value

@@ -25,6 +25,7 @@ from ..training.compiled import Compiled
 from ..training.data import PyDataset, class_weights
 from ..training.objective import CompiledLoss, CompiledMetrics, in_place, leaves_of, match, ways_of
 from . import losses as losses_of
+from .activations import ALL_FINDERS
 
 
 def _by_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -230,7 +231,7 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
     def _words_for(self, last: Any, y_pred: Tensor) -> Iterable[str]:
         """Whose crossentropies, "softmax" or "sigmoid", a function of users finds the scores with that this made."""
         if not self.by_words:
-            return LOG_SPACE.values()
+            return ALL_FINDERS
         written_out = self.leaves_out_zeros or (y_pred.ndim > 2 and LOG_SPACE[last] == "softmax")
         return () if written_out else (LOG_SPACE[last],)
 

@@ -150,6 +150,7 @@ class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0."""
 
     axis: Any = arg(_axis_or_axes, default=-1)
+    _softmax: Any = staticmethod(torch.softmax)  # along one axis
 
     def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)
@@ -173,7 +174,7 @@ class Softmax(_Elementwise):
             hidden = ~mask if mask.dtype is torch.bool else mask <= 0.5
             return self.call(inputs.masked_fill(hidden, torch.finfo(inputs.dtype).min)).masked_fill(hidden, 0)
         if isinstance(self.axis, int):
-            return torch.softmax(inputs, self.axis)
+            return self._softmax(inputs, self.axis)
         return activations.softmax(inputs, tuple(self.axis))
 
 

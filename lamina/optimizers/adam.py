@@ -118,6 +118,8 @@ class Adamax(_Moments):
 class Nadam(_Moments):
     """Adam with Nesterov momentum, whose share grows with the steps. Dozat, 2016."""
 
+    _begins_anew = False  # the product of these shares, where a file does not hold it
+
     def build(self, variables: Iterable[Tensor]) -> None:
         if not self.built:
             super().build(variables)

@@ -47,6 +47,7 @@ _ALONG: dict[Any, Any] = {
 
 def activated(to: Writer, layer: Layer, x: Value, function: Any, name: str | None = None) -> Value:
     """An activation behind what a layer does, as a submodule named after both."""
+    function = getattr(function, "stands_for", function)
     part = getattr(function, "__name__", "activation").strip("_") if name is None else name
     if function is activations.linear:
         return x

@@ -125,8 +125,9 @@ class Passes:
 
 def _ending_in_log_space(module: nn.Module) -> list[tuple[nn.Module, Watched]]:
     """The layers in a model whose output might be probabilities made from scores, and what can stand for that."""
-    held = ((inner, activations.log_space(vars(inner).get("activation"))) for inner in module.modules())
-    return [(inner, Watched(function)) for inner, function in held if function is not None]
+    held = ((inner, vars(inner).get("activation")) for inner in module.modules())
+    found = ((inner, activations.log_space(function)) for inner, function in held if not isinstance(function, Watched))
+    return [(inner, Watched(function)) for inner, function in found if function is not None]
 
 
 # Steps ----------------------------------------------------------------------------------------------------------------

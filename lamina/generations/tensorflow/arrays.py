@@ -852,12 +852,12 @@ def crelu(features, axis=-1):
 
 @op("nn.softmax")
 def softmax(logits, axis=-1):
-    return activations.told_softmax(floating(logits), -1 if axis is None else axis)
+    return activations.softmax_of_tf(floating(logits), -1 if axis is None else axis)
 
 
 @op("math.sigmoid sigmoid")
 def sigmoid(x):
-    return activations.told_sigmoid(floating(x))
+    return activations.sigmoid_of_tf(floating(x))
 
 
 for _word in ("sigmoid", "tanh", "softplus"):

@@ -24,6 +24,7 @@ from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
+from ..activations import in_graph
 from ..habits import when_ready
 from .arrays import convert_to_tensor
 from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
@@ -346,7 +347,8 @@ def function(func=None, **options):
         if told is not None:
             own, rest = args[:bound], args[bound:]
             args = (*own, *map(_as_told, rest, told), *rest[len(told) :])
-        return pytree.tree_map_only(_UNMADE, convert_to_tensor, func(*args, **kwargs))
+        with in_graph():
+            return pytree.tree_map_only(_UNMADE, convert_to_tensor, func(*args, **kwargs))
 
     call.python_function = func  # type: ignore[attr-defined]
     call.get_concrete_function = functools.partial(_concrete, call)  # type: ignore[attr-defined]
