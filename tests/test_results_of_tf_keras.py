@@ -10,6 +10,7 @@ import torch
 
 from lamina import keras2
 from lamina import tf_keras as keras
+from lamina.generations.tensorflow.base import TensorSpec
 
 
 def _drawn(seed: int, *shape: int) -> np.ndarray:
@@ -390,3 +391,94 @@ def test_a_model_of_a_file_knows_the_names_of_its_metrics(tmp_path: Any) -> None
     model.save(tmp_path / "model.h5")
     names = keras.models.load_model(tmp_path / "model.h5").metrics_names
     assert names == ["loss", "d_loss", "e_loss", "d_mae", "d_q", "e_mae", "e_q"]
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+_ONE = {
+    "Dense": (lambda: keras.layers.Dense(3), (None, 4, 3)),
+    "ReLU": (lambda: keras.layers.ReLU(), (None, 4, 6)),
+    "Dropout": (lambda: keras.layers.Dropout(0.5), (None, 4, 6)),
+    "MaxPooling1D": (lambda: keras.layers.MaxPooling1D(2), (None, 2, 6)),
+    "Flatten": (lambda: keras.layers.Flatten(), (None, 24)),
+    "Lambda": (lambda: keras.layers.Lambda(lambda x: x + 1), (None, 4, 6)),
+    "Lambda with a shape": (lambda: keras.layers.Lambda(lambda x: x + 1, output_shape=(4, 6)), (None, 4, 6)),
+    "Bidirectional": (lambda: keras.layers.Bidirectional(keras.layers.LSTM(5)), (None, 10)),
+    "TimeDistributed": (lambda: keras.layers.TimeDistributed(keras.layers.Dense(2)), (None, 4, 2)),
+    "Sequential": (lambda: keras.Sequential([keras.layers.Dense(3)]), (None, 4, 3)),
+}
+
+
+@pytest.mark.parametrize("layer", _ONE)
+@pytest.mark.parametrize("given", [tuple, list])
+def test_shapes_of_outputs_know_tensorflows_words(layer: str, given: Any) -> None:
+    make, expected = _ONE[layer]
+    found = make().compute_output_shape(given((None, 4, 6)))
+    assert found == expected
+    assert found.as_list() == list(expected)
+
+
+def test_several_shapes_of_outputs_know_tensorflows_words() -> None:
+    states = keras.layers.LSTM(5, return_state=True).compute_output_shape((None, 4, 6))
+    assert [shape.as_list() for shape in states] == [[None, 5]] * 3
+    assert keras.layers.Concatenate().compute_output_shape([(None, 4, 6)] * 2).as_list() == [None, 4, 12]
+
+
+class Twice(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return [x, x]
+
+
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        (lambda: keras.layers.Dense(3), [((2, 4, 3), "float32")]),
+        (lambda: keras.layers.Dense(3, dtype="mixed_float16"), [((2, 4, 3), "float16")]),
+        (lambda: keras.layers.Embedding(5, 3), [((2, 4, 6, 3), "float32")]),
+        (lambda: keras.layers.Lambda(lambda x: x.to(torch.int32)), [((2, 4, 6), "int32")]),
+        (lambda: Twice(), [((2, 4, 6), "float32")] * 2),
+        (lambda: keras.Sequential([keras.layers.Dense(3)]), [((2, 4, 3), "float32")]),
+    ],
+)
+def test_signatures_of_outputs(make: Any, expected: Any) -> None:
+    found = make().compute_output_signature(TensorSpec((2, 4, 6), "float32"))
+    specs = found if isinstance(found, list) else [found]
+    assert [(tuple(spec.shape), spec.dtype) for spec in specs] == expected
+    assert all(isinstance(spec, TensorSpec) for spec in specs)
+
+
+def test_signatures_of_outputs_want_signatures() -> None:
+    with pytest.raises(TypeError, match="TensorSpec; got 2"):
+        keras.layers.Dense(3).compute_output_signature((2, 3))
+
+
+# Lambdas --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: keras.layers.Dense(2)(x),
+        lambda x: keras.layers.BatchNormalization()(x),
+    ],
+    ids=["layer", "state"],
+)
+@pytest.mark.parametrize("called", [lambda: keras.Input((3,)), lambda: torch.ones(2, 3)], ids=["symbolic", "values"])
+def test_a_lambda_that_makes_weights_is_refused(function: Any, called: Any) -> None:
+    with pytest.raises(ValueError, match="never be trained"):
+        keras.layers.Lambda(function)(called())
+
+
+def test_a_lambda_that_makes_weights_of_its_own() -> None:
+    layer = keras.layers.Lambda(lambda x: layer.dense(x))
+    layer.dense = keras.layers.Dense(2)
+    layer(keras.Input((3,)))
+    assert len(layer.trainable_weights) == 2
+
+
+@pytest.mark.parametrize("generation", [keras, keras2])
+@pytest.mark.parametrize("value", [2.0, np.full(3, 2.0)], ids=["number", "array"])
+def test_a_lambda_may_make_a_variable_of_a_value(generation: Any, value: Any) -> None:
+    inputs = generation.Input((3,))
+    outputs = generation.layers.Lambda(lambda x: x * generation.backend.variable(value))(inputs)
+    np.testing.assert_array_equal(generation.models.Model(inputs, outputs).predict(np.ones((2, 3))), 2)

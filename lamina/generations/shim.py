@@ -20,7 +20,8 @@ from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
-from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
+from ..core.scope import put
+from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape, map_shapes
 from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
@@ -38,7 +39,7 @@ from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
 from .rules import ByUpdates, StepsOfTensorFlow
-from .tensors import names_symbols
+from .tensors import Shape, names_symbols
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -623,10 +624,23 @@ class LayerShim(Adds, Shim):
 
 class _LambdaWords(_Modern):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """One whose function names symbolic tensors stands for what the function does."""
-        if any_symbolic(args) and names_symbols(self.function):
-            return self.function(*args, **self.arguments)
-        return super()._call_with_care(args, kwargs)
+        """One whose function names symbolic tensors stands for what the function does.
+
+        tf.keras: raises ValueError where layers in the function make weights, which would be others at each call.
+        """
+        with put(scope, made=[]):
+            inside = any_symbolic(args) and names_symbols(self.function)
+            found = self.function(*args, **self.arguments) if inside else super()._call_with_care(args, kwargs)
+            made = scope.made or []
+        own = {id(weight) for weight in self.weights} if made else ()
+        loose = ", ".join(weight.path for weight in made if id(weight) not in own)
+        if loose and self._dialect.table.shares_modern:
+            raise ValueError(
+                f"{named(self)}: its function made the weights {loose}, which are not the layer's: they would never be "
+                "trained. Write a layer class that makes them in `build`, or set the layer that has them as an "
+                "attribute of the Lambda."
+            )
+        return found
 
 
 class _OutputsInList(_Modern):
@@ -727,6 +741,16 @@ def _old_shapes(method: Callable, least: int) -> Callable:
     return compute
 
 
+def _told_shapes(method: Callable) -> Callable:
+    """`compute_output_shape`, whose shapes know TensorFlow's words."""
+
+    @functools.wraps(method)
+    def compute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return map_shapes(Shape, method(self, *args, **kwargs))
+
+    return compute
+
+
 def _reset_both(layer: Any) -> None:
     """Let the next batch start from zeros, in both directions. Raises AttributeError unless they are stateful."""
     layer.forward_layer.reset_states()
@@ -801,6 +825,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if issubclass(modern, (RNN, Bidirectional, Merge)):
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
+    if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
+        members["compute_output_shape"] = _told_shapes(members.get("compute_output_shape", modern.compute_output_shape))
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     members |= hooks.facts_of(dialect, modern)
     members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
