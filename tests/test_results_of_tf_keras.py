@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lamina import keras2
+from lamina import keras1, keras2
 from lamina import tf_keras as keras
 from lamina.generations.tensorflow.base import TensorSpec
 
@@ -482,3 +484,21 @@ def test_a_lambda_may_make_a_variable_of_a_value(generation: Any, value: Any) ->
     inputs = generation.Input((3,))
     outputs = generation.layers.Lambda(lambda x: x * generation.backend.variable(value))(inputs)
     np.testing.assert_array_equal(generation.models.Model(inputs, outputs).predict(np.ones((2, 3))), 2)
+
+
+# Activations ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", [keras, keras2, keras1])
+@pytest.mark.parametrize("name", ["relu", "softmax", "linear", "sigmoid", "tanh", "elu", "hard_sigmoid", "softplus"])
+def test_activations_of_layers_equal_those_of_their_name(generation: Any, name: str) -> None:
+    """As guided backpropagation looks for its layers."""
+    function = getattr(generation.activations, name)
+    layers = [generation.layers.Dense(1, activation=given) for given in (name, function)]
+    for layer in (*layers, *(type(each).from_config(each.get_config()) for each in layers)):
+        assert layer.activation == function and function == layer.activation
+        assert layer.activation in {function}
+    assert generation.activations.get(name) == function
+    others = {"relu", "linear", "tanh"} - {name}
+    assert all(layers[0].activation != getattr(generation.activations, other) for other in others)
+    assert copy.deepcopy(function) is pickle.loads(pickle.dumps(function)) is function
