@@ -454,6 +454,47 @@ def test_signatures_of_outputs_want_signatures() -> None:
         keras.layers.Dense(3).compute_output_signature((2, 3))
 
 
+# Several axes of a batch ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.layers.Conv1D(3, 2, padding="causal", activation="relu"),
+        lambda: keras.layers.Conv1D(4, 3, groups=2, strides=2),
+        lambda: keras.layers.Conv2D(3, 2, padding="same", dilation_rate=2),
+        lambda: keras.layers.Conv2D(3, (2, 1), data_format="channels_first"),
+        lambda: keras.layers.Conv3D(2, 2, use_bias=False),
+    ],
+)
+@pytest.mark.parametrize("more", [(2,), (2, 3)])
+def test_convolutions_of_batches_of_several_axes(make: Any, more: tuple) -> None:
+    layer = make()
+    image = (4, 6, 5, 2)[-layer.rank - 1 :] if layer.data_format == "channels_last" else (2, 5, 4)
+    x = torch.from_numpy(_drawn(3, 3, *more, *image))
+    inputs = keras.Input((*[None] * len(more), *image))
+    model = keras.Model(inputs, layer(inputs))
+    plain = type(layer).from_config(layer.get_config())
+    plain.build((None, *image))
+    plain.set_weights(layer.get_weights())
+    expected = plain(x.reshape(-1, *image))
+    expected = expected.reshape(3, *more, *expected.shape[1:]).detach()
+    assert layer.compute_output_shape((None, *more, *image)) == (None, *expected.shape[1:])
+    assert model.output_shape == (None, *[None] * len(more), *expected.shape[len(more) + 1 :])
+    _near(model.predict(x.numpy(), verbose=0), expected.numpy())
+    _near(layer(x.reshape(-1, *image)).detach().numpy(), plain(x.reshape(-1, *image)).detach().numpy())
+    model.compile("sgd", "mse")
+    model.fit(x.numpy(), expected.numpy() + 1, verbose=0)
+    assert np.abs(layer.get_weights()[0] - plain.get_weights()[0]).max() > 0
+
+
+def test_convolutions_of_batches_of_several_axes_know_their_channels() -> None:
+    layer = keras.layers.Conv1D(3, 2)
+    layer(torch.ones(2, 3, 4, 5))
+    with pytest.raises(ValueError, match="axis -1"):
+        layer(torch.ones(2, 3, 4, 6))
+
+
 # Lambdas --------------------------------------------------------------------------------------------------------------
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ..core.layer import InputSpec
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
-from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Resizing, Softmax
+from ..layers import BatchNormalization, Conv1D, Conv2D, Conv3D, LSTMCell, MultiHeadAttention, Resizing, Softmax
 from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
@@ -232,6 +233,30 @@ class AttentionParts(_Modern):
         """Nothing of its own is left to make."""
 
 
+class BatchAxes(_Modern):
+    """A convolution whose batch may have several axes; which those are its first input says."""
+
+    def build(self, input_shape: _Shape) -> None:
+        image = self.rank + 1
+        super().build((None, *input_shape[-image:]) if len(input_shape) > image else input_shape)
+        if len(input_shape) > image + 1:
+            channels = {-1 if self.channels_last else -image: self.channels((None, *input_shape[-image:]))}
+            self.input_spec = InputSpec(min_ndim=image + 1, axes=channels)
+            vars(self)["call"] = functools.partial(_call_on_images, self)
+
+    def compute_output_shape(self, input_shape: _Shape) -> Any:
+        image = self.rank + 1
+        if len(input_shape) <= image + 1:
+            return super().compute_output_shape(input_shape)
+        return (*input_shape[:-image], *super().compute_output_shape((None, *input_shape[-image:]))[1:])
+
+
+def _call_on_images(layer: Any, inputs: Tensor, **fused: Any) -> Tensor:
+    batch = inputs.shape[: -layer.rank - 1]
+    outputs = type(layer).call(layer, inputs.flatten(0, len(batch) - 1), **fused)
+    return outputs.unflatten(0, batch)
+
+
 _HOOKS: dict[type, tuple[type, ...]] = {
     NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
@@ -240,8 +265,9 @@ _HOOKS: dict[type, tuple[type, ...]] = {
     CarryAndOutput: (LSTMCell,),
     BatchMoments: (BatchNormalization,),
     AttentionParts: (MultiHeadAttention,),
+    BatchAxes: (Conv1D, Conv2D, Conv3D),
 }
-_OF_TF_KERAS = PoolFunction, CarryAndOutput, BatchMoments, AttentionParts
+_OF_TF_KERAS = BatchAxes, PoolFunction, CarryAndOutput, BatchMoments, AttentionParts
 
 
 def hooks_of(dialect: Dialect, modern: type) -> tuple[type, ...]:

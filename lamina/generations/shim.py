@@ -736,19 +736,16 @@ def _old_shapes(method: Callable, least: int) -> Callable:
         if not is_shape(input_shape) and len(input_shape) < least:
             raise ValueError(f"{named(self)}: call it on a list of at least {least} inputs; got {len(input_shape)}.")
         found = method(self, input_shape, *args, **kwargs)
-        return found if is_shape(found) else list(found)
+        found = found if is_shape(found) else list(found)
+        return map_shapes(Shape, found) if self._dialect.table.shares_modern else found
 
     return compute
 
 
-def _told_shapes(method: Callable) -> Callable:
-    """`compute_output_shape`, whose shapes know TensorFlow's words."""
-
-    @functools.wraps(method)
-    def compute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return map_shapes(Shape, method(self, *args, **kwargs))
-
-    return compute
+class _ToldShapes(_Modern):
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """In shapes that know TensorFlow's words."""
+        return map_shapes(Shape, super().compute_output_shape(*args, **kwargs))
 
 
 def _reset_both(layer: Any) -> None:
@@ -825,13 +822,13 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     if issubclass(modern, (RNN, Bidirectional, Merge)):
         least = 1 if dialect.table.shares_modern else 2
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
-    if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
-        members["compute_output_shape"] = _told_shapes(members.get("compute_output_shape", modern.compute_output_shape))
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     members |= hooks.facts_of(dialect, modern)
     members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
+    if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
+        bases = (_ToldShapes, *bases)
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
         bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):
