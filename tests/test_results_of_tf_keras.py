@@ -495,6 +495,66 @@ def test_convolutions_of_batches_of_several_axes_know_their_channels() -> None:
         layer(torch.ones(2, 3, 4, 6))
 
 
+# Masks of groups, steps of several inputs, states of cells ------------------------------------------------------------
+
+_GROUPED, _LEFT = (
+    np.random.RandomState(0).randn(2, 4, 6).astype("float32"),
+    np.random.RandomState(1).rand(2, 4, 6) > 0.4,
+)
+
+
+@pytest.mark.parametrize(
+    "groups, mask, place, expected",
+    [
+        (3, _LEFT, (0, 0), [1.3950, -0.5037, 0.9654, 1.9267, 1.5993, -1.5634]),
+        (3, _LEFT[:, :, :1], (0, 0), [0.9989, -0.9989, -0.9987, 0.9987, 0.9998, -0.9998]),
+        (2, _LEFT.astype("float32"), (0, 1), [0.6500, -0.0541, -0.0233, -0.0450, -0.4171, 1.4116]),
+    ],
+)
+def test_group_normalization_sees_masks(groups: int, mask: Any, place: tuple, expected: list) -> None:
+    layer = keras.layers.GroupNormalization(groups)
+    found = layer(torch.from_numpy(_GROUPED), mask=torch.from_numpy(mask)).detach()
+    np.testing.assert_allclose(found[place], expected, atol=6e-5)
+    rows = layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4, 1)).detach()
+    np.testing.assert_allclose(rows, layer(torch.from_numpy(_GROUPED)).detach(), atol=1e-5)
+    first = keras.layers.GroupNormalization(groups, axis=1, scale=False)
+    moved = torch.from_numpy(_GROUPED).movedim(-1, 1), torch.from_numpy(np.broadcast_to(mask, (2, 4, 6))).movedim(-1, 1)
+    np.testing.assert_allclose(first(moved[0], mask=moved[1]).movedim(1, -1).detach(), found, atol=1e-5)
+    with pytest.raises(ValueError, match="a mask that fits"):
+        layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4))
+
+
+class Ends(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs["a"] + 1, inputs["b"] * 2
+
+
+def test_time_distributed_layers_of_several_inputs() -> None:
+    a, b = keras.Input((3, 4)), keras.Input((3, 5))
+    x, y = _drawn(1, 2, 3, 4), _drawn(2, 2, 3, 5)
+    joined = keras.layers.TimeDistributed(keras.layers.Concatenate())([a, b])
+    assert joined.shape == (None, 3, 9)
+    _near([keras.Model([a, b], joined).predict([x, y], verbose=0)], [np.concatenate([x, y], -1)])
+    attended = keras.layers.TimeDistributed(keras.layers.Attention())([torch.from_numpy(x)[..., None]] * 2)
+    _near(attended[:, 1], keras.layers.Attention()([torch.from_numpy(x)[:, 1, :, None]] * 2))
+    more, twice = keras.layers.TimeDistributed(Ends())({"a": torch.from_numpy(x), "b": torch.from_numpy(y)})
+    _near([more, twice], [x + 1, y * 2])
+    with pytest.raises(ValueError, match="one number of samples and of steps"):
+        keras.layers.TimeDistributed(keras.layers.Concatenate())([torch.ones(2, 3, 4), torch.ones(2, 4, 4)])
+
+
+def test_states_that_cells_start_from() -> None:
+    layers = keras.layers
+    assert layers.SimpleRNNCell(3).get_initial_state(batch_size=2, dtype="float32").shape == (2, 3)
+    assert layers.GRUCell(3).get_initial_state(torch.ones(4, 2)).shape == (4, 3)
+    states = layers.LSTMCell(3).get_initial_state(None, 2, "float64")
+    assert [(tuple(state.shape), state.dtype) for state in states] == [((2, 3), torch.float64)] * 2
+    stacked = layers.StackedRNNCells([layers.GRUCell(3), layers.LSTMCell(2)])
+    one, pair = stacked.get_initial_state(batch_size=5)
+    assert one.shape == (5, 3) and [tuple(each.shape) for each in pair] == [(5, 2)] * 2
+    assert layers.RNN([layers.GRUCell(3), layers.SimpleRNNCell(2)])(torch.ones(4, 3, 2)).shape == (4, 2)
+
+
 # Lambdas --------------------------------------------------------------------------------------------------------------
 
 
