@@ -518,7 +518,10 @@ def test_group_normalization_sees_masks(groups: int, mask: Any, place: tuple, ex
     rows = layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4, 1)).detach()
     np.testing.assert_allclose(rows, layer(torch.from_numpy(_GROUPED)).detach(), atol=1e-5)
     first = keras.layers.GroupNormalization(groups, axis=1, scale=False)
-    moved = torch.from_numpy(_GROUPED).movedim(-1, 1), torch.from_numpy(np.broadcast_to(mask, (2, 4, 6))).movedim(-1, 1)
+    moved = (
+        torch.from_numpy(_GROUPED).movedim(-1, 1),
+        torch.from_numpy(np.array(np.broadcast_to(mask, (2, 4, 6)))).movedim(-1, 1),
+    )
     np.testing.assert_allclose(first(moved[0], mask=moved[1]).movedim(1, -1).detach(), found, atol=1e-5)
     with pytest.raises(ValueError, match="a mask that fits"):
         layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4))
