@@ -590,6 +590,83 @@ def test_a_lambda_may_make_a_variable_of_a_value(generation: Any, value: Any) ->
     np.testing.assert_array_equal(generation.models.Model(inputs, outputs).predict(np.ones((2, 3))), 2)
 
 
+# Losses and metrics ---------------------------------------------------------------------------------------------------
+
+_IGNORED = np.asarray([-1, 2]), np.asarray([[0.05, 0.95, 0], [0.1, 0.8, 0.1]], "float32")
+
+
+def test_ignored_classes_do_not_count_in_the_metric() -> None:
+    def metric() -> Any:
+        return keras.metrics.SparseCategoricalCrossentropy(ignore_class=-1)
+
+    assert float(metric()(*_IGNORED)) == pytest.approx(2.3025851)
+    assert float(metric()(*_IGNORED, sample_weight=[3.0, 2.0])) == pytest.approx(2.3025851)
+    model = keras.Sequential([keras.layers.Activation("linear", input_shape=(3,))])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=-1), metrics=[metric()])
+    _near(model.evaluate(*_IGNORED[::-1], verbose=0), [2.3025851, 2.3025851])
+
+
+def test_one_weight_for_all_samples_of_a_mean() -> None:
+    mean = keras.metrics.Mean()
+    found = [
+        float(mean(100, sample_weight=0.5)),
+        float(mean([1, 5], sample_weight=[1, 0.2])),
+        float(mean([1, 2], sample_weight=0.5)),
+        float(mean([1, 5], sample_weight=[[1], [0.2]])),
+        float(mean([[1], [5]], sample_weight=[1, 0.2])),
+        float(mean([[[1.0, 2.0], [3.0, 2.0], [0.5, 4.0]]], sample_weight=[0.5])),
+    ]
+    _near(found, [100.0, 30.588234, 19.814814, 14.230769, 11.274509, 10.453869])
+    error = keras.metrics.MeanSquaredError()
+    error([[1.0], [2.0]], [[2.0], [4.0]], sample_weight=0.5)
+    assert float(error([[1.0]], [[1.0]])) == pytest.approx(1.25)  # (0.5 + 2 + 0) / (0.5 + 0.5 + 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["MeanSquaredError", "BinaryCrossentropy", "CosineSimilarity", "KLDivergence", "LogCosh"]
+)
+@pytest.mark.parametrize("given", [torch.from_numpy, np.asarray])
+def test_losses_of_doubles_are_doubles(name: str, given: Any) -> None:
+    loss = getattr(keras.losses, name)()
+    y_true, y_pred = np.asarray([[0.2, 0.8]]), np.asarray([[0.3, 0.7]])
+    assert loss(given(y_true), given(y_pred)).dtype == torch.float64
+    assert loss(given(y_true), given(y_pred.astype("float32"))).dtype == torch.float32
+    if name == "MeanSquaredError":
+        assert float(loss(given(np.asarray([[2.1]])), given(np.asarray([[3.68]])))) == (2.1 - 3.68) ** 2
+
+
+def test_metrics_that_take_over_what_others_have_seen() -> None:
+    one, other = keras.metrics.Mean(), keras.metrics.Mean()
+    one.update_state([1.0, 2.0])
+    other.update_state([5.0])
+    one.merge_state([other])
+    assert float(one.result()) == pytest.approx(8 / 3) and float(other.result()) == 5
+    one, other = keras.metrics.AUC(num_thresholds=5), keras.metrics.AUC(num_thresholds=5)
+    one.update_state([0, 1, 1], [0.2, 0.4, 0.9])
+    other.update_state([1, 0], [0.5, 0.6])
+    one.merge_state([other])
+    assert float(one.result()) == pytest.approx(2 / 3) and one.stateful
+    with pytest.raises(ValueError, match="merge_state needs state of shapes"):
+        keras.metrics.MeanIoU(2).merge_state([keras.metrics.Precision()])
+    sums = keras.metrics.MeanTensor()
+    assert sums.total is None and sums.count is None
+    sums.update_state([2.0, 4.0])
+    sums.update_state([4.0, 4.0])
+    _near([sums.total, sums.count], [[6, 8], [2, 2]])
+
+
+@pytest.mark.parametrize("generation", [keras, keras2])
+@pytest.mark.parametrize(
+    "regularizer, loss", [(lambda _: 0.5, 4.5), (lambda _: 0, 4.0), (lambda _: np.float32(0.5), 4.5)]
+)
+def test_regularizers_may_give_numbers(generation: Any, regularizer: Any, loss: float) -> None:
+    layer = generation.layers.Dense(1, bias_regularizer=regularizer, kernel_initializer="ones", input_shape=(2,))
+    model = generation.models.Sequential([layer])
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 2)), np.zeros((2, 1))
+    assert model.evaluate(x, y, verbose=0) == model.train_on_batch(x, y) == loss
+
+
 # Activations ----------------------------------------------------------------------------------------------------------
 
 
