@@ -110,7 +110,6 @@ UNREAD = {
     "generations.*.*assign*:name": "of the operation in a static graph",
     "generations.*.*assign*:read_value": "there is always a value to read",
     "generations.tensorflow.testing.TestCase.*session:*args": "no graph, and the devices that torch has",
-    "generations.tensorflow.testing.TestCase.assertAllCloseAccordingToType:_": "the types have limits alike",
     "port.readings.normalize:out": "torch's own argument, of no use without gradients",
     "generations.scikit_learn.BaseWrapper.get_params:params": "scikit-learn passes `deep`",
     "generations.shim.Shim._resolve:key": "a hook: some classes look at the name",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import sys
+import unittest
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -196,12 +199,52 @@ def test_the_test_case_of_tensorflow(tf: Any) -> None:
                 lambda: self.assertNotAllClose([1.0], [1.0]),
                 lambda: self.assertAllInRange([0.0, 2.0], 0, 1),
                 lambda: self.assertDTypeEqual(tf.ones(1), "int32"),
+                lambda: self.assertAllClose(tf.ones(2), 1.0),  # another shape
+                lambda: self.assertAllClose([{"a": 1.0}], [{"a": 2.0}]),
+                lambda: self.assertAllCloseAccordingToType(tf.ones(2), [1.0, 1.01]),
+                lambda: self.assertArrayNear([1.0], [2.0], 0.5),
+                lambda: self.assertNDArrayNear(np.ones(2), np.zeros(2), 1.0),
+                lambda: self.assertAllGreater([0.0, 2.0], 0),
+                lambda: self.assertAllLess([0.0, 2.0], 2),
+                lambda: self.assertAllInRange([0.0], 0, 1, open_lower_bound=True),
+                lambda: self.assertAllDifferent([tf.ones(2), tf.zeros(2), tf.ones(2)]),
             ):
                 with self.assertRaises(AssertionError):
                     wrong()
 
+            self.assertAllCloseAccordingToType(tf.ones(2, "float16"), np.float16([1.0, 1.001]))
+            with self.assertRaisesWithPredicateMatch(ValueError, lambda error: "b" in str(error)):
+                raise ValueError("abc")
+            assert np.random.rand() == np.random.RandomState(87654321).rand()  # as each test begins there
+
+        @tf.test.disable_with_predicate(lambda: True, "not here")
+        def left_out(self) -> None:
+            raise AssertionError
+
     result = Case().run()
     assert result.wasSuccessful(), result.failures + result.errors
+    assert Case("left_out").run().skipped[0][1] == "not here"
+    assert not tf.test.is_gpu_available(cuda_only=True) or pytorch.cuda.is_available()
+
+
+def test_the_test_case_of_tensorflow_is_abseils(tf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Case(unittest.TestCase):
+        prefix = "wrong: "
+
+        def assertLen(self, container: Any, expected_len: int) -> None:
+            self.assertEqual(len(container), expected_len, self.prefix)
+
+    absltest = SimpleNamespace(TestCase=Case)
+    monkeypatch.setitem(sys.modules, "absl", SimpleNamespace(testing=SimpleNamespace(absltest=absltest)))
+    monkeypatch.setitem(sys.modules, "absl.testing", SimpleNamespace(absltest=absltest))
+    case = tf.test.TestCase()
+    case.assertLen([1], 1)
+    with pytest.raises(AssertionError, match="wrong"):
+        case.assertLen([1], 2)
+    monkeypatch.setitem(sys.modules, "absl", None)
+    monkeypatch.setitem(sys.modules, "absl.testing", None)
+    with pytest.raises(AttributeError, match="absl-py"):
+        case.assertLen([1], 2)
 
 
 @pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)

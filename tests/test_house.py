@@ -43,6 +43,7 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._flatten_layers": "others' code calls it: Keras' name",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",

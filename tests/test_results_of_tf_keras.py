@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lamina import keras2
+from lamina import keras1, keras2
 from lamina import tf_keras as keras
+from lamina.generations.tensorflow.base import TensorSpec
 
 
 def _drawn(seed: int, *shape: int) -> np.ndarray:
@@ -390,3 +393,293 @@ def test_a_model_of_a_file_knows_the_names_of_its_metrics(tmp_path: Any) -> None
     model.save(tmp_path / "model.h5")
     names = keras.models.load_model(tmp_path / "model.h5").metrics_names
     assert names == ["loss", "d_loss", "e_loss", "d_mae", "d_q", "e_mae", "e_q"]
+
+
+# Shapes ---------------------------------------------------------------------------------------------------------------
+
+_ONE = {
+    "Dense": (lambda: keras.layers.Dense(3), (None, 4, 3)),
+    "ReLU": (lambda: keras.layers.ReLU(), (None, 4, 6)),
+    "Dropout": (lambda: keras.layers.Dropout(0.5), (None, 4, 6)),
+    "MaxPooling1D": (lambda: keras.layers.MaxPooling1D(2), (None, 2, 6)),
+    "Flatten": (lambda: keras.layers.Flatten(), (None, 24)),
+    "Lambda": (lambda: keras.layers.Lambda(lambda x: x + 1), (None, 4, 6)),
+    "Lambda with a shape": (lambda: keras.layers.Lambda(lambda x: x + 1, output_shape=(4, 6)), (None, 4, 6)),
+    "Bidirectional": (lambda: keras.layers.Bidirectional(keras.layers.LSTM(5)), (None, 10)),
+    "TimeDistributed": (lambda: keras.layers.TimeDistributed(keras.layers.Dense(2)), (None, 4, 2)),
+    "Sequential": (lambda: keras.Sequential([keras.layers.Dense(3)]), (None, 4, 3)),
+}
+
+
+@pytest.mark.parametrize("layer", _ONE)
+@pytest.mark.parametrize("given", [tuple, list])
+def test_shapes_of_outputs_know_tensorflows_words(layer: str, given: Any) -> None:
+    make, expected = _ONE[layer]
+    found = make().compute_output_shape(given((None, 4, 6)))
+    assert found == expected
+    assert found.as_list() == list(expected)
+
+
+def test_several_shapes_of_outputs_know_tensorflows_words() -> None:
+    states = keras.layers.LSTM(5, return_state=True).compute_output_shape((None, 4, 6))
+    assert [shape.as_list() for shape in states] == [[None, 5]] * 3
+    assert keras.layers.Concatenate().compute_output_shape([(None, 4, 6)] * 2).as_list() == [None, 4, 12]
+
+
+class Twice(keras.layers.Layer):
+    def call(self, x: Any) -> Any:
+        return [x, x]
+
+
+@pytest.mark.parametrize(
+    "make, expected",
+    [
+        (lambda: keras.layers.Dense(3), [((2, 4, 3), "float32")]),
+        (lambda: keras.layers.Dense(3, dtype="mixed_float16"), [((2, 4, 3), "float16")]),
+        (lambda: keras.layers.Embedding(5, 3), [((2, 4, 6, 3), "float32")]),
+        (lambda: keras.layers.Lambda(lambda x: x.to(torch.int32)), [((2, 4, 6), "int32")]),
+        (lambda: Twice(), [((2, 4, 6), "float32")] * 2),
+        (lambda: keras.Sequential([keras.layers.Dense(3)]), [((2, 4, 3), "float32")]),
+    ],
+)
+def test_signatures_of_outputs(make: Any, expected: Any) -> None:
+    found = make().compute_output_signature(TensorSpec((2, 4, 6), "float32"))
+    specs = found if isinstance(found, list) else [found]
+    assert [(tuple(spec.shape), spec.dtype) for spec in specs] == expected
+    assert all(isinstance(spec, TensorSpec) for spec in specs)
+
+
+def test_signatures_of_outputs_want_signatures() -> None:
+    with pytest.raises(TypeError, match="TensorSpec; got 2"):
+        keras.layers.Dense(3).compute_output_signature((2, 3))
+
+
+# Several axes of a batch ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.layers.Conv1D(3, 2, padding="causal", activation="relu"),
+        lambda: keras.layers.Conv1D(4, 3, groups=2, strides=2),
+        lambda: keras.layers.Conv2D(3, 2, padding="same", dilation_rate=2),
+        lambda: keras.layers.Conv2D(3, (2, 1), data_format="channels_first"),
+        lambda: keras.layers.Conv3D(2, 2, use_bias=False),
+    ],
+)
+@pytest.mark.parametrize("more", [(2,), (2, 3)])
+def test_convolutions_of_batches_of_several_axes(make: Any, more: tuple) -> None:
+    layer = make()
+    image = (4, 6, 5, 2)[-layer.rank - 1 :] if layer.data_format == "channels_last" else (2, 5, 4)
+    x = torch.from_numpy(_drawn(3, 3, *more, *image))
+    inputs = keras.Input((*[None] * len(more), *image))
+    model = keras.Model(inputs, layer(inputs))
+    plain = type(layer).from_config(layer.get_config())
+    plain.build((None, *image))
+    plain.set_weights(layer.get_weights())
+    expected = plain(x.reshape(-1, *image))
+    expected = expected.reshape(3, *more, *expected.shape[1:]).detach()
+    assert layer.compute_output_shape((None, *more, *image)) == (None, *expected.shape[1:])
+    assert model.output_shape == (None, *[None] * len(more), *expected.shape[len(more) + 1 :])
+    _near(model.predict(x.numpy(), verbose=0), expected.numpy())
+    _near(layer(x.reshape(-1, *image)).detach().numpy(), plain(x.reshape(-1, *image)).detach().numpy())
+    model.compile("sgd", "mse")
+    model.fit(x.numpy(), expected.numpy() + 1, verbose=0)
+    assert np.abs(layer.get_weights()[0] - plain.get_weights()[0]).max() > 0
+
+
+def test_convolutions_of_batches_of_several_axes_know_their_channels() -> None:
+    layer = keras.layers.Conv1D(3, 2)
+    layer(torch.ones(2, 3, 4, 5))
+    with pytest.raises(ValueError, match="axis -1"):
+        layer(torch.ones(2, 3, 4, 6))
+
+
+# Masks of groups, steps of several inputs, states of cells ------------------------------------------------------------
+
+_GROUPED, _LEFT = (
+    np.random.RandomState(0).randn(2, 4, 6).astype("float32"),
+    np.random.RandomState(1).rand(2, 4, 6) > 0.4,
+)
+
+
+@pytest.mark.parametrize(
+    "groups, mask, place, expected",
+    [
+        (3, _LEFT, (0, 0), [1.3950, -0.5037, 0.9654, 1.9267, 1.5993, -1.5634]),
+        (3, _LEFT[:, :, :1], (0, 0), [0.9989, -0.9989, -0.9987, 0.9987, 0.9998, -0.9998]),
+        (2, _LEFT.astype("float32"), (0, 1), [0.6500, -0.0541, -0.0233, -0.0450, -0.4171, 1.4116]),
+    ],
+)
+def test_group_normalization_sees_masks(groups: int, mask: Any, place: tuple, expected: list) -> None:
+    layer = keras.layers.GroupNormalization(groups)
+    found = layer(torch.from_numpy(_GROUPED), mask=torch.from_numpy(mask)).detach()
+    np.testing.assert_allclose(found[place], expected, atol=6e-5)
+    rows = layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4, 1)).detach()
+    np.testing.assert_allclose(rows, layer(torch.from_numpy(_GROUPED)).detach(), atol=1e-5)
+    first = keras.layers.GroupNormalization(groups, axis=1, scale=False)
+    moved = (
+        torch.from_numpy(_GROUPED).movedim(-1, 1),
+        torch.from_numpy(np.array(np.broadcast_to(mask, (2, 4, 6)))).movedim(-1, 1),
+    )
+    np.testing.assert_allclose(first(moved[0], mask=moved[1]).movedim(1, -1).detach(), found, atol=1e-5)
+    with pytest.raises(ValueError, match="a mask that fits"):
+        layer(torch.from_numpy(_GROUPED), mask=torch.ones(2, 4))
+
+
+class Ends(keras.layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        return inputs["a"] + 1, inputs["b"] * 2
+
+
+def test_time_distributed_layers_of_several_inputs() -> None:
+    a, b = keras.Input((3, 4)), keras.Input((3, 5))
+    x, y = _drawn(1, 2, 3, 4), _drawn(2, 2, 3, 5)
+    joined = keras.layers.TimeDistributed(keras.layers.Concatenate())([a, b])
+    assert joined.shape == (None, 3, 9)
+    _near([keras.Model([a, b], joined).predict([x, y], verbose=0)], [np.concatenate([x, y], -1)])
+    attended = keras.layers.TimeDistributed(keras.layers.Attention())([torch.from_numpy(x)[..., None]] * 2)
+    _near(attended[:, 1], keras.layers.Attention()([torch.from_numpy(x)[:, 1, :, None]] * 2))
+    more, twice = keras.layers.TimeDistributed(Ends())({"a": torch.from_numpy(x), "b": torch.from_numpy(y)})
+    _near([more, twice], [x + 1, y * 2])
+    with pytest.raises(ValueError, match="one number of samples and of steps"):
+        keras.layers.TimeDistributed(keras.layers.Concatenate())([torch.ones(2, 3, 4), torch.ones(2, 4, 4)])
+
+
+def test_states_that_cells_start_from() -> None:
+    layers = keras.layers
+    assert layers.SimpleRNNCell(3).get_initial_state(batch_size=2, dtype="float32").shape == (2, 3)
+    assert layers.GRUCell(3).get_initial_state(torch.ones(4, 2)).shape == (4, 3)
+    states = layers.LSTMCell(3).get_initial_state(None, 2, "float64")
+    assert [(tuple(state.shape), state.dtype) for state in states] == [((2, 3), torch.float64)] * 2
+    stacked = layers.StackedRNNCells([layers.GRUCell(3), layers.LSTMCell(2)])
+    one, pair = stacked.get_initial_state(batch_size=5)
+    assert one.shape == (5, 3) and [tuple(each.shape) for each in pair] == [(5, 2)] * 2
+    assert layers.RNN([layers.GRUCell(3), layers.SimpleRNNCell(2)])(torch.ones(4, 3, 2)).shape == (4, 2)
+
+
+# Lambdas --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: keras.layers.Dense(2)(x),
+        lambda x: keras.layers.BatchNormalization()(x),
+    ],
+    ids=["layer", "state"],
+)
+@pytest.mark.parametrize("called", [lambda: keras.Input((3,)), lambda: torch.ones(2, 3)], ids=["symbolic", "values"])
+def test_a_lambda_that_makes_weights_is_refused(function: Any, called: Any) -> None:
+    with pytest.raises(ValueError, match="never be trained"):
+        keras.layers.Lambda(function)(called())
+
+
+def test_a_lambda_that_makes_weights_of_its_own() -> None:
+    layer = keras.layers.Lambda(lambda x: layer.dense(x))
+    layer.dense = keras.layers.Dense(2)
+    layer(keras.Input((3,)))
+    assert len(layer.trainable_weights) == 2
+
+
+@pytest.mark.parametrize("generation", [keras, keras2])
+@pytest.mark.parametrize("value", [2.0, np.full(3, 2.0)], ids=["number", "array"])
+def test_a_lambda_may_make_a_variable_of_a_value(generation: Any, value: Any) -> None:
+    inputs = generation.Input((3,))
+    outputs = generation.layers.Lambda(lambda x: x * generation.backend.variable(value))(inputs)
+    np.testing.assert_array_equal(generation.models.Model(inputs, outputs).predict(np.ones((2, 3))), 2)
+
+
+# Losses and metrics ---------------------------------------------------------------------------------------------------
+
+_IGNORED = np.asarray([-1, 2]), np.asarray([[0.05, 0.95, 0], [0.1, 0.8, 0.1]], "float32")
+
+
+def test_ignored_classes_do_not_count_in_the_metric() -> None:
+    def metric() -> Any:
+        return keras.metrics.SparseCategoricalCrossentropy(ignore_class=-1)
+
+    assert float(metric()(*_IGNORED)) == pytest.approx(2.3025851)
+    assert float(metric()(*_IGNORED, sample_weight=[3.0, 2.0])) == pytest.approx(2.3025851)
+    model = keras.Sequential([keras.layers.Activation("linear", input_shape=(3,))])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=-1), metrics=[metric()])
+    _near(model.evaluate(*_IGNORED[::-1], verbose=0), [2.3025851, 2.3025851])
+
+
+def test_one_weight_for_all_samples_of_a_mean() -> None:
+    mean = keras.metrics.Mean()
+    found = [
+        float(mean(100, sample_weight=0.5)),
+        float(mean([1, 5], sample_weight=[1, 0.2])),
+        float(mean([1, 2], sample_weight=0.5)),
+        float(mean([1, 5], sample_weight=[[1], [0.2]])),
+        float(mean([[1], [5]], sample_weight=[1, 0.2])),
+        float(mean([[[1.0, 2.0], [3.0, 2.0], [0.5, 4.0]]], sample_weight=[0.5])),
+    ]
+    _near(found, [100.0, 30.588234, 19.814814, 14.230769, 11.274509, 10.453869])
+    error = keras.metrics.MeanSquaredError()
+    error([[1.0], [2.0]], [[2.0], [4.0]], sample_weight=0.5)
+    assert float(error([[1.0]], [[1.0]])) == pytest.approx(1.25)  # (0.5 + 2 + 0) / (0.5 + 0.5 + 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["MeanSquaredError", "BinaryCrossentropy", "CosineSimilarity", "KLDivergence", "LogCosh"]
+)
+@pytest.mark.parametrize("given", [torch.from_numpy, np.asarray])
+def test_losses_of_doubles_are_doubles(name: str, given: Any) -> None:
+    loss = getattr(keras.losses, name)()
+    y_true, y_pred = np.asarray([[0.2, 0.8]]), np.asarray([[0.3, 0.7]])
+    assert loss(given(y_true), given(y_pred)).dtype == torch.float64
+    assert loss(given(y_true), given(y_pred.astype("float32"))).dtype == torch.float32
+    if name == "MeanSquaredError":
+        assert float(loss(given(np.asarray([[2.1]])), given(np.asarray([[3.68]])))) == (2.1 - 3.68) ** 2
+
+
+def test_metrics_that_take_over_what_others_have_seen() -> None:
+    one, other = keras.metrics.Mean(), keras.metrics.Mean()
+    one.update_state([1.0, 2.0])
+    other.update_state([5.0])
+    one.merge_state([other])
+    assert float(one.result()) == pytest.approx(8 / 3) and float(other.result()) == 5
+    one, other = keras.metrics.AUC(num_thresholds=5), keras.metrics.AUC(num_thresholds=5)
+    one.update_state([0, 1, 1], [0.2, 0.4, 0.9])
+    other.update_state([1, 0], [0.5, 0.6])
+    one.merge_state([other])
+    assert float(one.result()) == pytest.approx(2 / 3) and one.stateful
+    with pytest.raises(ValueError, match="merge_state needs state of shapes"):
+        keras.metrics.MeanIoU(2).merge_state([keras.metrics.Precision()])
+    sums = keras.metrics.MeanTensor()
+    assert sums.total is None and sums.count is None
+    sums.update_state([2.0, 4.0])
+    sums.update_state([4.0, 4.0])
+    _near([sums.total, sums.count], [[6, 8], [2, 2]])
+
+
+@pytest.mark.parametrize("generation", [keras, keras2])
+@pytest.mark.parametrize(
+    "regularizer, loss", [(lambda _: 0.5, 4.5), (lambda _: 0, 4.0), (lambda _: np.float32(0.5), 4.5)]
+)
+def test_regularizers_may_give_numbers(generation: Any, regularizer: Any, loss: float) -> None:
+    layer = generation.layers.Dense(1, bias_regularizer=regularizer, kernel_initializer="ones", input_shape=(2,))
+    model = generation.models.Sequential([layer])
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 2)), np.zeros((2, 1))
+    assert model.evaluate(x, y, verbose=0) == model.train_on_batch(x, y) == loss
+
+
+# Activations ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", [keras, keras2, keras1])
+@pytest.mark.parametrize("name", ["relu", "softmax", "linear", "sigmoid", "tanh", "elu", "hard_sigmoid", "softplus"])
+def test_activations_of_layers_equal_those_of_their_name(generation: Any, name: str) -> None:
+    """As guided backpropagation looks for its layers."""
+    function = getattr(generation.activations, name)
+    layers = [generation.layers.Dense(1, activation=given) for given in (name, function)]
+    for layer in (*layers, *(type(each).from_config(each.get_config()) for each in layers)):
+        assert layer.activation == function and function == layer.activation
+        assert layer.activation in {function}
+    assert generation.activations.get(name) == function
+    others = {"relu", "linear", "tanh"} - {name}
+    assert all(layers[0].activation != getattr(generation.activations, other) for other in others)
+    assert copy.deepcopy(function) is pickle.loads(pickle.dumps(function)) is function

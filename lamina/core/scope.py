@@ -26,6 +26,7 @@ class _Scope(threading.local):
     trying = False  # a trial on tensors without values is in progress
     trial_on_zeros = False  # the tensors of trials have values after all: zeros
     gathered: list[tuple[Any, str]] | None = None  # weights put together during a call, and their registers
+    made: list[Any] | None = None  # weights that layers make from now on, where someone asks
     by_running = False  # shapes of outputs come from running layers, whatever rules they have
 
     def __init__(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -178,7 +179,9 @@ class Weight(Known, nn.Parameter):
         data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))
-        weight = torch.Tensor._make_subclass(cls, data, trainable and has_gradients(data))
+        with unset_fake_temporarily():  # in a trial of a call, too, it is a variable
+            held = torch.zeros(data.shape, dtype=data.dtype) if isinstance(data, FakeTensor) else data
+            weight = torch.Tensor._make_subclass(cls, held, trainable and has_gradients(held))
         weight._name, weight.path = name or "variable", path or "/".join([*scope.path, name or "variable"])
         weight.regularizer, weight.constraint = regularizer, constraint
         weight._trainable, weight.autocast = trainable, autocast

@@ -201,6 +201,8 @@ class Weights(nn.Module):
             weight = place(weight)
             if weight.sharded:
                 self._let_stand_in()
+        if scope.made is not None:
+            scope.made.append(weight)
         if waiting is not None:
             waiting.add(weight, first, order)
         attribute, count = name, 0

@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from ..core import care
 from ..core.care import Changes
 from ..core.declare import short
+from ..core.dtypes import torch_dtype
 from ..core.errors import named
 from ..core.layer import scope
 from ..core.operation import record
@@ -325,6 +326,21 @@ class Habits(_Modern):
 
     def get_output_shape_for(self, input_shape: Any) -> Any:
         return self.compute_output_shape(input_shape)
+
+    def compute_output_signature(self, input_signature: Any) -> Any:
+        """Shapes and number types of the outputs for those of the inputs, both as `tf.TensorSpec` (tf.keras).
+
+        Raises TypeError for inputs that are none.
+        """
+        specs = pytree.tree_leaves(input_signature)
+        for spec in specs:
+            if not hasattr(spec, "shape") or not hasattr(spec, "dtype"):
+                raise TypeError(f"{named(self)}: compute_output_signature expected a tf.TensorSpec; got {short(spec)}.")
+        inputs = pytree.tree_map(
+            lambda spec: SymbolicTensor(tuple(spec.shape), torch_dtype(spec.dtype)), input_signature
+        )
+        outputs = self.compute_output_spec(inputs)
+        return pytree.tree_map(lambda output: type(specs[0])(output.shape, output.dtype), outputs)
 
     @property
     def inbound_nodes(self) -> list[Any]:

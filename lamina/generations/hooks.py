@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from .. import activations as modern_activations
+from ..core.dtypes import torch_dtype
+from ..core.errors import named, show_shape
+from ..core.layer import InputSpec
+from ..core.symbolic import is_shape, map_shapes
 from ..kernels import normalization as kernels
 from ..kernels import recurrence
-from ..layers import BatchNormalization, LSTMCell, MultiHeadAttention, Resizing, Softmax
+from ..layers import (
+    BatchNormalization,
+    Conv1D,
+    Conv2D,
+    Conv3D,
+    GroupNormalization,
+    GRUCell,
+    LSTMCell,
+    MultiHeadAttention,
+    Resizing,
+    SimpleRNNCell,
+    Softmax,
+    StackedRNNCells,
+    TimeDistributed,
+)
 from ..layers.dropout import _Dropping
 from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
@@ -234,6 +253,96 @@ class AttentionParts(_Modern):
         """Nothing of its own is left to make."""
 
 
+class BatchAxes(_Modern):
+    """A convolution whose batch may have several axes; which those are its first input says."""
+
+    def build(self, input_shape: _Shape) -> None:
+        image = self.rank + 1
+        super().build((None, *input_shape[-image:]) if len(input_shape) > image else input_shape)
+        if len(input_shape) > image + 1:
+            channels = {-1 if self.channels_last else -image: self.channels((None, *input_shape[-image:]))}
+            self.input_spec = InputSpec(min_ndim=image + 1, axes=channels)
+            vars(self)["call"] = functools.partial(_call_on_images, self)
+
+    def compute_output_shape(self, input_shape: _Shape) -> Any:
+        image = self.rank + 1
+        if len(input_shape) <= image + 1:
+            return super().compute_output_shape(input_shape)
+        return (*input_shape[:-image], *super().compute_output_shape((None, *input_shape[-image:]))[1:])
+
+
+def _call_on_images(layer: Any, inputs: Tensor, **fused: Any) -> Tensor:
+    batch = inputs.shape[: -layer.rank - 1]
+    outputs = type(layer).call(layer, inputs.flatten(0, len(batch) - 1), **fused)
+    return outputs.unflatten(0, batch)
+
+
+class MaskedGroups(_Modern):
+    """Group normalization by the mean and the variance of what a mask leaves, or weighs."""
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return super().call(inputs)
+        try:
+            weights = mask.broadcast_to(inputs.shape)
+        except RuntimeError:
+            expected, got = show_shape(inputs.shape), show_shape(mask.shape)
+            raise ValueError(
+                f"{named(self)}: expected a mask that fits inputs of shape {expected}; got {got}."
+            ) from None
+        place, wide = self.axis % inputs.ndim, self.dtype_policy.variable
+        x, weights = (each.to(wide).unflatten(place, (self.groups, -1)) for each in (inputs, weights))
+        axes = [axis for axis in range(1, x.ndim) if axis != place]
+        total = weights.sum(axes, True)
+        mean = (weights * x).sum(axes, True) / total
+        variance = (weights * (x - mean).square()).sum(axes, True) / total
+        y = ((x - mean) * torch.rsqrt(variance + self.epsilon)).flatten(place, place + 1).movedim(place, -1)
+        y = y if self.gamma is None else y * self.gamma
+        y = y if self.beta is None else y + self.beta
+        return y.movedim(-1, place).to(self.dtype_policy.compute)
+
+
+class StepsOfAll(_Modern):
+    """TimeDistributed that may have several inputs, each (batch, time, ...), and several outputs."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if not is_shape(input_shape):
+            vars(self)["call"] = functools.partial(_call_at_all_steps, self)
+
+    def _inner_shape(self, input_shape: Any) -> Any:
+        return map_shapes(super()._inner_shape, input_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        first = pytree.tree_leaves(input_shape, is_leaf=is_shape)[0]
+        inner = self.layer.compute_output_shape(self._inner_shape(input_shape))
+        return map_shapes(lambda shape: (*first[:2], *shape[1:]), inner)
+
+
+def _call_at_all_steps(layer: Any, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+    sizes = {tuple(leaf.shape[:2]) for leaf in pytree.tree_leaves(inputs)}
+    if len(sizes) > 1:
+        raise ValueError(f"{named(layer)}: its inputs must have one number of samples and of steps; got {sizes}.")
+    (batch,), takes = sizes, layer.layer._takes_mask and mask is not None
+
+    def run(at: Callable[[Tensor], Tensor]) -> Any:
+        return layer.layer(pytree.tree_map(at, inputs), **({"mask": pytree.tree_map(at, mask)} if takes else {}))
+
+    if layer._together and not (training and layer._coupled):
+        return pytree.tree_map(lambda y: y.unflatten(0, batch), run(lambda x: x.flatten(0, 1)))
+    steps = [run(lambda x, step=step: x[:, step]) for step in range(batch[1])]
+    return pytree.tree_map(lambda *outputs: torch.stack(outputs, 1), *steps)
+
+
+class StatesOfCell(_Modern):
+    def get_initial_state(self, inputs: Any = None, batch_size: int | None = None, dtype: Any = None) -> Any:
+        """Zeros for a batch as large as that of `inputs`, or `batch_size`; of one state, that alone."""
+        states = super().get_initial_state(batch_size if inputs is None else inputs.shape[0])
+        if dtype is not None:
+            states = pytree.tree_map(lambda state: state.to(torch_dtype(dtype)), states)
+        return states if len(states) > 1 else states[0]
+
+
 _HOOKS: dict[type, tuple[type, ...]] = {
     NoiseShape: (_Dropping,),
     MergeFunction: (Merge,),
@@ -242,8 +351,21 @@ _HOOKS: dict[type, tuple[type, ...]] = {
     CarryAndOutput: (LSTMCell,),
     BatchMoments: (BatchNormalization,),
     AttentionParts: (MultiHeadAttention,),
+    BatchAxes: (Conv1D, Conv2D, Conv3D),
+    MaskedGroups: (GroupNormalization,),
+    StepsOfAll: (TimeDistributed,),
+    StatesOfCell: (SimpleRNNCell, GRUCell, LSTMCell, StackedRNNCells),
 }
-_OF_TF_KERAS = PoolFunction, CarryAndOutput, BatchMoments, AttentionParts
+_OF_TF_KERAS = (
+    StatesOfCell,
+    BatchAxes,
+    MaskedGroups,
+    StepsOfAll,
+    PoolFunction,
+    CarryAndOutput,
+    BatchMoments,
+    AttentionParts,
+)
 
 
 def hooks_of(dialect: Dialect, modern: type) -> tuple[type, ...]:

@@ -21,7 +21,8 @@ from ..core import functions, serialize
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
-from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape
+from ..core.scope import put
+from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape, map_shapes
 from ..core.weight import Weight, take
 from ..files import older
 from ..files.stored import Given
@@ -41,7 +42,7 @@ from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
 from .parts import lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
-from .tensors import names_symbols
+from .tensors import Shape, names_symbols
 from .updates import outside
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -671,10 +672,23 @@ class LayerShim(Adds, Shim):
 
 class _LambdaWords(_Modern):
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """One whose function names symbolic tensors stands for what the function does."""
-        if any_symbolic(args) and names_symbols(self.function):
-            return self.function(*args, **self.arguments)
-        return super()._call_with_care(args, kwargs)
+        """One whose function names symbolic tensors stands for what the function does.
+
+        tf.keras: raises ValueError where layers in the function make weights, which would be others at each call.
+        """
+        with put(scope, made=[]):
+            inside = any_symbolic(args) and names_symbols(self.function)
+            found = self.function(*args, **self.arguments) if inside else super()._call_with_care(args, kwargs)
+            made = scope.made or []
+        own = {id(weight) for weight in self.weights} if made else ()
+        loose = ", ".join(weight.path for weight in made if id(weight) not in own)
+        if loose and self._dialect.table.shares_modern:
+            raise ValueError(
+                f"{named(self)}: its function made the weights {loose}, which are not the layer's: they would never be "
+                "trained. Write a layer class that makes them in `build`, or set the layer that has them as an "
+                "attribute of the Lambda."
+            )
+        return found
 
 
 class _OutputsInList(_Modern):
@@ -770,9 +784,16 @@ def _old_shapes(method: Callable, least: int) -> Callable:
         if not is_shape(input_shape) and len(input_shape) < least:
             raise ValueError(f"{named(self)}: call it on a list of at least {least} inputs; got {len(input_shape)}.")
         found = method(self, input_shape, *args, **kwargs)
-        return found if is_shape(found) else list(found)
+        found = found if is_shape(found) else list(found)
+        return map_shapes(Shape, found) if self._dialect.table.shares_modern else found
 
     return compute
+
+
+class _ToldShapes(_Modern):
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """In shapes that know TensorFlow's words."""
+        return map_shapes(Shape, super().compute_output_shape(*args, **kwargs))
 
 
 def _reset_both(layer: Any) -> None:
@@ -854,6 +875,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
+    if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
+        bases = (_ToldShapes, *bases)
     if issubclass(modern, RNN) and not issubclass(modern, WithConstants):
         bases = (_OutputsInList, *bases)
     if issubclass(modern, RNN):

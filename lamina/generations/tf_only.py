@@ -8,16 +8,18 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .. import callbacks, initializers, losses, metrics, optimizers, utils
 from ..core import dtypes
 from ..core.errors import warn
+from ..core.scope import put
 from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
-from ..metrics.base import PlainMetric
+from ..metrics.base import PlainMetric, samplewise
 from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
@@ -52,6 +54,9 @@ class _Reduced(_Modern):
     def __call__(self, y_true: object, y_pred: Tensor, sample_weight: object = None) -> Tensor:
         if hasattr(y_pred, "ndim") and sample_weight is not None:
             sample_weight = of_steps(torch.as_tensor(sample_weight), y_pred)
+        if str(getattr(y_pred, "dtype", "")).endswith("float64"):  # no digit of which is lost
+            with put(self, dtype="float64"):
+                return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -125,6 +130,7 @@ class _Words(_Modern):
     """A metric in tf.keras' words. It starts afresh by either name; what a user's class calls the older one is that."""
 
     _default_dtype = Metric._default_dtype  # of overlaps too, which today count in whole numbers
+    stateful = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
@@ -142,6 +148,24 @@ class _Words(_Modern):
 
     def reset_states(self) -> None:
         super().reset_state()
+
+    @staticmethod
+    def _samplewise(values: Any, sample_weight: Any, *how: Any) -> Any:
+        """One weight for all is that of each sample."""
+        if sample_weight is not None and np.ndim(sample_weight) == 0 and np.ndim(values):
+            sample_weight = torch.as_tensor(sample_weight).expand(len(values))
+        return samplewise(values, sample_weight, *how)
+
+    def merge_state(self, metrics: Iterable[Any]) -> None:
+        """Add what others have seen. Raises ValueError for those whose state has other shapes."""
+        for metric in metrics:
+            shapes = [[tuple(weight.shape) for weight in each.weights] for each in (self, metric)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(
+                    f"{type(self).__name__}: merge_state needs state of shapes {shapes[0]}; got {shapes[1]}."
+                )
+            for own, other in zip(self.weights, metric.weights, strict=True):
+                own.assign_add(other)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}
@@ -174,6 +198,14 @@ class KLDivergence(metrics.KLDivergence):
     name: str = name_arg("kullback_leibler_divergence")
 
 
+class SparseCategoricalCrossentropy(metrics.SparseCategoricalCrossentropy):
+    """The mean of -log y_pred[y_true]; samples of `ignore_class` do not count."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        alike = sample_weight is None and self.ignore_class is not None
+        super().update_state(y_true, y_pred, 1.0 if alike else sample_weight)
+
+
 class MeanTensor(Metric):
     """The mean of each place over all tensors of one `shape`, by default that of the first."""
 
@@ -182,6 +214,9 @@ class MeanTensor(Metric):
         self._sums: Any = None  # of weighted values, of weights
         if shape is not None:
             self._make(tuple(shape))
+
+    total = property(lambda self: None if self._sums is None else self._sums[0])
+    count = property(lambda self: None if self._sums is None else self._sums[1])
 
     def _make(self, shape: tuple[int, ...]) -> None:
         self._sums = [self.add_variable(shape, "zeros", name=name) for name in ("total", "count")]
@@ -411,7 +446,9 @@ _PRECISION = {
     "LossScaleOptimizer": LossScaleOptimizer,
 }
 _SHARPNESS = "SharpnessAwareMinimization"
-_METRICS = {"KLDivergence": KLDivergence, "MeanTensor": MeanTensor, "MeanRelativeError": MeanRelativeError}
+_METRICS = {
+    metric.__name__: metric for metric in (KLDivergence, SparseCategoricalCrossentropy, MeanTensor, MeanRelativeError)
+}
 _EXPERIMENTAL = {"LinearModel": _linear, "WideDeepModel": _wide_deep, "LinearCosineDecay": lambda _: LinearCosineDecay}
 
 

@@ -243,12 +243,13 @@ class Mean(DeclaredMetric):
     """The weighted mean of all values; 0 before the first."""
 
     name: str = name_arg("mean")
+    _samplewise = staticmethod(samplewise)
 
     def make_state(self) -> None:
         self.total, self.count = self._zeros("total", "count", dtype=self.dtype)
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, weight = samplewise(values, sample_weight, torch.mean, dtypes.TYPES[self.dtype])
+        values, weight = self._samplewise(values, sample_weight, torch.mean, dtypes.TYPES[self.dtype])
         total, count = values.sum(), math.prod(values.shape[:1]) if weight is None else weight.sum()
         if not values.ndim:
             total, count = shares.counted_once(total, count)

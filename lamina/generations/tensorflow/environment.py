@@ -87,11 +87,6 @@ def device(device_name):
     return device_of(f"{kind}:{number}" if number else kind)
 
 
-@named("test.is_gpu_available")
-def is_gpu_available():
-    return torch.cuda.is_available()
-
-
 @named("test.gpu_device_name")
 def gpu_device_name():
     return "/device:GPU:0" if torch.cuda.is_available() else ""
@@ -122,6 +117,8 @@ for _word, _answer in {
     "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
     "config.get_soft_device_placement": True, "distribute.has_strategy": False,
     "distribute.in_cross_replica_context": False,
+    "test.is_built_with_rocm": torch.version.hip is not None, "test.is_built_with_xla": False,
+    "test.is_gpu_available": torch.cuda.is_available(),
     "test.is_built_with_gpu_support": torch.version.cuda is not None,
 }.items():  # fmt: skip
     NAMES[_word] = _says(_answer)

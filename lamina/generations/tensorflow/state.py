@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ... import files, ops
@@ -57,10 +56,8 @@ class Variable(Weight, metaclass=_AnyWeight):
         made = tensor(value, None if dtype is None else dtypes.torch_dtype(dtype)).detach().clone()
         if shape is not None and not TensorShape(shape).is_compatible_with(made.shape):
             raise ValueError(f"Variable: expected a value of shape {shape}; got {tuple(made.shape)}.")
-        with unset_fake_temporarily():  # in a trial of a call, too, it is a variable
-            held = torch.zeros(made.shape, dtype=made.dtype) if isinstance(made, FakeTensor) else made
-            return super().__new__(cls, held, trainable=trainable is not False, name=name or "Variable",
-                                   constraint=constraint, path=name or "Variable")  # fmt: skip
+        return super().__new__(cls, made, trainable=trainable is not False, name=name or "Variable",
+                               constraint=constraint, path=name or "Variable")  # fmt: skip
 
     def __init__(self, *args, **kwargs) -> None:
         pass
