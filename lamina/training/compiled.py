@@ -93,7 +93,7 @@ class Compiled:
         total = None if self.loss is None else self.loss(y, outputs, sample_weight, scores)
         if penalties is not None:
             for penalty in penalties():
-                penalty = penalty.sum() if penalty.ndim else penalty
+                penalty = penalty.sum() if getattr(penalty, "ndim", 0) else penalty  # or a number
                 total = penalty if total is None else total + penalty
         if total is None:
             raise ValueError("The model has no loss: give one to `compile`, or add one in a layer with `add_loss`.")
