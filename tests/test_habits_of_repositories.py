@@ -1382,3 +1382,24 @@ def test_a_regularizer_that_gives_a_number(space: str, number: float) -> None:
 def test_settings_as_the_backend_had_read_them(generation: str) -> None:
     K = module(generation, "backend")
     assert (K._epsilon, K._floatx) == (1e-7, "float32")
+
+
+@pytest.mark.parametrize("generation", GENERATIONS[1:])
+def test_a_merge_that_asks_for_the_shape_of_two(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Biased(layers.Add):
+        def build(self, input_shape: Any) -> None:
+            shape = self._compute_elemwise_op_output_shape(input_shape[0][1:], input_shape[1][1:])
+            self.b = self.add_weight(name="b", shape=(shape[-1],), initializer="ones")
+            self._reshape_required = False
+
+        def _merge_function(self, inputs: Any) -> Any:
+            return super()._merge_function(inputs) + self.b
+
+    assert Biased()._compute_elemwise_op_output_shape((4, 1), (3,)) == (4, 3)
+    assert Biased()._compute_elemwise_op_output_shape(None, (3,)) is None
+    a, b = layers.Input((4, 3)), layers.Input((1, 3))
+    model = models.Model([a, b], Biased()([a, b]))
+    x, y = np.random.rand(2, 4, 3).astype("float32"), np.random.rand(2, 1, 3).astype("float32")
+    np.testing.assert_allclose(model.predict([x, y]), x + y + 1, rtol=1e-6)
