@@ -85,6 +85,10 @@ WORDS = {
         "model.fit(x, y, show_accuracy=True)",
         "model.fit_generator(g, samples_per_epoch=100)",
         "class A(Layer):\n    def get_output_shape_for(self, shape): return shape",
+        "from keras import backend as K\nK.random_normal(shape=(3,), std=0.1)",
+        "from keras import backend as K\nK.random_uniform((3,), low=0, high=2)",
+        "from keras import backend as K\nK.pool2d(x, (2, 2), border_mode='same')",
+        "import keras.backend as K\nK.expand_dims(x, dim=1)",
     ),
     "keras2": (
         "model.fit_generator(g, steps_per_epoch=3)",
@@ -98,6 +102,7 @@ WORDS = {
         "from keras.layers import merge\nConv2D(64, (3, 3), padding='same')\nmerge([a, b], mode='sum')",
         "Model(inputs=a, outputs=b)\nhistory.history['val_acc']",
         "Model(inputs=a, outputs=b)\nmodel.save('model.h5')",
+        "from keras import backend as K\nConvolution2D(64, (3, 3))\nK.random_normal(shape=(3,), stddev=0.1)",
     ),
 }
 

@@ -1192,3 +1192,214 @@ def test_layers_made_in_build_have_weights_beside_a_shape_rule(space: str) -> No
     model = models.Model(x, Own()(x))
     assert model.count_params() == 16
     assert [weight.shape for weight in model.get_weights()] == [(3, 4), (4,)]
+
+
+@pytest.mark.parametrize("begin", ["before", "after"])
+@pytest.mark.parametrize("setting", [True, False, 3, "dense"])
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS] + [""])
+def test_a_setting_of_the_name_of_a_weight_that_is_kept_otherwise(space: str, setting: Any, begin: str) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+
+    class Own(layers.Layer):
+        def __init__(self, **kwargs: Any):
+            if begin == "before":
+                self.bias = setting
+            super().__init__(**kwargs)
+            self.bias = layers.Dense(3) if setting == "dense" else setting
+
+        def build(self, input_shape: Any) -> None:
+            self.b = self.add_weight(name="bias", shape=(3,), initializer="ones")
+            self.built = True
+
+        def call(self, x: Any) -> Any:
+            return x + self.b if self.bias is True else x * 2
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+        get_output_shape_for = compute_output_shape
+
+    model = models.Sequential([Own(input_shape=(3,))] if space else [layers.Input((3,)), Own()])
+    kept = model.layers[-1]
+    assert isinstance(kept.bias, layers.Dense) if setting == "dense" else kept.bias is setting
+    assert kept.b is kept.weights[0] and len(kept.weights) == 1
+    x = np.ones((2, 3), "float32")
+    np.testing.assert_allclose(model.predict(x), x * 2)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_call_of_the_base_class_gives_what_it_got(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Own(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return super().call(x) * 2
+
+    x = np.random.rand(2, 3).astype("float32")
+    model = models.Sequential([Own(input_shape=(3,)), layers.Layer()])
+    np.testing.assert_allclose(model.predict(x), x * 2)
+
+
+@pytest.mark.filterwarnings("ignore:The loss does not depend")
+def test_what_build_computes_of_weights_is_a_constant_in_tf_keras() -> None:
+    """tf_keras 2.21: the first weight gets no gradient, nor does its new value count. In Keras 2 it follows."""
+    found = {}
+    for generation in ("tf_keras", "keras2"):
+        tensors.as_old_code_has_them(True, told=generation == "tf_keras")
+        layers, models = module(generation, "layers"), module(generation, "models")
+
+        class Own(layers.Layer):
+            def build(self, input_shape: Any) -> None:
+                self.a = self.add_weight(name="a", shape=(3,), initializer="ones", trainable=True)
+                self.c = self.add_weight(name="c", shape=(3,), initializer="ones", trainable=True)
+                self.twice = abs(self.a) * 2.0
+                super().build(input_shape)
+
+            def call(self, x: Any) -> Any:
+                return x * self.twice * self.c
+
+            def compute_output_shape(self, input_shape: Any) -> Any:
+                return input_shape
+
+        model = models.Sequential([Own(input_shape=(3,))])
+        model.compile("sgd", "mse")
+        x = np.ones((2, 3), "float32")
+        found[generation] = [model.train_on_batch(x, x * 0) for _ in range(2)]
+        model.set_weights([np.full(3, 5.0), np.ones(3)])
+        found[generation].append(model.predict(x)[0, 0])
+    assert found["tf_keras"] == pytest.approx([4.0, 4 * (1 - 0.01 * 8 / 3) ** 2, 2.0], rel=1e-4)
+    assert found["keras2"] == pytest.approx([4.0, 4 * (1 - 0.01 * 8 / 3) ** 4, 10.0], rel=1e-4)
+
+
+def test_the_gradient_of_floor_division_is_zero(installed: Callable[[str], None]) -> None:
+    """By Keras 2.3.1 on TensorFlow."""
+    installed("keras2")
+    layers, models = module("keras2", "layers"), module("keras2", "models")
+
+    class Own(layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.a = self.add_weight(name="a", shape=(3,), initializer="ones", trainable=True)
+            self.built = True
+
+        def call(self, x: Any) -> Any:
+            return (7 * self.a) // 2 + x * self.a - (5 // self.a) * x + (self.a * 3) % 2.0
+
+    model = models.Sequential([Own(input_shape=(3,))])
+    model.compile("sgd", "mse")
+    x = np.arange(12.0).reshape(4, 3) / 12
+    assert [model.train_on_batch(x, x) for _ in range(3)] == pytest.approx([4.987269, 4.5863056, 4.2462745], rel=1e-5)
+    value = torch.tensor([5.0], requires_grad=True)
+    ops.floor_divide(value, 2).sum().backward()
+    assert value.grad is not None and value.grad.item() == 0
+
+
+OVER_UPDATES = """
+class Decayed(Base):
+    def get_updates(self, {order}):
+        old = K.update
+        def decayed(x, new_x):
+            return old(x, new_x - 0.1 * x if any(x is one for one in params) else new_x)
+        K.update = decayed
+        updates = super(Decayed, self).get_updates({order})
+        K.update = old
+        return updates
+
+class Slow(Base):
+    def get_updates(self, {order}):
+        old = K.update
+        K.update = lambda x, new_x: old(x, x + (new_x - x) * 0.5)
+        updates = super(Slow, self).get_updates({order})
+        K.update = old
+        return updates
+
+class Doubled(Base):
+    def get_gradients(self, loss, params):
+        return [each * 2 for each in super(Doubled, self).get_gradients(loss, params)]
+
+    def get_updates(self, {order}):
+        self.updates = super(Doubled, self).get_updates({order})
+        self.counted = K.variable(0.)
+        self.updates.append(K.update_add(self.counted, 1.))
+        return self.updates
+"""
+# Losses of four steps, of Keras 2.3.1.
+BY_CHANGED = {
+    ("SGD", "Decayed"): [6.05571, 3.2392, 2.33542, 1.91833],
+    ("SGD", "Slow"): [6.05571, 3.40232, 2.85771, 2.61372],
+    ("SGD", "Doubled"): [6.05571, 3.09577, 2.78905, 2.72132],
+    ("Adam", "Decayed"): [6.05571, 3.35885, 2.64696, 2.15775],
+    ("Adam", "Doubled"): [6.05571, 3.45774, 3.16784, 2.90573],
+    ("RMSprop", "Decayed"): [6.05571, 3.17763, 1.96665, 1.63162],
+    ("Adagrad", "Slow"): [6.05571, 3.49683, 3.06805, 3.02296],
+}
+
+
+@pytest.mark.parametrize("generation", OLDER)
+@pytest.mark.parametrize(("base", "kind"), BY_CHANGED)
+def test_a_subclass_changes_the_updates_of_an_optimizer(generation: str, base: str, kind: str) -> None:
+    layers, models, optimizers, K = (module(generation, one) for one in ("layers", "models", "optimizers", "backend"))
+    order = "params, constraints, loss" if generation == "keras1" else "loss, params"
+    names = of_users(OVER_UPDATES.format(order=order), Base=getattr(optimizers, base), K=K)
+    given = {"SGD": {"momentum": 0.9}, "RMSprop": {"decay": 0.1}}.get(base, {})
+    optimizer = names[kind](**given, lr=0.1)
+    r = np.random.RandomState(0)
+    x, y, kernel = r.randn(8, 3), r.randn(8, 2), r.randn(3, 2)
+    bound = {
+        "W_constraint" if generation == "keras1" else "kernel_constraint": "nonneg"
+        if generation == "keras1"
+        else "non_neg"
+    }
+    model = models.Sequential([layers.Dense(2, input_shape=(3,), **bound)])
+    model.set_weights([kernel, np.zeros(2)])
+    model.compile(optimizer, "mse")
+    losses = [float(model.train_on_batch(x, y)) for _ in range(4)]
+    assert losses == pytest.approx(BY_CHANGED[base, kind], rel=2e-5)
+    assert kind != "Doubled" or float(K.get_value(optimizer.counted)) == 4
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_what_recurrent_layers_of_users_inherit(generation: str) -> None:
+    recurrent = module(generation, "layers.recurrent").Recurrent
+    own = type("Own", (recurrent,), {})()
+    expected = {"consume_less": "cpu"} if generation == "keras1" else {"implementation": 0}
+    assert expected.items() <= own.get_config().items()
+
+
+@pytest.mark.parametrize("number", [0, 0.5])
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS] + [""])
+def test_a_regularizer_that_gives_a_number(space: str, number: float) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+    word = "W_regularizer" if space == "keras1." else "kernel_regularizer"
+    layer = layers.Dense(2, **{word: lambda weight: number})
+    model = models.Sequential([layers.InputLayer((3,)), layer])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3), "float32")
+    model.set_weights([np.ones((3, 2)), np.zeros(2)])
+    assert float(model.train_on_batch(x, x[:, :2])) == pytest.approx(4 + number)
+
+
+@pytest.mark.parametrize("generation", OLDER)
+def test_settings_as_the_backend_had_read_them(generation: str) -> None:
+    K = module(generation, "backend")
+    assert (K._epsilon, K._floatx) == (1e-7, "float32")
+
+
+@pytest.mark.parametrize("generation", GENERATIONS[1:])
+def test_a_merge_that_asks_for_the_shape_of_two(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Biased(layers.Add):
+        def build(self, input_shape: Any) -> None:
+            shape = self._compute_elemwise_op_output_shape(input_shape[0][1:], input_shape[1][1:])
+            self.b = self.add_weight(name="b", shape=(shape[-1],), initializer="ones")
+            self._reshape_required = False
+
+        def _merge_function(self, inputs: Any) -> Any:
+            return super()._merge_function(inputs) + self.b
+
+    assert Biased()._compute_elemwise_op_output_shape((4, 1), (3,)) == (4, 3)
+    assert Biased()._compute_elemwise_op_output_shape(None, (3,)) is None
+    a, b = layers.Input((4, 3)), layers.Input((1, 3))
+    model = models.Model([a, b], Biased()([a, b]))
+    x, y = np.random.rand(2, 4, 3).astype("float32"), np.random.rand(2, 1, 3).astype("float32")
+    np.testing.assert_allclose(model.predict([x, y]), x + y + 1, rtol=1e-6)

@@ -70,7 +70,6 @@ UNUSED = {
     "generations.habits.Call.*": "users of older generations read them",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
-    "generations.rules.ByUpdates.get_gradients": "users' own optimizers call it",
     "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
     "generations.tensorflow.environment.Pieces.to_tensor": "scripts call it",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",

@@ -366,3 +366,28 @@ def test_says_what_to_install(monkeypatch: Any, tmp_path: Path, capsys: Any) -> 
     (tmp_path / "one.py").write_text(BEFORE)
     assert cli.main(["migrate", str(tmp_path / "one.py")]) == 1
     assert "pip install 'lamina[migrate]'" in capsys.readouterr().err
+
+
+OF_SEVERAL = """from keras.models import Model
+m = Model(inputs=a, outputs=[b, c])
+m.compile({})
+"""
+
+
+@pytest.mark.parametrize("generation", ["1", "2", "tf"])
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("'sgd', ['mse', 'mse'], metrics=['mae', 'mse']", "metrics=[['mae', 'mse'], ['mae', 'mse']]"),
+        ("'sgd', {'b': 'mse', 'c': 'mse'}, metrics=('mae',)", "metrics=[('mae',), ('mae',)]"),
+        ("'sgd', 'mse', loss_weights=[1, 2], metrics=['mae']", "metrics=[['mae'], ['mae']]"),
+        ("'sgd', ['mse', 'mse'], metrics=[['mae'], ['mse']]", "metrics=[['mae'], ['mse']]"),
+        ("'sgd', ['mse', 'mse'], metrics={'b': 'mae'}", "metrics={'b': 'mae'}"),
+        ("'sgd', 'mse', metrics=['mae', 'mse']", "metrics=['mae', 'mse']"),
+        ("'sgd', ['mse'], metrics=['mae', 'mse']", "metrics=['mae', 'mse']"),
+    ],
+)
+def test_metrics_that_were_for_every_output(generation: str, given: str, wanted: str) -> None:
+    """In Keras 3 the entries of one list go to one output each."""
+    source = OF_SEVERAL.format(given).replace("keras", "tensorflow.keras" if generation == "tf" else "keras")
+    assert f"{wanted})" in migrate(source, generation).source

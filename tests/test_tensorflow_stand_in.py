@@ -803,3 +803,21 @@ def test_slices_by_their_ends_and_values_with_counts(tf: Any) -> None:
     assert tf.strided_slice([[1, 2, 3], [4, 5, 6]], [0, 2], [2, 0], [1, -1]).tolist() == [[3, 2], [6, 5]]
     values, places, counts = tf.unique_with_counts([1, 2, 1, 5, 5])
     assert (values.tolist(), places.tolist(), counts.tolist()) == ([1, 2, 5], [0, 1, 0, 2, 2], [2, 1, 2])
+
+
+def test_max_pool_with_argmax(tf: Any) -> None:
+    """By TensorFlow 2.21."""
+    x = np.random.RandomState(0).randn(2, 5, 6, 3).astype("float32")
+    expected = {
+        (2, 2, "SAME"): ((2, 3, 3, 3), 49.38059, [3, 4, 2, 24, 28, 29, 12, 16, 14], 2664, 5094),
+        (2, 2, "VALID"): ((2, 2, 3, 3), 41.15861, [3, 4, 2, 24, 28, 29, 12, 16, 14], 1224, 2844),
+        (3, 2, "SAME"): ((2, 3, 3, 3), 73.42428, [24, 4, 2, 24, 28, 29, 12, 16, 14], 2451, 4881),
+        ((1, 3, 2, 1), (1, 1, 2, 1), "VALID"): ((2, 3, 3, 3), 72.06845, [3, 4, 2, 24, 43, 29, 12, 16, 14], 2313, 4743),
+    }
+    for (size, step, padding), (shape, total, first, places, of_all) in expected.items():
+        found = tf.nn.max_pool_with_argmax(tf.constant(x), size, step, padding)
+        assert tuple(found.output.shape) == tuple(found.argmax.shape) == shape
+        assert float(tf.reduce_sum(found.output)) == pytest.approx(total, rel=1e-5)
+        assert found.argmax.numpy().ravel()[:9].tolist() == first and found.argmax.numpy().sum() == places
+        _, argmax = tf.nn.max_pool_with_argmax(tf.constant(x), size, step, padding, include_batch_in_index=True)
+        assert argmax.numpy().sum() == of_all and argmax.numpy().dtype == "int64"

@@ -217,10 +217,11 @@ class Weights(nn.Module):
         return self.add_weight(*args, **kwargs)
 
     def _is_taken(self, name: str) -> bool:
-        """Whether the name is that of a weight, or of something that the class defines and does not declare as one."""
+        """Whether the name is that of a weight, or of something that the layer has and does not declare as one."""
         if name in self._parameters or name in self._buffers:
             return True
-        return name not in type(self)._weights and hasattr(type(self), name)
+        own = name in vars(self) or name in self._modules or hasattr(type(self), name)
+        return own and name not in type(self)._weights
 
     def _check_constraint(self, name: str, constraint: Callable, shape: tuple) -> None:
         """Raises ValueError for a constraint seen to change the shape, or to have an axis that is not there."""

@@ -57,8 +57,8 @@ class Adds(Habits):
         dialect: Any = getattr(cls, "_dialect", None)
         build: Any = vars(cls).get("build")
         own = build and not str(build.__module__).startswith("lamina.")
-        if own and not dialect.table.shares_modern:
-            cls.build = once(build)
+        if own:  # what it computes of weights was computed once and for all, but in a static graph
+            cls.build = torch.no_grad()(build) if dialect.table.shares_modern else once(build)
         super().__init_subclass__(**kwargs)
 
     _standing: tuple[Any, ...] = ()  # losses that `build` added, and that count in every step

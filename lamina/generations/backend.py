@@ -566,6 +566,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}
     if name != "tf_keras":
+        found |= {"_epsilon": 1e-7, "_floatx": "float32"}  # as the module read them from its file of settings
         found |= {key: _drawing(found[key]) for key in _DRAWING}
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
         computing = {*PUBLIC, "gradients", "stop_gradient"} - {*_MAKING, *_DRAWING, *_CONSTANT}

@@ -82,6 +82,12 @@ class MergeFunction(_Hooked):
     def _merge_function(self, inputs: Any) -> Any:
         return super().call(inputs)
 
+    def _compute_elemwise_op_output_shape(self, shape1: Any, shape2: Any) -> Any:
+        """What two shapes without the batch give; None where one is unknown. Users' `build` asks for it."""
+        if shape1 is None or shape2 is None:
+            return None
+        return super().compute_output_shape([(None, *shape1), (None, *shape2)])[1:]
+
     def _by_hook(self, inputs: Any) -> Any:
         return self._merge_function(inputs)
 

@@ -31,13 +31,14 @@ class Recurrent(_Layer):
 
     def __init__(self, weights: Any = None, return_sequences: bool = False, **kwargs: Any):
         given = {"return_sequences": return_sequences, **{key: kwargs.pop(key, False) for key in _KEPT[1:]}}
-        effort = {key: kwargs.pop(key) for key in ("consume_less", "implementation") if key in kwargs}
+        effort, usual = ("consume_less", "cpu") if self._dialect.table.lists_weights else ("implementation", 0)
+        given[effort] = kwargs.pop(effort, usual)
         return_state = kwargs.pop("return_state", False)
         size, length = kwargs.pop("input_dim", None), kwargs.pop("input_length", None)
         if size:
             kwargs["input_shape"] = (length, size)
         super().__init__(**kwargs)
-        self.__dict__.update(given, initial_weights=weights, return_state=return_state, supports_masking=True, **effort)
+        self.__dict__.update(given, initial_weights=weights, return_state=return_state, supports_masking=True)
         self.__dict__.update(input_dim=size, input_length=length)
         self.input_spec = [InputSpec(ndim=3)]
 

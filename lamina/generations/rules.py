@@ -3,6 +3,7 @@ does; for tf.keras by hyperparameters and slots, or by `update_step`."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -35,15 +36,19 @@ class ByUpdates(_Modern):
 
     def get_updates(self, *args: Any, **kwargs: Any) -> list[Any]:
         """A step down a loss, symbolic or an expression of variables, for `K.function`, or down the loss that is
-        trained, for the rule of an optimizer that holds this one: `(loss, params)`, or `(params, constraints, loss)`.
+        trained, for the rule of an optimizer that holds this one, or of a subclass, which gets pairs of what
+        `K.update` gives: `(loss, params)`, or `(params, constraints, loss)`.
 
         Raises ValueError for a loss that has its value already.
         """
-        if type(self).get_updates is not ByUpdates.get_updates or isinstance(self, OptimizerOfUsers):
+        if isinstance(self, OptimizerOfUsers):
             raise NotImplementedError(f"{type(self).__name__} needs a method `get_updates`, with its rule.")
         order = ("params", "constraints", "loss") if len(args) == 3 or self._older_order() else ("loss", "params")
         given = {**dict(zip(order, args, strict=False)), **kwargs}
         loss, weights, known = given["loss"], list(given["params"]), step_gradients()
+        if not self._in_todays_words() and loss is None and self.__dict__.get("_step_gradients") is not None:
+            self.__dict__["updates"] = self._as_pairs(self.get_gradients(loss, weights), weights)
+            return self.updates
         if loss is None and known is not None:
             return [Descent(self, [known[id(weight)] for weight in weights], weights)]
         if isinstance(loss, Expression):
@@ -59,6 +64,17 @@ class ByUpdates(_Modern):
                 "K.random_normal, its outputs are values as well: call it on an Input."
             )
         return [Descent(self, Gradients()([loss], weights), weights)]
+
+    def _as_pairs(self, grads: Sequence[Tensor], weights: Sequence[Any]) -> list[Any]:
+        """What a step changes, by today's `K.update`, which the rule may have put another in the place of."""
+        state = [one for made in self._slots.values() for one in made if one is not None]
+        before = [one.detach().clone() for one in (self._iterations, *state, *weights)]
+        super()._apply(self._in_order(list(grads), list(weights)))
+        after = [one.detach().clone() for one in (*state, *weights)]
+        for one, value in zip((self._iterations, *state, *weights), before, strict=True):
+            one.detach().copy_(value)  # `_apply` counts the step
+        update = importlib.import_module(self._dialect.module("backend")).update
+        return [update(one, value) for one, value in zip((*state, *weights), after, strict=True)]
 
     def _older_order(self) -> bool:
         return self._dialect.table.lists_weights

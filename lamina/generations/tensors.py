@@ -341,9 +341,16 @@ def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     return combined
 
 
+# torch's own have no gradient, where it is 0.
+_PLAIN: dict[str, Callable[[Tensor, Any], Any]] = {
+    "__floordiv__": lambda self, other: torch.div(self, other, rounding_mode="floor"),
+    "__rfloordiv__": lambda self, other: torch.div(other, self, rounding_mode="floor"),
+}
+
+
 def _beside_lists(name: str) -> Callable[[Tensor, Any], Any]:
     """An operator that takes lists and tuples of numbers as tensors, as TensorFlow's do."""
-    plain = getattr(Tensor, name)
+    plain = _PLAIN.get(name) or getattr(Tensor, name)
 
     def combined(self: Tensor, other: Any) -> Any:
         if type(other) in (list, tuple):

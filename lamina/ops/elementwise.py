@@ -98,7 +98,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 def floor_divide(x1: Any, x2: Any) -> Tensor:
     """The greatest integer not above x1 / x2."""
     x1, x2 = _widened(*_numbers(x1, x2))
-    return x1 // x2
+    return torch.div(x1, x2, rounding_mode="floor")
 
 
 @op

@@ -342,7 +342,7 @@ def _summary(console: Any, reports: Sequence[Report], write: bool, check: bool) 
     if notes:
         console.print(Text("\nWhat needs a person:", style="bold"))
     for report, note in notes:
-        advice = note.suggestion[:1].upper() + note.suggestion[1:]
+        advice = (note.suggestion[:1].upper() + note.suggestion[1:]).rstrip(".")
         console.print(Text(f"{_place(report, note.line)}: {note.what}: {note.why}. {advice}."))
     errors = [report for report in reports if report.error]
     for report in errors:

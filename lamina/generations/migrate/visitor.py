@@ -606,6 +606,10 @@ class Rewriter(Imports):
             self.tell(call, what, why, "compute that part in a layer's `call`, and give it to `self.add_loss`")
         names = _Strings(lambda text: self._loss(call, home, text))
         value: Any = arg.value.visit(names)
+        outputs = _outputs_told(call) if place == "metrics" else 0
+        if outputs and isinstance(value, _LISTS) and not any(isinstance(e.value, _NESTED) for e in value.elements):
+            # one list was for every output; now its entries are one for each
+            value = cst.parse_expression(f"[{', '.join([text_of(value)] * outputs)}]")
         return arg.with_changes(value=value)
 
     def _loss(self, call: cst.Call, home: str, name: str) -> str:
@@ -651,6 +655,21 @@ class Rewriter(Imports):
         names: Any = _Strings(lambda text: formats.get(text, text))
         changed: Any = updated_node.visit(names) if asked else updated_node
         return changed
+
+
+_LISTS = (cst.List, cst.Tuple)
+_NESTED = (*_LISTS, cst.Dict)
+
+
+def _outputs_told(call: cst.Call) -> int:
+    """How many outputs, above one, the losses of a `compile` or their weights are written for; 0 where unknown."""
+    told = [
+        len(arg.value.elements)
+        for at, arg in enumerate(call.args)
+        if isinstance(arg.value, _NESTED)
+        and (arg.keyword.value in ("loss", "loss_weights") if arg.keyword else at == 1)
+    ]
+    return max((number for number in told if number > 1), default=0)
 
 
 class _Strings(cst.CSTTransformer):

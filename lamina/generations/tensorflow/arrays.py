@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -815,6 +816,33 @@ def _pool(op):
 for _word in ("max_pool", "avg_pool"):
     for _rank in ("", "1d", "2d", "3d"):
         named(f"nn.{_word}{_rank}")(_pool(ops.max_pool if _word == "max_pool" else ops.average_pool))
+
+
+class _MaxPooled(NamedTuple):
+    output: Any
+    argmax: Any
+
+
+@named("nn.max_pool_with_argmax")
+@recorded
+def max_pool_with_argmax(
+    input, ksize, strides, padding, data_format="NHWC", output_dtype=torch.int64, include_batch_in_index=False
+):
+    """The largest of each window, and its place among the numbers of its sample, or of all of them."""
+    size, step = (np.broadcast_to(_window(each, data_format), 2).tolist() for each in (ksize, strides))
+    batch, *sizes, channels = input.shape
+    pads = [(0, 0)] * 2
+    if padding.upper() == "SAME":
+        totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(sizes, size, step, strict=True)]
+        pads = [(total // 2, total - total // 2) for total in totals]
+    padded = F.pad(input.movedim(-1, 1), (*pads[1], *pads[0]), value=float("-inf"))
+    found, places = F.max_pool2d(padded, size, step, return_indices=True)
+    rows, columns = places // padded.shape[-1] - pads[0][0], places % padded.shape[-1] - pads[1][0]
+    places = (rows * sizes[1] + columns) * channels + torch.arange(channels, device=places.device)[:, None, None]
+    if include_batch_in_index:
+        sample = torch.arange(batch, device=places.device)[:, None, None, None]
+        places = places + sample * math.prod((*sizes, channels))
+    return _MaxPooled(found.movedim(1, -1), places.movedim(1, -1).to(dtypes.torch_dtype(output_dtype)))
 
 
 def _blocks(op):
