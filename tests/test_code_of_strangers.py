@@ -315,3 +315,10 @@ def test_batch_dot_of_more_axes_says_which_it_is() -> None:
 def test_a_project_that_asks_for_an_early_keras_2(tmp_path: Path, file: str, text: str, early: bool) -> None:
     (tmp_path / file).write_text(text)
     assert bool(early_keras2(tmp_path)) == early
+
+
+def test_a_place_that_a_model_is_to_say_in_a_tensor_is_refused(tf: Any) -> None:
+    place = tf.keras.Input((), dtype="int32")
+    with pytest.raises(ValueError, match="cannot take inputs"):  # at once
+        tf.range(10.0)[place[0]]
+    assert tf.range(4)[::-1].numpy().tolist() == [3, 2, 1, 0]

@@ -278,6 +278,9 @@ def item(self: Tensor, key: Any) -> Tensor:
     try:
         return _item(self, key)
     except ValueError:
+        keys = key if isinstance(key, tuple) else (key,)
+        if not any(isinstance(each, slice) and isinstance(each.step, int) and each.step < 0 for each in keys):
+            raise
         return reversing_item(self, key)
 
 
