@@ -167,8 +167,8 @@ def test_python_2_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_notebook(tmp_path: Path) -> None:
     sources = [
-        "%matplotlib inline\n!pip install keras\nfrom keras.layers import Merge",
-        "x = 1\n%time print(x)",
+        "%matplotlib inline\n!pip install keras\nfrom __future__ import division\nfrom keras.layers import Merge",
+        "x = 1\nfrom __future__ import absolute_import  # as IPython takes it\n%time print(x)",
         "",
         "x = 2\nx.y",
     ]

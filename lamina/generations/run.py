@@ -227,7 +227,8 @@ def _notebook(path: Path, text: bytes) -> dict[str, str | bytes]:
             for line in left_out:
                 print(f"lamina: {name}: not run: {line}", file=sys.stderr)
             linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
-            parts[name] = source
+            # IPython takes them anywhere in a cell; Python 3 has all of them but `annotations`.
+            parts[name] = re.sub(r"(?m)^from __future__ import (?!.*\bannotations\b)[^(\n]*$", "", source)
     except ValueError as error:
         raise Unfit(f"{path}: {error}") from None
     return parts
