@@ -549,6 +549,19 @@ def test_resnet50_of_keras_1_ends_in_a_pool() -> None:
     assert model.get_layer("bn5c_branch2c").epsilon == 1e-3
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2"])
+def test_the_blocks_of_resnet50_make_what_the_network_has(generation: str) -> None:
+    own, space = module(generation, "applications.resnet50"), SPACES[generation]
+    start = space.layers.Input((8, 8, 3))
+    x = own.identity_block(own.conv_block(start, 3, [2, 2, 6], stage=5, block="a"), 3, [2, 2, 6], stage=5, block="b")
+    model = space.models.Model(start, x)
+    assert model.output_shape == (None, 4, 4, 6)
+    named = [layer.name for layer in model.layers if layer.name[:3] in ("res", "bn5")]
+    assert named[4:8] == ["res5a_branch2c", "res5a_branch1", "bn5a_branch2c", "bn5a_branch1"]
+    assert named[8:] == [f"{kind}5b_branch2{at}" for at in "abc" for kind in ("res", "bn")]
+    assert len(model.trainable_weights) == 7 * 4
+
+
 def test_networks_begin_with_an_input_of_the_caller() -> None:
     own = module("keras2", "applications.vgg16")
     given = keras2.layers.Input((32, 32, 3))

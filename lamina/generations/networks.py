@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..applications._network import channel_axis
 from ..core.config import image_data_format
 from ..core.layer import Layer
 from ..core.scope import snake_case
-from ..layers import Add, BatchNormalization, Concatenate, InputLayer
+from ..layers import Activation, Add, BatchNormalization, Concatenate, Conv2D, InputLayer
 from ..models import clone_model
 from ..translation.words import words
 from .arithmetic import FORMATS
@@ -26,6 +26,8 @@ _MERGED = {Add: "sum", Concatenate: "concat"}  # what Keras 1 had one class for
 
 def find(dialect: Dialect, module: str, name: str) -> Any:
     """What a name means in a module of networks, such as "vgg16", or in `applications` itself ("")."""
+    if name in _BLOCKS and module == "resnet50":
+        return functools.partial(_BLOCKS[name], dialect)
     found: Any = getattr(getattr(applications, module, None) if module else applications, name, None)
     if inspect.isclass(found):  # a layer of today that the module is written with
         return None
@@ -124,6 +126,44 @@ def _of_resnet50(name: str) -> str | None:
     named = {"conv1_conv": "conv1", "conv1_bn": "bn_conv1", "predictions": "fc1000"}
     counted = re.search("(_relu|_out|_add|1_pool)$", name)
     return named.get(name, None if counted else name)
+
+
+def _identity_block(
+    dialect: Dialect, input_tensor: Any, kernel_size: Any, filters: Sequence[int], stage: int, block: str
+) -> Any:
+    return _block(dialect, input_tensor, kernel_size, filters, f"{stage}{block}", None)
+
+
+def _conv_block(
+    dialect: Dialect,
+    input_tensor: Any,
+    kernel_size: Any,
+    filters: Sequence[int],
+    stage: int,
+    block: str,
+    strides: Any = (2, 2),
+) -> Any:
+    return _block(dialect, input_tensor, kernel_size, filters, f"{stage}{block}", strides)
+
+
+def _block(dialect: Dialect, start: Any, size: Any, filters: Sequence[int], at: str, strides: Any) -> Any:
+    """A bottleneck of ResNet50, as a function of its module; without strides what came in is added as it is."""
+
+    def convolved(x: Any, branch: str, layer: Any) -> Any:
+        x = _layer(dialect, layer, name=f"res{at}_branch{branch}")(x)
+        return _layer(dialect, BatchNormalization(channel_axis()), name=f"bn{at}_branch{branch}")(x)
+
+    def relu(x: Any) -> Any:
+        return _layer(dialect, Activation("relu"), name=None)(x)
+
+    x = relu(convolved(start, "2a", Conv2D(filters[0], 1, strides or 1)))
+    x = relu(convolved(x, "2b", Conv2D(filters[1], size, padding="same")))
+    x = convolved(x, "2c", Conv2D(filters[2], 1))
+    beside = start if strides is None else convolved(start, "1", Conv2D(filters[2], 1, strides))
+    return relu(_layer(dialect, Add(), name=None)([x, beside]))
+
+
+_BLOCKS = {"identity_block": _identity_block, "conv_block": _conv_block}
 
 
 def _layer(dialect: Dialect, layer: Any, **told: Any) -> Any:
