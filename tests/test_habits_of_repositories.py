@@ -1192,3 +1192,32 @@ def test_layers_made_in_build_have_weights_beside_a_shape_rule(space: str) -> No
     model = models.Model(x, Own()(x))
     assert model.count_params() == 16
     assert [weight.shape for weight in model.get_weights()] == [(3, 4), (4,)]
+
+
+@pytest.mark.parametrize("generation", GENERATIONS[1:])
+def test_models_of_ones_own_pass_over_one_argument_by_position_and_list_their_submodules(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Inner(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="inner")
+            self.many = [layers.Dense(2, name="d1"), layers.Dense(2, name="d2")]
+
+        def call(self, x: Any) -> Any:
+            return self.many[1](self.many[0](x))
+
+    class Own(models.Model):
+        def __init__(self) -> None:
+            super().__init__(self)  # tf.keras' own guide has this slip
+            self.first = layers.Dense(3, name="first")
+            self.inner = Inner()
+            self.last = models.Sequential([layers.Dense(1, name="last")], name="stack")
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.inner(self.first(x)))
+
+    own = Own()
+    assert [layer.name for layer in own.submodules] == ["first", "inner", "stack", "d1", "d2", "last"]
+    assert own.predict(np.ones((2, 3)), verbose=0).shape == (2, 1)
+    with pytest.raises(TypeError, match=r"^Model: give both ends, as in Model\(inputs, outputs\); got inputs alone"):
+        models.Model(layers.Input((3,)))

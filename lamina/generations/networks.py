@@ -14,7 +14,6 @@ from .. import applications
 from ..applications._network import channel_axis
 from ..core.config import image_data_format
 from ..core.layer import Layer
-from ..core.scope import snake_case
 from ..layers import Activation, Add, BatchNormalization, Concatenate, Conv2D, InputLayer
 from ..models import clone_model
 from ..translation.words import words
@@ -101,8 +100,8 @@ def _name(dialect: Dialect, layer: Any) -> str | None:
 
 def _number(layer: Any) -> int | None:
     """Which of its class a layer is that was given no name."""
-    counted = re.fullmatch(snake_case(type(layer).__name__) + r"(?:_(\d+))?", layer.name)
-    return int(counted[1] or 0) if counted else None
+    counted = re.search(r"_(\d+)$", layer.name)
+    return None if layer._given_name else int(counted[1]) if counted else 0
 
 
 def _is_first_resnet(dialect: Dialect, network: str) -> bool:
