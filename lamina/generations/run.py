@@ -157,9 +157,10 @@ class Program:
             name: text if isinstance(text, str) else text.decode("utf-8", "replace")
             for name, text in self.parts.items()
         }
-        if self.file is None:
-            return own
         root = Path(self.root or ".")
+        if self.file is None:
+            near = beside([Path(self.target)], root) if self.target.endswith(".ipynb") else {}
+            return own | {name: text for name, text in near.items() if not name.endswith(".ipynb")}
         tool = self.how == "module" and not self.file.is_relative_to(root)
         return beside(told_to_tools(sys.argv[1:], root) if tool else [self.file], root)
 
