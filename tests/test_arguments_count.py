@@ -79,7 +79,7 @@ UNREAD = {
     "generations.tensorflow.environment.Strategy.*:*": "one device: how several would share the work",
     "generations.tensorflow.environment.ReplicaContext.all_reduce:reduce_op": "one replica: nothing is combined",
     "generations.tensorflow.environment.Session.__init__:how": "no graph, and the devices that torch has",
-    "generations.tensorflow.environment.Session.__exit__:error": "Python's protocol",
+    "generations.backend.Session.__exit__:error": "Python's protocol",
     "generations.tensorflow.environment.control_dependencies:control_inputs": "calls are in order here",
     "generations.tensorflow.environment.exported:*": "names under which TensorFlow shows it",
     "generations.tensorflow.data.Dataset.*:num_parallel_calls": "how it runs, not which elements there are",

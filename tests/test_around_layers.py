@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import json
@@ -521,6 +522,44 @@ def test_networks_are_models_of_their_generation(generation: str, name: str, tmp
         layer.trainable = False
     model.compile("sgd", "mse")
     assert len(model.trainable_weights) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "names"),
+    [
+        ("ResNet50", 224, "eb50bf198d4e"),
+        pytest.param("InceptionV3", 160, "2c18768b2b5f", marks=pytest.mark.slow),
+    ],
+)
+def test_layers_of_networks_have_the_names_and_the_order_of_keras_2(name: str, size: int, names: str) -> None:
+    """Sums of the names in order, as Keras 2.3.1 has them: files of weights go by the order, code by the names."""
+    keras2.backend.clear_session()
+    top = name == "ResNet50"
+    model = getattr(keras2.applications, name)(weights=None, include_top=top, input_shape=(size, size, 3))
+    found = "\n".join(layer.name for layer in model.layers)
+    assert hashlib.sha1(found.encode()).hexdigest()[:12] == names, found
+
+
+def test_resnet50_of_keras_1_ends_in_a_pool() -> None:
+    keras1.backend.reset_uids()
+    model = keras1.applications.ResNet50(weights=None, include_top=False, input_shape=(224, 224, 3))
+    assert model.output_shape == (None, 1, 1, 2048) and model.layers[-1].name == "avg_pool"
+    assert model.get_layer("activation_49").output_shape == (None, 7, 7, 2048)
+    assert model.get_layer("res2a_branch1").output_shape == (None, 55, 55, 256)  # 1.2.2 pads nothing before its pool
+    assert model.get_layer("bn5c_branch2c").epsilon == 1e-3
+
+
+@pytest.mark.parametrize("generation", ["keras1", "keras2"])
+def test_the_blocks_of_resnet50_make_what_the_network_has(generation: str) -> None:
+    own, space = module(generation, "applications.resnet50"), SPACES[generation]
+    start = space.layers.Input((8, 8, 3))
+    x = own.identity_block(own.conv_block(start, 3, [2, 2, 6], stage=5, block="a"), 3, [2, 2, 6], stage=5, block="b")
+    model = space.models.Model(start, x)
+    assert model.output_shape == (None, 4, 4, 6)
+    named = [layer.name for layer in model.layers if layer.name[:3] in ("res", "bn5")]
+    assert named[4:8] == ["res5a_branch2c", "res5a_branch1", "bn5a_branch2c", "bn5a_branch1"]
+    assert named[8:] == [f"{kind}5b_branch2{at}" for at in "abc" for kind in ("res", "bn")]
+    assert len(model.trainable_weights) == 7 * 4
 
 
 def test_networks_begin_with_an_input_of_the_caller() -> None:

@@ -1403,3 +1403,32 @@ def test_a_merge_that_asks_for_the_shape_of_two(generation: str) -> None:
     model = models.Model([a, b], Biased()([a, b]))
     x, y = np.random.rand(2, 4, 3).astype("float32"), np.random.rand(2, 1, 3).astype("float32")
     np.testing.assert_allclose(model.predict([x, y]), x + y + 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS[1:])
+def test_models_of_ones_own_pass_over_one_argument_by_position_and_list_their_submodules(generation: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+
+    class Inner(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="inner")
+            self.many = [layers.Dense(2, name="d1"), layers.Dense(2, name="d2")]
+
+        def call(self, x: Any) -> Any:
+            return self.many[1](self.many[0](x))
+
+    class Own(models.Model):
+        def __init__(self) -> None:
+            super().__init__(self)  # tf.keras' own guide has this slip
+            self.first = layers.Dense(3, name="first")
+            self.inner = Inner()
+            self.last = models.Sequential([layers.Dense(1, name="last")], name="stack")
+
+        def call(self, x: Any) -> Any:
+            return self.last(self.inner(self.first(x)))
+
+    own = Own()
+    assert [layer.name for layer in own.submodules] == ["first", "inner", "stack", "d1", "d2", "last"]
+    assert own.predict(np.ones((2, 3)), verbose=0).shape == (2, 1)
+    with pytest.raises(TypeError, match=r"^Model: give both ends, as in Model\(inputs, outputs\); got inputs alone"):
+        models.Model(layers.Input((3,)))

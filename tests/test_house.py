@@ -45,7 +45,6 @@ CIRCLES: set[str] = set()
 UNUSED = {
     "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
-    "core.calling.Calling._flatten_layers": "others' code calls it: Keras' name",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.weights.Weights.torch_params": "users of Keras on torch read it",
     "core.weights._Tracker.*": "users' own layers call them: Keras' names",

@@ -169,8 +169,8 @@ def test_python_2_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_notebook(tmp_path: Path) -> None:
     sources = [
-        "%matplotlib inline\n!pip install keras\nfrom keras.layers import Merge",
-        "x = 1\n%time print(x)",
+        "%matplotlib inline\n!pip install keras\nfrom __future__ import division\nfrom keras.layers import Merge",
+        "x = 1\nfrom __future__ import absolute_import  # as IPython takes it\n%time print(x)",
         "",
         "x = 2\nx.y",
     ]
@@ -183,6 +183,15 @@ def test_notebook(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert 'File "a.ipynb, cell 4", line 2, in <module>\n    x.y\n' in got.stderr
     assert got.stdout == "1\n"
+
+
+def test_the_generation_of_a_notebook_is_told_from_what_it_imports_from_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "utils2.py").write_text("from keras import initializations\nWORD = 'there'\n")
+    cell = {"cell_type": "code", "source": "%matplotlib inline\nfrom utils2 import *\nimport keras\nprint(WORD)"}
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": [cell]}))
+    got = start([*OURS, "a.ipynb"], tmp_path)
+    assert "lamina: keras1 (utils2.py, line 1: keras.initializations is of Keras 1)" in got.stderr.splitlines()
+    assert got.stdout == "there\n"
 
 
 def test_what_is_no_notebook(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -444,6 +444,14 @@ def test_words_of_tensorflow_1(tf1: Any) -> None:
         session.run(tf.global_variables_initializer())
         with pytest.raises(RuntimeError, match="no graph"):
             session.run(tf.constant(1))
+    K = tf.keras.backend
+    K.get_session().close()  # as people free a GPU, to begin with a configuration of their own
+    K.set_session(tf.Session(config=config))
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+    x = np.ones((4, 3), "float32")
+    with K.get_session().as_default() as session:
+        found = session.run(model.output, feed_dict={model.input: x})
+    np.testing.assert_allclose(found, model.predict(x, verbose=0), rtol=1e-6)
     tf.set_random_seed(1)
     tf.logging.set_verbosity(tf.logging.ERROR)
     x = tf.keras.layers.Input((4,))

@@ -423,6 +423,18 @@ Function = function
 class Session:
     """Runs symbolic tensors, as TensorFlow's sessions did: `run(tensors, feed_dict={input: array})`."""
 
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def as_default(self) -> Session:
+        return self
+
     def run(self, fetches: Any, feed_dict: Any = None) -> Any:
         feed = feed_dict or {}
         leaves, spec = pytree.tree_flatten(fetches)

@@ -209,6 +209,17 @@ class _ModelWords(Adds):
             self._set_own_trainable(bool(value))
 
     @property
+    def submodules(self) -> tuple[Any, ...]:
+        """All layers inside, the nearest first, as `tf.Module` lists them."""
+        found: dict[int, Any] = {}
+        row = [self]
+        for layer in row:  # which grows
+            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
+            found.update({id(each): each for each in near})
+            row += near
+        return tuple(found.values())
+
+    @property
     def trainable_weights(self) -> list[Any]:
         trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
         found = [weight for weight in super().trainable_weights if id(weight) in trained]
@@ -667,7 +678,7 @@ class _Sequential(AddsBeside, _ModelWords):
     input, output = GraphModel.input, GraphModel.output  # wherever it was called
 
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
-        super().__init__(layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
+        super().__init__(layers=layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
 
     def _input_of(self, batch_shape: Any, dtype: Any) -> Any:
         """Named after the first layer: a model from `model.input` on writes it into its config."""
@@ -787,6 +798,10 @@ class _AnyModel(_ModelWords):
         functional = cls._is_model() and bool(args or {"inputs", "outputs", "input", "output"} & set(kwargs))
         return super().__new__(cls._dialect.find("models", "Functional") if functional else cls)
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        # One argument by position means nothing to a subclass: `super().__init__(self)` is a slip that was let pass.
+        super().__init__(*(args if len(args) > 1 or "outputs" in kwargs else ()), **kwargs)
+
     @classmethod
     def _is_model(cls) -> bool:
         return cls is cls._dialect.find("models", "Model")
@@ -845,8 +860,10 @@ class _Functional(AddsBeside, _ModelWords):
                 kwargs[new] = kwargs.pop(old)
         names = ("inputs", "outputs", "name")
         kwargs = {**dict(zip(names, args, strict=False)), **kwargs}
-        cls = type(self).__name__
-        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name("Model" if cls == "Functional" else cls)
+        cls = type(self).__name__.replace("Functional", "Model")
+        if not {"inputs", "outputs"} <= set(kwargs):
+            raise TypeError(f"{cls}: give both ends, as in Model(inputs, outputs); got {', '.join(kwargs)} alone.")
+        kwargs["name"] = kwargs.get("name") or self._dialect.unique_name(cls)
         self.__init_graph__(**kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -185,9 +185,10 @@ class Program:
             name: text if isinstance(text, str) else text.decode("utf-8", "replace")
             for name, text in self.parts.items()
         }
-        if self.file is None:
-            return own
         root = Path(self.root or ".")
+        if self.file is None:
+            near = beside([Path(self.target)], root) if self.target.endswith(".ipynb") else {}
+            return own | {name: text for name, text in near.items() if not name.endswith(".ipynb")}
         tool = self.how == "module" and not self.file.is_relative_to(root)
         return beside(told_to_tools(sys.argv[1:], root) if tool else [self.file], root)
 
@@ -255,7 +256,8 @@ def _notebook(path: Path, text: bytes) -> dict[str, str | bytes]:
             for line in left_out:
                 print(f"lamina: {name}: not run: {line}", file=sys.stderr)
             linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
-            parts[name] = source
+            # IPython takes them anywhere in a cell; Python 3 has all of them but `annotations`.
+            parts[name] = re.sub(r"(?m)^from __future__ import (?!.*\bannotations\b)[^(\n]*$", "", source)
     except ValueError as error:
         raise Unfit(f"{path}: {error}") from None
     return parts

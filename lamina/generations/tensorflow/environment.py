@@ -23,7 +23,9 @@ from torch import Tensor
 from ... import config, ops
 from ...core.devices import device as device_of
 from ...core.devices import here
+from ...core.symbolic import any_symbolic
 from ...ops.base import tensor
+from .. import backend
 from .base import NAMES, heard, named, taking, text_bytes, texts
 
 
@@ -242,29 +244,20 @@ class Options:
         return made
 
 
-class Session:
-    """Stands where a session was opened or handed on. There is no graph to run: values are there at once."""
+class Session(backend.Session):
+    """Stands where a session was opened or handed on. There is no graph to run but that of symbolic tensors: other
+    values are there at once."""
 
     def __init__(self, *how, **options):
         self.graph = options.get("graph") or _graph
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *error) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-    def as_default(self) -> Session:
-        return self
-
     def run(self, fetches, feed_dict=None) -> Any:
-        """What initializes variables has nothing left to do. Raises RuntimeError for anything else."""
+        """Of symbolic tensors; what initializes variables has nothing left to do. Raises RuntimeError for the rest."""
         wanted = fetches if isinstance(fetches, (list, tuple)) else [fetches]
         if feed_dict is None and all(one is None for one in wanted):
             return None
+        if any_symbolic(fetches):
+            return super().run(fetches, feed_dict)
         raise RuntimeError(
             "Session.run: there is no graph in this stand-in for TensorFlow. Tensors have values at once (`.numpy()`); "
             "of a model's symbolic tensors make a function with keras.backend.function, or use `predict`."
