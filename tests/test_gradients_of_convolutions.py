@@ -3,10 +3,13 @@ or filter, of one sample, where parts of the kernel meet padding alone, and in a
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -109,16 +112,19 @@ def test_values_and_gradients_of_any_sizes(kind: str, rank: int, dtype: torch.dt
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "mixed_float16", "bfloat16"])
+@pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("name", ["Conv1D", "Conv2D", "Conv2DTranspose", "SeparableConv2D", "Conv3D"])
-def test_layers_of_one_filter_learn_from_one_sample(name: str, dtype: str) -> None:
+def test_layers_of_one_filter_learn_from_one_sample(name: str, size: int, dtype: str) -> None:
     rank = int(name.removesuffix("Transpose")[-2])
-    layer = getattr(keras.layers, name)(1, 3, padding="same", dtype=dtype)
-    x = torch.randn(1, *[4] * rank, 2)
-    model = keras.Sequential([keras.Input(x.shape[1:]), layer])
-    model.compile("sgd", "mse", jit_compile=False)
-    before = layer.get_weights()[0].copy()
-    model.fit(x, torch.zeros(1, *[4] * rank, 1), epochs=2, batch_size=1, verbose=0)
-    assert (layer.get_weights()[0] != before).any()
+    filters, channels = (2, 1) if name.endswith("Transpose") else (1, 2)  # the last axis of the kernel has one element
+    layer = getattr(keras.layers, name)(filters, size, padding="same", dtype=dtype)
+    first = keras.Sequential([keras.Input((*[4] * rank, channels)), layer])
+    for model in (first, copy.deepcopy(first), pickle.loads(pickle.dumps(first))):  # with strides of their own
+        x = np.ones((1, *model.input_shape[1:]), np.float32)
+        model.compile("sgd", "mse", jit_compile=False)
+        before = [weight.copy() for weight in model.get_weights()]
+        model.train_on_batch(x, model.predict_on_batch(x) + 1)
+        assert all((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
 
 
 def test_elements_that_meet_padding_alone_cost_nothing_and_get_no_gradient() -> None:
