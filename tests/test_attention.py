@@ -308,11 +308,13 @@ def test_what_does_not_fit_is_told(case: str) -> None:
         ("abc,cd->ad", (2, 3, 4), 5),
     ],
 )
-def test_einsum_dense_is_einsum(equation: str, shape: tuple[int, ...], output_shape: Any) -> None:
+@pytest.mark.parametrize("bias", [slice(0, 0), slice(-1, None), slice(-2, -1), slice(-2, None)], ids=str)
+def test_einsum_dense_is_einsum(equation: str, shape: tuple[int, ...], output_shape: Any, bias: slice) -> None:
     (x,) = tensors(shape)
-    layer = L.EinsumDense(equation, output_shape)
+    axes = equation.split(">")[1].strip(".").removeprefix("a")[bias]
+    layer = L.EinsumDense(equation, output_shape, bias_axes=axes or None)
     layer(x)
-    expected = torch.einsum(equation, x, layer.kernel)
+    expected = torch.einsum(equation, x, moved(layer).kernel) + (layer.bias if axes else 0)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
     assert layer.compute_output_shape(shape) == tuple(expected.shape)
 

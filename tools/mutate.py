@@ -1,6 +1,6 @@
 """Mutation testing: changes one thing in a module's functions at a time, and tells which changes no test notices.
 
-    python tools/mutate.py lamina/kernels/window.py [--sample N] [--most N] [--jobs N] tests/... [-k WORD]
+    python tools/mutate.py lamina/kernels/window.py [--sample N] [--line N] [--most N] [--jobs N] tests/... [-k WORD]
 
 What it does not know goes to pytest. Each change is tried by the tests that enter its function; first come those that
 noticed others. A process is forked for each mutant. Functions get the changed code in place, so that whoever holds them
@@ -164,7 +164,7 @@ class Trial:
         self.running: dict[int, tuple[int, int, str]] = {}
         survivors = 0
         for number, (line, first, change, tree) in enumerate(mutants(self.source)):
-            if number not in chosen:
+            if number not in chosen or (self.asked.line and line not in self.asked.line):
                 continue
             tests = entered.get(first, [])
             known = sorted((test for test in tests if test in self.best), key=self.best.__getitem__, reverse=True)[:20]
@@ -242,6 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--sample", type=int, help="try so many, drawn at random")
+    parser.add_argument("--line", type=int, action="append", help="try only changes in this line")
     parser.add_argument("--most", type=int, default=1000, help="tests of one mutant, drawn evenly")
     parser.add_argument("--seconds", type=int, default=60, help="of the processor's time for the tests of one mutant")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried at the same time")
