@@ -42,7 +42,7 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("mkl", "capability", "processor", "slow"),
+    ("mkl", "capability", "maker", "slow"),
     [
         (True, "AVX512", "AuthenticAMD", True),
         (True, "AVX512", "GenuineIntel", False),
@@ -52,15 +52,15 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 )
 @pytest.mark.parametrize("listed", [True, False], ids=["/proc", "no /proc"])
 def test_where_mkl_is_slow(
-    mkl: bool, capability: str, processor: str, slow: bool, listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mkl: bool, capability: str, maker: str, slow: bool, listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(linear.platform, "processor", lambda: f"AMD64 Family 25, {processor}")
+    monkeypatch.setattr(linear.platform, "processor", lambda: f"AMD64 Family 25, {maker}")
     monkeypatch.setattr(linear, "Path", lambda name: tmp_path / name.strip("/"))
     if listed:
         (tmp_path / "proc").mkdir()
-        (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {processor}\n")
+        (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\n")
         monkeypatch.setattr(linear.platform, "processor", lambda: "")
     assert linear._mkl_is_slow() is slow
 
