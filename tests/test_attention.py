@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import lamina as keras
 from lamina import tf_keras
+from lamina.kernels import attention as kernels
 
 L = keras.layers
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
@@ -88,6 +89,22 @@ def test_as_the_paper_writes_it(way: str, grouped: bool) -> None:
     output, found = layer(QUERY, VALUE, KEY, return_attention_scores=True, **call)
     torch.testing.assert_close(output, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found, weights, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [(2,), (3, 2)], ids=len)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("scale", [None, 0.3])
+def test_kernels_as_the_formula(batch: tuple[int, ...], groups: int, scale: float | None) -> None:
+    query, key, value, bias = tensors((*batch, 4, T, N), (*batch, groups, S, N), (*batch, groups, S, 3), (4, T, S))
+    keys, values = (x.repeat_interleave(4 // groups, -3) for x in (key, value))
+    scores = (N**-0.5 if scale is None else scale) * query @ keys.mT
+    weights = torch.softmax(scores + bias, -1)
+    torch.testing.assert_close(kernels.attend(query, key, value, bias, scale=scale), weights @ values)
+    torch.testing.assert_close(kernels.scores(query, key, scale), scores)
+    torch.testing.assert_close(kernels.combine(weights, value), weights @ values)
+    # Of three axes the first is that of samples.
+    torch.testing.assert_close(kernels.scores(QUERY[:1], VALUE, 1.0), QUERY[:1] @ VALUE.mT)
+    torch.testing.assert_close(kernels.combine(ALLOWED[:1].float(), KEY), ALLOWED[:1].float() @ KEY)
 
 
 def test_several_axes_are_one() -> None:
@@ -291,11 +308,13 @@ def test_what_does_not_fit_is_told(case: str) -> None:
         ("abc,cd->ad", (2, 3, 4), 5),
     ],
 )
-def test_einsum_dense_is_einsum(equation: str, shape: tuple[int, ...], output_shape: Any) -> None:
+@pytest.mark.parametrize("bias", [slice(0, 0), slice(-1, None), slice(-2, -1), slice(-2, None)], ids=str)
+def test_einsum_dense_is_einsum(equation: str, shape: tuple[int, ...], output_shape: Any, bias: slice) -> None:
     (x,) = tensors(shape)
-    layer = L.EinsumDense(equation, output_shape)
+    axes = equation.split(">")[1].strip(".").removeprefix("a")[bias]
+    layer = L.EinsumDense(equation, output_shape, bias_axes=axes or None)
     layer(x)
-    expected = torch.einsum(equation, x, layer.kernel)
+    expected = torch.einsum(equation, x, moved(layer).kernel) + (layer.bias if axes else 0)
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
     assert layer.compute_output_shape(shape) == tuple(expected.shape)
 

@@ -202,6 +202,32 @@ def test_keras2_understands_keras1() -> None:
     assert config["kernel_initializer"]["config"]["scale"] == 2.0
 
 
+@pytest.mark.parametrize(
+    ("call", "size", "strides"),
+    [
+        ("Conv2D(4, 3, 2)", (3, 2), (1, 1)),
+        ("Conv2D(4, 3, nb_col=5)", (3, 5), (1, 1)),
+        ("Conv2D(4, nb_row=3, nb_col=5)", (3, 5), (1, 1)),
+        ("SeparableConv2D(nb_filter=4, nb_row=3, nb_col=5)", (3, 5), (1, 1)),
+        ("LocallyConnected2D(4, 3, nb_col=5, subsample=(2, 1))", (3, 5), (2, 1)),
+        ("Conv3D(4, 3, 5, 2)", (3, 5, 2), (1, 1, 1)),
+        ("Conv3D(4, 3, 5, kernel_dim3=2)", (3, 5, 2), (1, 1, 1)),
+        ("Conv3D(4, 3, kernel_dim2=5, kernel_dim3=2)", (3, 5, 2), (1, 1, 1)),
+        ("Conv2DTranspose(4, 3, 2)", (3, 2), (1, 1)),
+        ("Conv2DTranspose(4, 3, strides=2)", (3, 3), (2, 2)),
+        ("Conv2DTranspose(4, 3, nb_col=5)", (3, 5), (1, 1)),
+        ("Deconvolution2D(4, 3, 5, (None, 6, 6, 4), subsample=(2, 2))", (3, 5), (2, 2)),
+        ("Deconvolution2D(4, 3, 5, output_shape=(None, 6, 6, 4))", (3, 5), (1, 1)),
+        ("DepthwiseConv2D(3, 2)", (3, 3), (2, 2)),
+    ],
+)
+def test_keras2_takes_sizes_as_keras1_did(call: str, size: tuple, strides: tuple) -> None:
+    """As recorded from Keras 2.3.1."""
+    layer = eval(f"keras2.layers.{call}")
+    assert tuple(layer.kernel_size) == size and tuple(layer.strides) == strides
+    assert type(layer).from_config(layer.get_config()).kernel_size == layer.kernel_size
+
+
 @pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=lambda space: space.__name__)
 def test_unknown_missing_and_doubled_arguments(space: ModuleType) -> None:
     with pytest.raises(TypeError, match=r"Dense of Keras .* has no argument `actvation`. Did you mean `activation`"):

@@ -1,11 +1,11 @@
 """Mutation testing: changes one thing in a module's functions at a time, and tells which changes no test notices.
 
-    python tools/mutate.py lamina/kernels/window.py [--sample N] [--only WORD] [--every N] [--jobs N] tests/...
+    python tools/mutate.py lamina/kernels/window.py [--sample N] [--line N] [--most N] [--jobs N] tests/... [-k WORD]
 
-Runs those functions of the test files that take no fixtures and have one of the words in their names, as they stand.
-A process is forked for each mutant. The functions it runs get the changed code in place, so that whoever holds them
+What it does not know goes to pytest. Each change is tried by the tests that enter its function; first come those that
+noticed others. A process is forked for each mutant. Functions get the changed code in place, so that whoever holds them
 has it; what stands outside of functions stays as it is. A test that fails, or more than `--seconds` of the processor's
-time, kills a mutant. Prints the survivors, one a line: place, the line as it was, and the change. (Linux, macOS.)
+time, kills a mutant. Prints the survivors, one a line: place, the change, and the line as it was. (Linux, macOS.)
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
-import functools
+import gc
 import importlib
-import inspect
 import os
+import pickle
 import random
 import resource
 import sys
+import tempfile
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +30,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-Test = Callable[[], Any]
 
 _OPERATORS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Add,), ast.FloorDiv: (ast.Mult,), ast.Mod: (ast.FloorDiv,),
@@ -92,10 +93,16 @@ def _inside(tree: ast.Module) -> Iterator[tuple[ast.AST, str, int | None, ast.AS
                 waiting.append((child, runs or function))
 
 
-def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
-    """(line, change, whole module) for every change."""
+def mutants(source: str) -> Iterator[tuple[int, int, str, ast.Module]]:
+    """(line, first line of the function, change, whole module) for every change."""
     tree = ast.parse(source)
+    kinds = (ast.FunctionDef, ast.Lambda)
+    inner = {
+        id(node): function for function in ast.walk(tree) if isinstance(function, kinds) for node in ast.walk(function)
+    }
     for parent, name, index, node in list(_inside(tree)):
+        function = inner[id(parent)]
+        first = min(each.lineno for each in (*getattr(function, "decorator_list", ()), function))
         for new in changed(node):
             if ast.unparse(new) == ast.unparse(node):
                 continue
@@ -105,37 +112,23 @@ def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
                 setattr(parent, name, new)
             else:
                 value[index] = new
-            first = ast.unparse(node).split("\n")[0]
-            yield (
-                getattr(node, "lineno", 0),
-                f"{first}  ->  {ast.unparse(new).split(chr(10))[0]}",
-                ast.fix_missing_locations(tree),
-            )
+            change = "  ->  ".join(ast.unparse(form).split("\n")[0] for form in (node, new))
+            yield getattr(node, "lineno", first), first, change, ast.fix_missing_locations(tree)
             if index is None:
                 setattr(parent, name, node)
             else:
                 value[index] = node
 
 
-def _exchange(old: Any, new: Any, seen: set[int]) -> None:
-    """Give functions, and those of classes, the code of others of the same name."""
-    for name, item in vars(new).items():
-        mine = vars(old).get(name)
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, property):
-            item, mine = item.fget, getattr(mine, "fget", None)
-        item, mine = (getattr(each, "__wrapped__", getattr(each, "__func__", each)) for each in (item, mine))
-        if isinstance(item, types.FunctionType) and isinstance(mine, types.FunctionType):
-            if item.__module__ == mine.__module__ and len(item.__code__.co_freevars) == len(mine.__code__.co_freevars):
-                mine.__code__, mine.__defaults__ = item.__code__, item.__defaults__
-        elif isinstance(item, type) and isinstance(mine, type) and item.__module__ == mine.__module__:
-            _exchange(mine, item, seen)
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _codes(inner)
 
 
-def begun(module: types.ModuleType, tree: ast.Module, tests: list[Test], seconds: int) -> int:
-    """The process that runs the tests with the changed module: it ends with 0 where all pass."""
+def _in_child(function: Callable[[], int], seconds: int) -> int:
+    """A process, which says nothing and ends with what the function returns, or a signal if it takes too long."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -144,102 +137,119 @@ def begun(module: types.ModuleType, tree: ast.Module, tests: list[Test], seconds
             out = os.open(os.devnull, os.O_WRONLY)
             os.dup2(out, 1)
             os.dup2(out, 2)
-            made = types.ModuleType(module.__name__)
-            vars(made).update(__file__=module.__file__, __package__=module.__package__)
-            exec(compile(tree, str(module.__file__), "exec"), vars(made))
-            _exchange(module, made, set())
-            for test in tests:
-                test()
-            code = 0
+            code = function()
         finally:
             os._exit(code)
     return child
 
 
-def _row(value: Any, count: int) -> Any:
-    if isinstance(value, type(pytest.param())):
-        return value.values
-    return value if count > 1 else (value,)
+class Trial:
+    """What pytest does in place of running the collected tests."""
 
+    def __init__(self, asked: argparse.Namespace):
+        self.asked, self.path = asked, asked.file.resolve()
+        self.source = self.path.read_text()
+        self.folder = Path(tempfile.mkdtemp(prefix="mutants-"))
 
-def passing(tests: list[Test]) -> bytes:
-    """1 for each test that passes alone and without a change, else 0: some need what pytest sets up."""
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        out = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
-        for test in tests:
-            try:
-                test()
-                os.write(writing, b"\1")
-            except BaseException:
-                os.write(writing, b"\0")
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as told:
-        found = told.read()
-    os.wait()
-    return found
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        importlib.import_module(".".join(self.path.relative_to(ROOT).with_suffix("").parts))
+        gc.unfreeze()  # or its functions are not among the objects
+        everything = (each for each in gc.get_objects() if type(each) is types.FunctionType)
+        self.functions = [each for each in everything if each.__code__.co_filename == str(self.path)]
+        self.items = session.items
+        entered = self.entered()
+        total = sum(1 for _ in mutants(self.source))
+        chosen = {*random.Random(0).sample(range(total), min(self.asked.sample or total, total))}
+        self.best: dict[int, int] = {}  # by test: the last change that it noticed
+        self.running: dict[int, tuple[int, int, str]] = {}
+        survivors = 0
+        for number, (line, first, change, tree) in enumerate(mutants(self.source)):
+            if number not in chosen or (self.asked.line and line not in self.asked.line):
+                continue
+            tests = entered.get(first, [])
+            known = sorted((test for test in tests if test in self.best), key=self.best.__getitem__, reverse=True)[:20]
+            tests = [*known, *tests[:: -(-len(tests) // self.asked.most) or 1]]
+            mutant = compile(tree, str(self.path), "exec")
+            child = _in_child(lambda: self.tried(mutant, tests, number), self.asked.seconds)  # noqa: B023 (at once)
+            self.running[child] = number, line, change if tests else f"{change} (entered by no test)"
+            while len(self.running) >= self.asked.jobs:
+                survivors += self.ended()
+        while self.running:
+            survivors += self.ended()
+        print(f"{len(chosen)} of {total} mutants tried by {len(self.items)} tests, {survivors} survived.")
+        return True
 
+    def passes(self, test: int, following: int) -> bool:
+        item, before = self.items[test], self.items[test].session.testsfailed
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=self.items[following])
+        return item.session.testsfailed == before
 
-def tests_of(name: str, words: list[str]) -> Iterator[Test]:
-    """The tests of a file that need no fixtures, once for each of their parameters."""
-    module = importlib.import_module(Path(name).stem)
-    for title, function in vars(module).items():
-        if not title.startswith("test_") or not any(word in title for word in words or [""]):
-            continue
-        marks = [mark.args for mark in getattr(function, "pytestmark", ()) if mark.name == "parametrize"]
-        given: list[dict[str, Any]] = [{}]
-        for names, values in marks:
-            keys = [key.strip() for key in names.split(",")] if isinstance(names, str) else names
-            rows = [_row(value, len(keys)) for value in values]
-            given = [{**one, **dict(zip(keys, row, strict=True))} for one in given for row in rows]
-        if set(inspect.signature(function).parameters) <= given[0].keys():
-            yield from (functools.partial(function, **one) for one in given)
+    def entered(self) -> dict[int, list[int]]:
+        """By first line of a function, the tests that enter it and pass without a change, the quickest first."""
+        told = self.folder / "entered"
+
+        def run() -> int:
+            found: dict[int, list[tuple[float, int]]] = {}
+            lines: set[int] = set()
+
+            def watch(frame: Any, *_: Any) -> None:
+                if frame.f_code.co_filename == str(self.path):
+                    lines.add(frame.f_code.co_firstlineno)
+
+            for test in range(len(self.items)):
+                lines.clear()
+                started = time.thread_time()
+                sys.settrace(watch)
+                passed = self.passes(test, min(test + 1, len(self.items) - 1))
+                sys.settrace(None)
+                for line in lines if passed else ():
+                    found.setdefault(line, []).append((time.thread_time() - started, test))
+            told.write_bytes(pickle.dumps({line: [test for _, test in sorted(tests)] for line, tests in found.items()}))
+            return 0
+
+        _in_child(run, 3600)
+        os.wait()
+        return pickle.loads(told.read_bytes())
+
+    def tried(self, mutant: types.CodeType, tests: list[int], number: int) -> int:
+        """0 if all tests pass with the changed code; else the first that does not is written down."""
+        changed = {(code.co_name, code.co_firstlineno): code for code in _codes(mutant)}
+        for function in self.functions:
+            code = changed.get((function.__code__.co_name, function.__code__.co_firstlineno))
+            if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
+                function.__code__ = code
+        told = self.folder / str(number)
+        for test, following in zip(tests, [*tests[1:], *tests[-1:]], strict=True):
+            told.write_text(str(test))
+            if not self.passes(test, following):
+                return 1
+        told.unlink(missing_ok=True)
+        return 0
+
+    def ended(self) -> int:
+        """Wait for one process; 1 if its mutant survived, which is told."""
+        child, status = os.wait()
+        number, line, change = self.running.pop(child)
+        told = self.folder / str(number)
+        if told.exists():
+            self.best[int(told.read_text())] = number
+        if not status:
+            print(f"{self.asked.file}:{line}: {change}    in: {self.source.splitlines()[line - 1].strip()}", flush=True)
+        return not status
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--sample", type=int, help="try so many, drawn at random")
+    parser.add_argument("--line", type=int, action="append", help="try only changes in this line")
+    parser.add_argument("--most", type=int, default=1000, help="tests of one mutant, drawn evenly")
     parser.add_argument("--seconds", type=int, default=60, help="of the processor's time for the tests of one mutant")
-    parser.add_argument("--only", action="append", default=[], help="a word in the names of tests")
     parser.add_argument("--jobs", type=int, default=1, help="mutants tried at the same time")
-    parser.add_argument("--every", type=int, default=1, help="run each so-manieth test alone")
-    parser.add_argument("tests", nargs="+")
-    asked = parser.parse_args()
-    for folder in (ROOT, ROOT / "tests"):
-        sys.path.insert(0, str(folder))
-    importlib.import_module("conftest")
-    path = asked.file.resolve()
-    module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    source = path.read_text()
-    tests = [test for name in asked.tests for test in tests_of(name, asked.only)][:: asked.every]
-    tests = [test for test, passes in zip(tests, passing(tests), strict=True) if passes]
-    if not tests:
-        sys.exit("There are no such tests, or they fail without a change.")
-    total = sum(1 for _ in mutants(source))
-    chosen = set(random.Random(0).sample(range(total), min(asked.sample or total, total)))
-    lines, survivors = source.splitlines(), 0
-    running: dict[int, tuple[int, str]] = {}
-
-    def ended() -> int:
-        """Wait for one process; 1 if its mutant survived, which is told."""
-        child, status = os.wait()
-        line, change = running.pop(child)
-        if not status:
-            print(f"{asked.file}:{line}: {change}    in: {lines[line - 1].strip()}", flush=True)
-        return not status
-
-    for index, (line, change, tree) in enumerate(mutants(source)):
-        if index in chosen:
-            running[begun(module, tree, tests, asked.seconds)] = line, change
-        while len(running) >= asked.jobs:
-            survivors += ended()
-    while running:
-        survivors += ended()
-    print(f"{len(chosen)} of {total} mutants tried by {len(tests)} tests, {survivors} survived.")
+    asked, rest = parser.parse_known_args()
+    sys.path.insert(0, str(ROOT))
+    options = ["-qq", "-s", "--no-summary", "-p", "no:cacheprovider", "-m", "not slow and not gpu"]
+    sys.exit(pytest.main([*options, *rest], plugins=[Trial(asked)]))
 
 
 if __name__ == "__main__":

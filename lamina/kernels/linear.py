@@ -48,7 +48,7 @@ def dense(x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool = False) ->
     ):
         if torch.is_grad_enabled():
             return _Product.apply(*eager.seen(x, kernel, bias), relu)
-        return _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
+        return _rows(_multiply(x.flatten(0, -2), kernel, bias, relu), x)
     if bias is None:
         y = torch.matmul(x, kernel)
     elif x.ndim == 2:
@@ -75,27 +75,29 @@ def einsum(equation: str, x: Tensor, kernel: Tensor, summed: int, bias: Tensor |
     return y if after is None else y.add_(after)
 
 
-def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
-    """`a @ b + bias`, or the positive part of it: of two matrices, or of as many as are stacked. Without gradients."""
+def multiply(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`a @ b + bias` of two matrices, or of as many as are stacked. Without gradients."""
     if not (MKL_IS_SLOW and _by_onednn(a, b)):
         if bias is None:
-            y = torch.matmul(a, b)
-        else:
-            y = torch.addmm(bias, a, b) if a.ndim == 2 else torch.baddbmm(bias, a, b)
-        return torch.relu_(y) if relu else y
+            return torch.matmul(a, b)
+        return torch.addmm(bias, a, b) if a.ndim == 2 else torch.baddbmm(bias, a, b)
     if a.ndim > 2:
         biases = [None] * len(a) if bias is None else bias
-        return torch.stack([multiply(*each, relu) for each in zip(a, b, biases, strict=True)])
-    bias = None if bias is None else bias.flatten()
+        return torch.stack([multiply(*each) for each in zip(a, b, biases, strict=True)])
+    return _multiply(a, b, None if bias is None else bias.flatten(), False)
+
+
+def _multiply(a: Tensor, b: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+    """`a @ b + bias` of two matrices by oneDNN, or the positive part of it. Without gradients."""
     return torch.ops.mkldnn._linear_pointwise(a, b.t(), bias, "relu" if relu else "none", [], "")
 
 
 class _Product(torch.autograd.Function):
-    """`dense` by `multiply`."""
+    """`dense` by oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-        y = _rows(multiply(x.flatten(0, -2), kernel, bias, relu), x)
+        y = _rows(_multiply(x.flatten(0, -2), kernel, bias, relu), x)
         ctx.save_for_backward(x, kernel, y if relu else None)
         return y
 

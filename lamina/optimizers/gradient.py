@@ -31,6 +31,22 @@ _PLAIN = {"weight_decay": 0.0, "momentum": 0.0, "dampening": 0.0}
 _fused_sgd: Any = partial(lists._fused_sgd_, **_PLAIN, nesterov=False, maximize=False, is_first_step=False)
 
 
+def _fuses(weights: list[Tensor]) -> bool:
+    """Whether torch's fused kernel may be used: of half precision on a CPU it leaves most values (up to torch 2.13)."""
+    return weights[0].dtype.itemsize > 2 or not weights[0].is_cpu
+
+
+def _step(weights: list[Tensor], updates: list[Tensor], rate: Number, decay: float = 0.0) -> None:
+    """weights -= rate * (updates + decay * weights)"""
+    if _fuses(weights):
+        rate = rate.float() if isinstance(rate, Tensor) else rate  # the kernel reads no other type
+        _fused_sgd(weights, updates, [], lr=rate, weight_decay=decay)
+        return
+    if decay:
+        shrink(weights, rate * decay)
+    descend(weights, updates, rate)
+
+
 class SGD(Rule):
     """Gradient descent: w -= learning_rate * g; with momentum v = momentum * v - learning_rate * g, w += v.
 
@@ -45,14 +61,13 @@ class SGD(Rule):
         return [("momentum",)] if self.momentum else []
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
-        single = rate.float() if isinstance(rate, Tensor) else rate  # torch's kernel reads no other type
         if not self.momentum:
-            _fused_sgd(group.weights, grads, [], lr=single, weight_decay=decay)
+            _step(group.weights, grads, rate, decay)
             return
         if decay:
             shrink(group.weights, rate * decay)
         velocities = group.state["momentum"]
-        if isinstance(rate, Tensor):
+        if isinstance(rate, Tensor) or not _fuses(group.weights):
             lists._foreach_mul_(velocities, self.momentum)
             descend(velocities, grads, rate)
             lists._foreach_add_(group.weights, velocities, alpha=self.momentum if self.nesterov else 1.0)
@@ -61,7 +76,7 @@ class SGD(Rule):
             share = -self.momentum if self.nesterov else -1.0
             _fused_sgd(group.weights, grads, velocities, lr=share, momentum=self.momentum, dampening=1 + rate)
         if self.nesterov:
-            _fused_sgd(group.weights, grads, [], lr=single)
+            _step(group.weights, grads, rate)
 
 
 class RMSprop(Rule):

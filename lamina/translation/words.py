@@ -65,9 +65,12 @@ class Words:
         joined = (names for names in generation.joined if self.accepted.keys() >= {*names})
         self.several = next(joined, ())  # arguments that are one now
         self._now: dict[str, tuple[tuple[str, Callable | None], ...]] = {}
-        older = generation.older if home in _OPEN else None
-        before = None if older is None else older.find(name, home)
-        self.older = None if before is None or before.signature.startswith("*") else words(older, home, name)
+        self.older: Words | None = None
+        if home in _OPEN and (older := generation.older) is not None:
+            names = (name, *entry.aliases.split())
+            before = next((words(older, home, each) for each in names if older.find(each, home)), None)
+            if before is not None and not before.entry.signature.startswith("*"):
+                self.older = before
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """All arguments of a call by their names. Raises TypeError for missing, doubled or surplus ones."""
@@ -97,7 +100,9 @@ class Words:
         """A call in these words in those of the generation after: `Conv2D(64, 3, 3, border_mode="same")`."""
         several = self.several
         if several and len(args) > len(several) and all(isinstance(size, int) for size in args[1 : 1 + len(several)]):
-            args = (args[0], tuple(args[1 : 1 + len(several)]), *args[1 + len(several) :])
+            beyond = 1 + len(several)
+            kwargs = {**dict(zip(self.positional[beyond:], args[beyond:], strict=False)), **kwargs}
+            args = (args[0], tuple(args[1:beyond]))
         elif several and len(args) > 1 and not any(part in newer.known for part in several):
             begun = args[1 : 1 + len(several)]  # by position, the rest of them by name
             if len(begun) < len(several) and all(part in kwargs for part in several[len(begun) :]):
