@@ -43,6 +43,8 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "generations.backend.Session.as_default": "users call it",
+    "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",
     "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",

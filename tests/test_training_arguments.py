@@ -766,6 +766,7 @@ def test_argument_of_a_method_counts(argument: str) -> None:
 
 # Where else the arguments of a public callable are tried, or why they are not.
 ELSEWHERE = {
+    "?et_value.*": "where memory lies, and which session: words of Theano and TensorFlow that change nothing",
     "*.safe_mode": "code from files never runs, whatever it says: test_habits.py",
     "Model.export.*": "test_export.py",
     "Model.quantize.*": "test_quantized.py",

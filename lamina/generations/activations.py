@@ -29,6 +29,8 @@ class Telling(Watched):
     scores. rank: of tensors of more axes nothing is written. place: its name here.
     """
 
+    __name__: str
+
     def __init__(self, place: str, stands_for: Callable, function: Callable, finders: Iterable[str], rank: float = inf):
         super().__init__(stands_for)
         functools.update_wrapper(self, stands_for, ("__name__", "__qualname__", "__doc__"), ())

@@ -510,7 +510,7 @@ def _convolutions_of_keras1(dialect: Dialect) -> Iterator[Callable]:
                    data_format: str | None = None, pool_mode: str = "max") -> Any:  # fmt: skip
             if dialect.backend != "theano" or padding != "same":
                 return pool(x, pool_size, strides, padding, data_format, pool_mode)
-            how = normalize_data_format(FORMATS.get(data_format, data_format))
+            how = normalize_data_format(FORMATS.get(data_format or "", data_format))
             return kinds["Max" if pool_mode == "max" else "Average"](pool_size, strides, "theano", how)(x)
 
         return pooled

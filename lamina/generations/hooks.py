@@ -268,7 +268,7 @@ class BatchAxes(_Modern):
         if len(input_shape) > image + 1:
             channels = {-1 if self.channels_last else -image: self.channels((None, *input_shape[-image:]))}
             self.input_spec = InputSpec(min_ndim=image + 1, axes=channels)
-            vars(self)["call"] = functools.partial(_call_on_images, self)
+            self.__dict__["call"] = functools.partial(_call_on_images, self)
 
     def compute_output_shape(self, input_shape: _Shape) -> Any:
         image = self.rank + 1
@@ -314,7 +314,7 @@ class StepsOfAll(_Modern):
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if not is_shape(input_shape):
-            vars(self)["call"] = functools.partial(_call_at_all_steps, self)
+            self.__dict__["call"] = functools.partial(_call_at_all_steps, self)
 
     def _inner_shape(self, input_shape: Any) -> Any:
         return map_shapes(super()._inner_shape, input_shape)

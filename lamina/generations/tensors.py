@@ -487,7 +487,8 @@ def equip() -> None:
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__, weight.eval = is_there, parts.get_value
-    for variable in (weight, parts.Part):
+    part: Any = parts.Part
+    for variable in (weight, part):
         variable.get_value, variable.set_value = parts.get_value, parts.set_value
     for name in ("assign", "assign_add", "assign_sub"):
         setattr(weight, name, assigning(getattr(Weight, name)))

@@ -41,7 +41,7 @@ class TestCase(unittest.TestCase):
         if name.startswith("__"):
             raise AttributeError(name)
         try:
-            from absl.testing import absltest
+            from absl.testing import absltest  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise AttributeError(
                 f"{type(self).__name__} has no {name!r}; Abseil has more (pip install absl-py)."
