@@ -95,7 +95,8 @@ class Loop:
             logs = to_host(results)
             if held is not None and _is_due(epoch, validation_freq):
                 held.restart()  # with fewer `validation_steps` than batches: the same ones every time
-                logs |= {f"val_{name}": value for name, value in self.evaluate(held).items()}
+                measured = {f"val_{name}": value for name, value in self.evaluate(held).items()}
+                logs = dict(model._arranged(logs | measured))
             with run.known_to_all():
                 called.on_epoch_end(epoch, logs)
             if model.stop_training if ranks is None else ranks.any(model.stop_training):
