@@ -391,6 +391,12 @@ def test_a_name_from_outside_cannot_write_to_the_terminal() -> None:
     assert "\x1b" not in told.text.partition("How the data")[2] and any("..." in name for name in told.names)
 
 
+def test_what_is_said_of_very_many_axes_does_not_grow_with_their_square() -> None:
+    with pytest.raises(ValueError, match="cannot reshape 4 values") as caught:
+        Sequential([Input((4,)), L.Reshape([1] * 3000)])
+    assert len("".join(traceback.format_exception_only(caught.type, caught.value))) < 20 * 3000
+
+
 @pytest.mark.parametrize("suffix", [".weights.h5", ".safetensors", ".h5"])
 def test_weights_of_other_shapes_are_compared_layer_by_layer(tmp_path: Path, suffix: str) -> None:
     def model(units: int) -> Sequential:

@@ -225,6 +225,8 @@ _KNOWN = ("keras.", "tf_keras.", "lamina.", "tensorflow.python.keras.", "tensorf
 def _is_theirs(entry: Entry, name: str) -> bool:
     """Whether a class is somebody's own: by its module, or where files name none, by its name."""
     module = entry.get("module")
+    if module == "keras.layers":
+        return _plain(name) not in _layer_names()
     if module is not None:
         return ">" in str(entry.get("registered_name")) or not (
             module in ("keras", "torch") or str(module).startswith(_KNOWN)
@@ -248,7 +250,7 @@ def _layer_names() -> frozenset[str]:
 
 
 _SECOND_NAMES = "acc accuracy ce crossentropy cosine cosine_proximity kullback_leibler_divergence swish hard_swish none"
-_NAMED_IN_SOURCE = re.compile(r'^(?:def|class) (\w+)|\bas (\w+)$|"([\w ]+)"', re.M)
+_NAMED_IN_SOURCE = re.compile(r'^(?:def|class) (\w+)|\bas (\w+),?$|^(\w+) = \w+$|"([\w ]+)"', re.M)
 
 
 @functools.cache

@@ -237,7 +237,6 @@ def is_by_layers(path: Path) -> bool:
     import h5py
 
     with safe.reading(path), h5py.File(path, "r") as file:  # of which it reads no texts
-        safe.groups(file)
         return layered.is_layered(file)
 
 

@@ -25,14 +25,20 @@ class Writer:
 
 
 def is_layered(file: Any) -> bool:
-    """Whether an open HDF5 file, once looked through, is of this kind."""
+    """Whether an open HDF5 file is of this kind. No link is followed, so that it need not have been looked through."""
     known = ("layer_names", "layer_names0", "nb_layers")
-    return any(name in file.attrs for name in known) or "model_weights" in file or _is_graph(file)
+    return any(name in file.attrs for name in known) or _stands_in(file, "model_weights") or _is_graph(file)
 
 
 def _is_graph(file: Any) -> bool:
     """Whether it holds the weights of a Graph, in one list."""
-    return GRAPH in file and "nb_params" in file[GRAPH].attrs
+    return _stands_in(file, GRAPH) and "nb_params" in file[GRAPH].attrs
+
+
+def _stands_in(file: Any, name: str) -> bool:
+    from h5py import HardLink
+
+    return isinstance(file.get(name, getlink=True), HardLink)
 
 
 def read(holder: Any, backend: str | None = None) -> tuple[Groups, Writer]:

@@ -63,7 +63,7 @@ class Reshape(Layer):
         self.compute_output_shape(input_shape)
 
     def _advice(self, shapes: Sequence[tuple], before: Sequence[Node]) -> Advice:
-        if len(shapes) != 1 or None in shapes[0][1:]:
+        if len(shapes) != 1 or None in shapes[0][1:] or len(self.target_shape) > 16:  # a list of all axes helps nobody
             return Advice()
         values, target = math.prod(shapes[0][1:]), list(self.target_shape)
         known = math.prod(size for size in target if size != -1)
