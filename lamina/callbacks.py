@@ -1042,10 +1042,9 @@ class CSVLogger(Callback, Declared):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = logs or {}
         if self._writer is None:
-            keys = sorted(logs)
-            if not any(key.startswith("val_") for key in keys):
-                keys += [f"val_{key}" for key in keys]  # in case validation starts later
-            self._writer = csv.DictWriter(self._file, ["epoch", *keys], "NA", "ignore", delimiter=self.sep)
+            self._writer = csv.DictWriter(
+                self._file, ["epoch", *self._columns(logs)], "NA", "ignore", delimiter=self.sep
+            )
             if self._file.tell() > self._end:
                 self._file.truncate(self._end)
         try:
@@ -1059,6 +1058,12 @@ class CSVLogger(Callback, Declared):
             with suppress(OSError):  # closing would write once more
                 self.close()
             raise
+
+    def _columns(self, logs: Mapping[str, Any]) -> list[str]:
+        keys = sorted(logs)
+        if not any(key.startswith("val_") for key in keys):
+            keys += [f"val_{key}" for key in keys]  # in case validation starts later
+        return keys
 
     def on_train_end(self, logs: Any = None) -> None:
         self.close()

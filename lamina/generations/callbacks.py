@@ -55,6 +55,10 @@ class _Ordered:
         ignored = [name for name in _NOTHING.intersection(self._words) if name in _SAID or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
+    def is_improvement(self, value: Any, reference: Any) -> bool:
+        """The first value is measured against infinity, which NaN is not better than."""
+        return (reference is not None or value == value) and super().is_improvement(value, reference)  # type: ignore[misc]
+
     def _known_direction(self) -> str:
         """What `mode="auto"` means, by the name of what is watched."""
         watched: str = self.monitor  # type: ignore[attr-defined]
@@ -252,7 +256,20 @@ class _LogsRate(callbacks.Callback):
 
 
 class LearningRateScheduler(_LogsRate, callbacks.LearningRateScheduler):
-    pass
+    """In Keras 1 it logs nothing."""
+
+    _of_time = ""  # the generation
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self._of_time != "keras1":
+            super().on_epoch_end(epoch, logs)
+
+
+class CSVLogger(callbacks.CSVLogger):
+    """Has a column for each result of the first epoch, and no others."""
+
+    def _columns(self, logs: Mapping[str, Any]) -> list[str]:
+        return sorted(logs)
 
 
 class ReduceLROnPlateau(_LogsRate, callbacks.ReduceLROnPlateau):
