@@ -294,3 +294,31 @@ def test_nadam_in_loops(tf: Any, graph: bool, expected: list[float]) -> None:
     for _ in range(5):
         step(tf.constant(x), tf.constant(y))
     np.testing.assert_allclose(model.get_weights()[0].ravel()[:3], expected, 2e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The arrays ran out of data")
+@pytest.mark.parametrize(
+    ("told", "losses"),
+    [
+        ({"batch_size": 4, "epochs": 2, "steps_per_epoch": 2}, [1.9438, 2.1694]),
+        ({"batch_size": 4, "epochs": 3, "steps_per_epoch": 4}, [2.0405, 1.5631, 1.2257]),
+        ({"batch_size": 4, "epochs": 3, "steps_per_epoch": 5}, [1.8488, 1.6352]),
+        ({"batch_size": 10, "epochs": 3, "steps_per_epoch": 2}, [1.8182, 1.7869]),
+        ({"batch_size": 4, "epochs": 4, "initial_epoch": 2, "steps_per_epoch": 7}, [1.7916]),
+        ({"batch_size": 3, "epochs": 1, "steps_per_epoch": 9}, [1.8219]),
+        ({"epochs": 2, "steps_per_epoch": 4}, [1.8219, 1.7524]),
+        ({"batch_size": 4, "epochs": 2, "steps_per_epoch": 5, "validation_split": 0.2}, [1.9194]),
+    ],
+)
+def test_arrays_are_gone_through_once_an_epoch_whatever_its_steps(
+    tf: Any, told: dict[str, Any], losses: list[float]
+) -> None:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=(3,))])
+    draws = np.random.RandomState(7)
+    model.set_weights([draws.randn(*weight.shape) * 0.4 for weight in model.get_weights()])
+    model.compile("sgd", "mse")
+    begun: list[int] = []
+    callback = tf.keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: begun.append(epoch))
+    history = model.fit(_drawn(1, 10, 3), _drawn(2, 10, 2), verbose=0, shuffle=False, callbacks=[callback], **told)
+    np.testing.assert_allclose(history.history["loss"], losses, 1e-4)
+    assert begun == history.epoch

@@ -829,3 +829,41 @@ def test_max_pool_with_argmax(tf: Any) -> None:
         assert found.argmax.numpy().ravel()[:9].tolist() == first and found.argmax.numpy().sum() == places
         _, argmax = tf.nn.max_pool_with_argmax(tf.constant(x), size, step, padding, include_batch_in_index=True)
         assert argmax.numpy().sum() == of_all and argmax.numpy().dtype == "int64"
+
+
+@pytest.mark.parametrize(
+    ("told", "scores", "classes"),
+    [
+        (
+            {},
+            [[0.9763, 0.9727, 0.7148, 0.5472, 0.0], [0.9834, 0.949, 0.863, 0.7863, 0.0]],
+            [[0, 0, 1, 1, 0], [1, 1, 0, 0, 0]],
+        ),
+        (
+            {"pad_per_class": True, "clip_boxes": False, "score_threshold": 0.4},
+            [[0.9763, 0.9727, 0.7148, 0.5472], [0.9834, 0.949, 0.863, 0.7863]],
+            [[0, 0, 1, 1], [1, 1, 0, 0]],
+        ),
+    ],
+)
+def test_the_best_boxes_of_each_class(tf: Any, told: Any, scores: Any, classes: Any) -> None:
+    """As TensorFlow 2.21 found them."""
+    boxes = np.random.RandomState(3).rand(2, 6, 1, 4).astype("float32") * 1.2 - 0.1
+    values = np.random.RandomState(4).rand(2, 6, 2).astype("float32")
+    found = tf.image.combined_non_max_suppression(boxes, values, 2, 5, iou_threshold=0.3, **told)
+    np.testing.assert_allclose(found.nmsed_scores, scores, atol=1e-4)
+    assert found.nmsed_classes.tolist() == classes and found.valid_detections.tolist() == [4, 4]
+    np.testing.assert_allclose(found.nmsed_boxes[0, 0], [0.679, 0.2342, 0.7115, 0.609], atol=1e-4)
+    keras = tf.keras
+    inputs = keras.Input((6, 1, 4)), keras.Input((6, 2))
+    model = keras.Model(inputs, tf.image.combined_non_max_suppression(*inputs, 2, 5, iou_threshold=0.3))
+    at_once = tf.image.combined_non_max_suppression(boxes, values, 2, 5, iou_threshold=0.3)
+    np.testing.assert_allclose(model([boxes, values])[1], at_once.nmsed_scores)
+
+
+def test_functions_of_sums_and_quotients(tf: Any) -> None:
+    x = tf.constant([[0.5, 1.0, -2.0]])
+    np.testing.assert_allclose(tf.math.cumulative_logsumexp(x, 1, exclusive=True), [[-np.inf, 0.5, 1.4740770]], 1e-6)
+    assert tf.math.xdivy(tf.constant([0.0, 1.0]), tf.constant([0.0, 4.0])).tolist() == [0, 0.25]
+    assert tf.math.rint(tf.constant([0.5, 1.5])).tolist() == [0, 2]
+    assert tf.cumsum(tf.constant([1, 2, 3], tf.uint8)).dtype == tf.uint8

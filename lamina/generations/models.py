@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -357,17 +357,26 @@ class _ModelWords(Adds):
         given = self._weighed(given)
         given = _held_back(given) if given.get("callbacks") else given
         self.__dict__["_facts"] = callbacks.facts_of(self._dialect.table, given, self.metrics_names)
+        self.__dict__["_passes"] = given.get("epochs", 1) - given.get("initial_epoch", 0)
         try:
             return super().fit(**given)
         finally:
             self.__dict__["_facts"] = {}
 
     def _feed(self, name: str, data: tuple[object, ...], steps: int | None, **how: object) -> Feed:
-        """As today's; arrays to learn from in so many steps an epoch follow each other without end in tf.keras."""
+        """As today's; arrays to learn from in so many steps an epoch follow each other in tf.keras, once an epoch,
+        and end the training."""
         feed = super()._feed(name, data, steps, **how)
-        if steps and "class_weight" in how and isinstance(feed.source, Arrays) and self._dialect.table.shares_modern:
-            feed.source.endless = True
+        source: Any = feed.source
+        if steps and "class_weight" in how and isinstance(source, Arrays) and self._dialect.table.shares_modern:
+            passes, batches = self.__dict__["_passes"], self._passes_over(source.batches)
+            vars(source).update(batches=lambda: batches, num_batches=source.num_batches * passes, restarts=False)
         return feed
+
+    def _passes_over(self, batches: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        for _ in range(self.__dict__["_passes"]):
+            yield from batches()
+        self.stop_training = True
 
     def _callback_list(self, *args: Any, **kwargs: Any) -> Any:
         if self._dialect.table.shares_modern:

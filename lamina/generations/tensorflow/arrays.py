@@ -541,16 +541,18 @@ def _running(function):
     def call(x, axis=0, exclusive=False, reverse=False):
         x = tensor(x)
         x = x.flip(axis) if reverse else x
-        found = function(x, axis, dtype=x.dtype)
+        found = function(x, axis).to(x.dtype)
         if exclusive:
-            first = torch.full_like(found.narrow(axis, 0, 1), function is torch.cumprod)
+            first = torch.full_like(found.narrow(axis, 0, 1), _BEFORE[function])
             found = torch.cat([first, found.narrow(axis, 0, found.shape[axis] - 1)], axis)
         return found.flip(axis) if reverse else found
 
     return recorded(call)
 
 
+_BEFORE = {torch.cumsum: 0, torch.cumprod: 1, torch.logcumsumexp: float("-inf")}
 named("cumsum math.cumsum")(_running(torch.cumsum))
+named("math.cumulative_logsumexp")(_running(torch.logcumsumexp))
 named("cumprod math.cumprod")(_running(torch.cumprod))
 
 
@@ -854,6 +856,17 @@ def _blocks(op):
 
 for _word in ("depth_to_space", "space_to_depth"):
     named(f"nn.{_word}")(_blocks(getattr(ops, _word)))
+
+
+@op("math.xdivy")
+def xdivy(x, y):
+    x, y = floating(x), floating(y)
+    return torch.where(x == 0, torch.zeros_like(x / y), x / y)
+
+
+@op("math.rint")
+def rint(x):
+    return torch.round(tensor(x))
 
 
 @op("nn.bias_add")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -432,6 +432,45 @@ def non_max_suppression_with_scores(
         raise ValueError("non_max_suppression_with_scores: `soft_nms_sigma` other than 0 is not in Lamina's stand-in.")
     chosen = non_max_suppression(boxes, scores, max_output_size, iou_threshold, score_threshold)
     return chosen, tensor(scores)[chosen.long()]
+
+
+class Detections(NamedTuple):
+    nmsed_boxes: Tensor
+    nmsed_scores: Tensor
+    nmsed_classes: Tensor
+    valid_detections: Tensor
+
+
+@op("image.combined_non_max_suppression")
+def combined_non_max_suppression(
+    boxes, scores, max_output_size_per_class, max_total_size, iou_threshold=0.5, score_threshold=float("-inf"),
+    pad_per_class=False, clip_boxes=True,
+):  # fmt: skip
+    """The best boxes of each picture, class by class: boxes, scores, classes, and how many there are before zeros.
+
+    boxes (batch, n, 1 or classes, 4), scores (batch, n, classes).
+    """
+    boxes, scores = tensor(boxes), tensor(scores)
+    count, classes = len(boxes), scores.shape[-1]
+    most = int(max_output_size_per_class)
+    total = min(int(max_total_size), most * classes) if pad_per_class else int(max_total_size)
+    found, best, kinds = (scores.new_zeros(count, total, *last) for last in ((4,), (), ()))
+    valid = scores.new_zeros(count, dtype=torch.int32)
+    if is_trial(scores):
+        return Detections(found, best, kinds, valid)
+    for row in range(count):
+        places, of = [], []
+        for kind in range(classes):
+            own = boxes[row, :, kind % boxes.shape[2]]
+            chosen = non_max_suppression(own, scores[row, :, kind], most, iou_threshold, score_threshold)
+            places += chosen.tolist()
+            of += [kind] * len(chosen)
+        order = scores[row, places, of].argsort(descending=True, stable=True)[:total].tolist()
+        for at, (place, kind) in enumerate((places[each], of[each]) for each in order):
+            found[row, at], best[row, at] = boxes[row, place, kind % boxes.shape[2]], scores[row, place, kind]
+            kinds[row, at] = kind
+        valid[row] = len(order)
+    return Detections(found.clamp(0, 1) if clip_boxes else found, best, kinds, valid)
 
 
 def _overlap(box: Tensor, others: Tensor) -> Tensor:
