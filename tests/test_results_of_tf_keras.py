@@ -683,3 +683,36 @@ def test_activations_of_layers_equal_those_of_their_name(generation: Any, name: 
     others = {"relu", "linear", "tanh"} - {name}
     assert all(layers[0].activation != getattr(generation.activations, other) for other in others)
     assert copy.deepcopy(function) is pickle.loads(pickle.dumps(function)) is function
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+class Attends(keras.Model):
+    """Attention whose projections tf.keras keeps under private names alone."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.attention = keras.layers.MultiHeadAttention(num_heads=3, key_dim=4)
+
+    def get_config(self) -> dict:
+        return {}
+
+    def call(self, x: Any) -> Any:
+        return self.attention(x, x)
+
+
+@pytest.mark.parametrize("weights", [False, True], ids=["model", "weights"])
+def test_a_model_of_ones_own_with_attention_comes_back(weights: bool, tmp_path: Any) -> None:
+    model, x = Attends(), torch.from_numpy(_drawn(3, 2, 4, 8))
+    expected = model(x)
+    path = str(tmp_path / ("a.weights.h5" if weights else "a.keras"))
+    if weights:
+        model.save_weights(path)
+        again = Attends()
+        again(x)
+        again.load_weights(path)
+    else:
+        model.save(path)
+        again = keras.models.load_model(path, custom_objects={"Attends": Attends})
+    np.testing.assert_array_equal(again(x).detach(), expected.detach())

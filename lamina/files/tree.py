@@ -143,7 +143,12 @@ def walk_of(
             functools.partial(saveables, below=backwards, number_all=False),
             functools.partial(saveables, below=outermost),
         ]
-    return max(walks, key=lambda walk: sum(has(path) for path, _ in walk(root, skip)))
+    return max(walks, key=lambda walk: sum(has(path) or has(_private(path)) for path, _ in walk(root, skip)))
+
+
+def _private(path: str) -> str:
+    """The path by the name that tf.keras has, where Keras 3 has a property."""
+    return "/_".join(path.rpartition("/")[::2])
 
 
 def _full(value: Any) -> bool:
@@ -241,7 +246,7 @@ def read(
     pairs: list[tuple[str, Iterable[Any], Iterable[Any]]] = []
     top = dict.fromkeys(place.partition("/")[0] for place in held.places)
     for path, item in walk_of(root, top, held.has, skip)(root, skip):
-        private = "/_".join(path.rpartition("/")[::2])  # tf.keras has such names only, where Keras 3 has properties
+        private = _private(path)
         asked.update((path, private))
         if id(item) in done:
             continue
