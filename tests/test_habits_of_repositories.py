@@ -1403,3 +1403,34 @@ def test_a_merge_that_asks_for_the_shape_of_two(generation: str) -> None:
     model = models.Model([a, b], Biased()([a, b]))
     x, y = np.random.rand(2, 4, 3).astype("float32"), np.random.rand(2, 1, 3).astype("float32")
     np.testing.assert_allclose(model.predict([x, y]), x + y + 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS] + [""])
+def test_what_a_call_returned_belongs_to_the_caller(space: str, kind: str) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+
+    class Two(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return [x + 1, x * 2] if kind == "list" else {"a": x + 1, "b": x * 2}
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return [tuple(shape)] * 2 if kind == "list" else {"a": tuple(shape), "b": tuple(shape)}
+
+        get_output_shape_for = compute_output_shape
+
+        def compute_mask(self, x: Any, mask: Any = None) -> Any:
+            return [None, None]
+
+    x = layers.Input((3,))
+    found = Two()(x)
+    if kind == "list":
+        first = found[0]
+        found.reverse()
+        found.append(layers.Dense(3)(first))
+        found[1] = None
+    else:
+        first = found.pop("a")
+        found["a"], found["c"] = found["b"], first
+    model = models.Model(x, first)
+    np.testing.assert_allclose(model.predict(np.full((2, 3), 3.0)), np.full((2, 3), 4.0))
