@@ -69,6 +69,7 @@ UNUSED = {
     "generations.habits.Call.*": "users of older generations read them",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
+    "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",
     "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
     "generations.tensorflow.environment.Pieces.to_tensor": "scripts call it",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",
