@@ -1432,3 +1432,34 @@ def test_models_of_ones_own_pass_over_one_argument_by_position_and_list_their_su
     assert own.predict(np.ones((2, 3)), verbose=0).shape == (2, 1)
     with pytest.raises(TypeError, match=r"^Model: give both ends, as in Model\(inputs, outputs\); got inputs alone"):
         models.Model(layers.Input((3,)))
+
+
+@pytest.mark.parametrize("kind", ["list", "dict"])
+@pytest.mark.parametrize("space", [f"{one}." for one in GENERATIONS] + [""])
+def test_what_a_call_returned_belongs_to_the_caller(space: str, kind: str) -> None:
+    layers, models = (importlib.import_module(f"lamina.{space}{name}") for name in ("layers", "models"))
+
+    class Two(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return [x + 1, x * 2] if kind == "list" else {"a": x + 1, "b": x * 2}
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return [tuple(shape)] * 2 if kind == "list" else {"a": tuple(shape), "b": tuple(shape)}
+
+        get_output_shape_for = compute_output_shape
+
+        def compute_mask(self, x: Any, mask: Any = None) -> Any:
+            return [None, None]
+
+    x = layers.Input((3,))
+    found = Two()(x)
+    if kind == "list":
+        first = found[0]
+        found.reverse()
+        found.append(layers.Dense(3)(first))
+        found[1] = None
+    else:
+        first = found.pop("a")
+        found["a"], found["c"] = found["b"], first
+    model = models.Model(x, first)
+    np.testing.assert_allclose(model.predict(np.full((2, 3), 3.0)), np.full((2, 3), 4.0))

@@ -44,7 +44,6 @@ CIRCLES: set[str] = set()
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
     "generations.backend.Session.as_default": "users call it",
-    "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",
     "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
@@ -71,6 +70,7 @@ UNUSED = {
     "generations.habits.Call.*": "users of older generations read them",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
+    "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",
     "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
     "generations.tensorflow.environment.Pieces.to_tensor": "scripts call it",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",

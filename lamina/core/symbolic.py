@@ -223,7 +223,7 @@ class Node:
             return made
 
         self.outputs = pytree.tree_map(mark, self.layer.compute_output_spec(*self.args, **kwargs))
-        return self.outputs
+        return pytree.tree_map(lambda leaf: leaf, self.outputs)  # lists and dictionaries are the caller's
 
     @property
     def input(self) -> Any:
