@@ -47,6 +47,7 @@ UNUSED = {
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.weights.Weights.torch_params": "users of Keras on torch read it",
     "core.weights._Tracker.*": "users' own layers call them: Keras' names",
+    "generations.backend.Session.as_default": "users' code calls it: TensorFlow's name",
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.StatelessScope.get_current_value": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",
