@@ -496,6 +496,14 @@ def test_paddings_in_a_dictionary() -> None:
     assert keras1.layers.ZeroPadding2D(sides, dim_ordering="tf").compute_output_shape((1, 5, 5, 3)) == (1, 8, 12, 3)
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2"])
+def test_modules_of_datasets_hold_what_they_import(generation: str) -> None:
+    read = module(generation, "datasets.cifar").load_batch
+    for name in ("cifar10", "cifar100"):
+        assert module(generation, f"datasets.{name}").load_batch is read
+    assert not hasattr(tf_keras.datasets.cifar10, "load_batch")
+
+
 # Networks ------------------------------------------------------------------------------------------------------------
 
 

@@ -1463,3 +1463,26 @@ def test_what_a_call_returned_belongs_to_the_caller(space: str, kind: str) -> No
         found["a"], found["c"] = found["b"], first
     model = models.Model(x, first)
     np.testing.assert_allclose(model.predict(np.full((2, 3), 3.0)), np.full((2, 3), 4.0))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize("kind", ["Sequential", "Model"])
+def test_the_first_node_of_a_model_of_keras_1_and_2_is_its_own(generation: str, kind: str) -> None:
+    layers, models = module(generation, "layers"), module(generation, "models")
+    model = models.Sequential([layers.Dense(4, input_shape=(3,))])
+    if kind == "Model":
+        x = layers.Input((3,))
+        model = models.Model(x, layers.Dense(4)(x))
+    if generation == "tf_keras":
+        with pytest.raises(AttributeError, match="never been called"):
+            model.get_output_at(0)
+    else:
+        assert model.get_input_shape_at(0) == (None, 3) and model.get_output_shape_at(-1) == (None, 4)
+        assert model.get_output_at(0) is model.output and model.get_input_at(0) is model.input
+    given = layers.Input((3,))
+    called = model(given)
+    at = 0 if generation == "tf_keras" else 1
+    assert model.get_output_at(at) is called and model.get_input_at(at) is given
+    with pytest.raises(ValueError, match="inbound nodes"):
+        model.get_output_at(at + 1)
+    assert (model.input_shape, model.output_shape) == ((None, 3), (None, 4))

@@ -43,12 +43,12 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
-    "generations.backend.Session.as_default": "users call it",
     "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
     "core.weights.Weights.torch_params": "users of Keras on torch read it",
     "core.weights._Tracker.*": "users' own layers call them: Keras' names",
+    "generations.backend.Session.as_default": "users' code calls it: TensorFlow's name",
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.StatelessScope.get_current_value": "users call it",
     "core.stateless.in_symbolic_scope": "users call it",

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -207,6 +208,14 @@ class _ModelWords(Adds):
             vars(Layer)["trainable"].__set__(self, value)
         else:
             self._set_own_trainable(bool(value))
+
+    def _node_at(self, index: int, what: str) -> Any:
+        """In Keras 1 and 2 the first is the model's own, from its inputs to its outputs."""
+        if isinstance(self, GraphModel) and self.built and not self._dialect.table.shares_modern:
+            nodes = [SimpleNamespace(input=self.input, outputs=self.output), *self._nodes]
+            if -len(nodes) <= index < len(nodes):
+                return nodes[index]
+        return super()._node_at(index, what)
 
     @property
     def submodules(self) -> tuple[Any, ...]:

@@ -41,6 +41,8 @@ def find(dialect: Dialect, home: str, modern: Callable[[str], Any], name: str) -
         return None
     if name == "get_file" and home.startswith("datasets."):
         return dialect.find("utils.data_utils", name)
+    if name == "load_batch" and home in ("datasets.cifar10", "datasets.cifar100") and "datasets.cifar" in dialect.homes:
+        return dialect.find("datasets.cifar", name)
     entry = dialect.table.objects.get(home, {}).get(name)
     if entry is None:
         return modern(name)
