@@ -61,6 +61,7 @@ class Adds(Habits):
             cls.build = torch.no_grad()(build) if dialect.table.shares_modern else once(build)
         super().__init_subclass__(**kwargs)
 
+    _names_of_time: frozenset[str] = frozenset()  # of attributes that the generation alone has
     _standing: tuple[Any, ...] = ()  # losses that `build` added, and that count in every step
 
     def penalized_weights(self) -> list[Any]:
@@ -70,6 +71,8 @@ class Adds(Habits):
 
     def _write_weight(self, name: str, value: Any) -> bool:
         """What is computed of weights outside of calls stands in for a weight from then on."""
+        if name in self._names_of_time:
+            value = self._as_today(name, value)
         if isinstance(value, Expression) and (own := self._kept_as(name)) in self._parameters:
             self._let_stand_in()
             self._parameters.put(own, value)

@@ -413,12 +413,15 @@ class LayerShim(Adds, Shim):
         super()._finish_build()
         if not self._dialect.table.draws_by_layout:
             return
-        own = self.weight_layout()
         if any(getattr(weight, "constraint", None) for weight in self.weights):
-            constrain_in_layout(self.weights, own)
-        for weight in self._own_weights() if own.kind and not own.kind.endswith("gates") else ():
-            if lying(weight, own) is not weight:
-                vars(weight)["_lies"] = own
+            constrain_in_layout(self.weights, self.weight_layout())
+        kind = self._words.entry.weights
+        last = kind in ("kernel", "kernels") and not self._theano and self.data_format != "channels_first"
+        if kind.endswith(("kernel", "kernels")) and not last:
+            own = self.weight_layout()
+            for weight in self._own_weights():
+                if lying(weight, own) is not weight:
+                    vars(weight)["_lies"] = own
 
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
@@ -432,9 +435,10 @@ class LayerShim(Adds, Shim):
         except AttributeError:
             if name.startswith("_"):
                 raise
-            found = self._of_its_time(name) or self._of_own_build(name)
-            if found is not None:
-                return found[0]
+            if name in self._names_of_time:
+                found = self._of_its_time(name) or self._of_own_build(name)
+                if found is not None:
+                    return found[0]
             if name in vars(self).get("_as_given", ()):
                 return self._as_given[name]
             now = self._words.now(name)
@@ -490,10 +494,11 @@ class LayerShim(Adds, Shim):
         own = self._own_weights()[known.index(name)]
         return next(key for key, one in registered.items() if one is own)
 
-    def _write_weight(self, name: str, value: Any) -> bool:
+    def _as_today(self, name: str, value: Any) -> Any:
+        """What is to stand for the weight of this name, as that lies today."""
         own = self._kept_as(name)
         lies = vars(self._parameters[own]).get("_lies") if name != own else None
-        return super()._write_weight(name, value if lies is None else lies.as_modern([value])[0])
+        return value if lies is None else lies.as_modern([value])[0]
 
     # -- config -----------------------------------------------------------------------------------------------------
 
@@ -585,10 +590,11 @@ class LayerShim(Adds, Shim):
             for name, weight in zip(entry.weight_names.split(), self.weights, strict=False):
                 weight.path = f"{weight.path.removesuffix(weight._name)}{name}"
                 weight._name = name
-        elif table.draws_by_layout:
-            names = Layout(entry.weights, entry.weight_names, fused=True).names()
-            for name, weight in zip(names, self.weights, strict=False):
-                weight.path = weight._name = f"{self.name}_{name}"
+        elif table.draws_by_layout and type(self)._weights and not entry.weights.endswith("gates"):
+            made = (self._parameters | self._buffers).values()
+            for name, weight in zip(entry.weight_names.split(), made, strict=False):
+                if weight is not None:
+                    weight.path = weight._name = f"{self.name}_{name}"
 
     def weight_layout(self) -> Layout:
         """How the arrays of `get_weights` lie, and what they are called; those of a `build` of its own lie as then."""
@@ -847,6 +853,14 @@ _LIMITS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
+    laid = (Layout(own.entry.weights, own.entry.weight_names, fused=fused) for fused in (False, True))
+    weights = [name for each in laid for name in each.names()]
+    return frozenset(
+        (*own.several, own.entry.learned, *weights, *(f"{name}_shape" for name in weights), *modern._weights)
+    )
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -861,6 +875,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         "_kin": _KIN.get(dialect.table.name, {}).get(own.name, "").split(),
     }
     if base is LayerShim:
+        members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
         members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
