@@ -240,6 +240,17 @@ def test_unknown_missing_and_doubled_arguments(space: ModuleType) -> None:
         space.layers.Activation("relu", "relu")
 
 
+def test_former_words_and_near_ones() -> None:
+    assert tf_keras.layers.CategoryEncoding(max_tokens=5).get_config()["num_tokens"] == 5
+    assert tf_keras.regularizers.L2(l=0.5).get_config() == {"l2": 0.5}
+    with pytest.raises(TypeError, match="`num_tokens` twice: also by its former name `max_tokens`"):
+        tf_keras.layers.CategoryEncoding(max_tokens=5, num_tokens=5)
+    with pytest.raises(TypeError, match=r"no argument `unit`\. Did you mean `units`"):
+        keras2.layers.Dense(unit=4)
+    with pytest.raises(TypeError, match=r"no argument `zz`\. Known: units, activation"):
+        keras2.layers.Dense(4, zz=1)
+
+
 def test_old_attributes() -> None:
     layer = keras1.layers.Convolution2D(4, 3, 3, border_mode="same", input_shape=(8, 8, 3))
     layer.build((None, 8, 8, 3))

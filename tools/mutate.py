@@ -162,10 +162,11 @@ class Trial:
         chosen = {*random.Random(0).sample(range(total), min(self.asked.sample or total, total))}
         self.best: dict[int, int] = {}  # by test: the last change that it noticed
         self.running: dict[int, tuple[int, int, str]] = {}
-        survivors = 0
+        tried = survivors = 0
         for number, (line, first, change, tree) in enumerate(mutants(self.source)):
             if number not in chosen or (self.asked.line and line not in self.asked.line):
                 continue
+            tried += 1
             tests = entered.get(first, [])
             known = sorted((test for test in tests if test in self.best), key=self.best.__getitem__, reverse=True)[:20]
             tests = [*known, *tests[:: -(-len(tests) // self.asked.most) or 1]]
@@ -176,7 +177,7 @@ class Trial:
                 survivors += self.ended()
         while self.running:
             survivors += self.ended()
-        print(f"{len(chosen)} of {total} mutants tried by {len(self.items)} tests, {survivors} survived.")
+        print(f"{tried} of {total} mutants tried by {len(self.items)} tests, {survivors} survived.")
         return True
 
     def passes(self, test: int, following: int) -> bool:
