@@ -23,7 +23,7 @@ PLAIN = int, float, complex, str, bytes, np.generic
 _BUFFERS = (memoryview, python_array.array)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Whether `value` is an array of any library: NumPy, torch, pandas or one that NumPy can read."""
     if isinstance(value, (np.ndarray, Tensor, *_BUFFERS)):
         return True
@@ -35,7 +35,7 @@ def alike(structure: Any, parts: Iterable[Any]) -> Any:
     return type(structure)(*parts) if hasattr(structure, "_fields") else type(structure)(parts)
 
 
-def is_listed(value: Any) -> bool:
+def is_listed(value: object) -> bool:
     """Whether `value` is a list, perhaps of lists, of numbers or texts: one array in Python's words."""
     if not isinstance(value, (list, tuple)) or not isinstance(first_of(value), PLAIN):
         return False

@@ -32,7 +32,7 @@ class Children(nn.Module):
         """What is inside is read from the items alone."""
 
 
-def may_hold_modules(value: Any) -> bool:
+def may_hold_modules(value: object) -> bool:
     """Whether an attribute holds modules, or may do so later: what is empty, or has gaps, is filled."""
     if isinstance(value, tuple) and not any(isinstance(item, (nn.Module, list, tuple, dict)) for item in value):
         return False
@@ -53,7 +53,7 @@ class Counts:
     """Base of metrics, by which layers know those that they hold."""
 
 
-def may_count(value: Any) -> bool:
+def may_count(value: object) -> bool:
     """Whether an attribute is a metric, or holds some now or later."""
     return isinstance(value, (Counts, list, dict)) or (isinstance(value, tuple) and any(map(may_count, value)))
 

@@ -58,7 +58,7 @@ class RematScope:
         scope.remat = self
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         scope.remat = self._outer.pop()
 
     def install(self, layer: Any) -> None:

@@ -156,7 +156,7 @@ def _depth(value: Any) -> int:
     return 1 + max(map(_depth, inside), default=0)
 
 
-def is_symbolic(x: Any) -> bool:
+def is_symbolic(x: object) -> bool:
     return isinstance(x, SymbolicTensor)
 
 
@@ -299,7 +299,7 @@ def shapes_of(structure: Any) -> Any:
     return pytree.tree_map(shape, structure)
 
 
-def is_shape(value: Any) -> bool:
+def is_shape(value: object) -> bool:
     return isinstance(value, (tuple, list, torch.Size)) and all(
         item is None or isinstance(item, (int, np.integer)) for item in value
     )

@@ -362,11 +362,11 @@ def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     yield from ((list(checkpoints.names(name)), child) for name, child in found.items())
 
 
-def _holds(value: Any) -> bool:
+def _holds(value: object) -> bool:
     return isinstance(value, (list, tuple, dict, nn.Module, Weight))
 
 
-def _has_weights(item: Any) -> bool:
+def _has_weights(item: object) -> bool:
     if isinstance(item, Weight):
         return True
     modules = Children(item) if isinstance(item, (list, tuple, dict)) else item

@@ -102,7 +102,7 @@ def uninstall() -> None:
         setattr(*_replaced.pop())
 
 
-def _is_stand_in(module: Any) -> bool:
+def _is_stand_in(module: object) -> bool:
     return type(module).__module__ == f"{__package__}.tensorflow"
 
 

@@ -214,26 +214,26 @@ def placeholder(
     return _Input(batch_shape=batch_shape, dtype=dtype, sparse=sparse, ragged=ragged, name=name)
 
 
-def is_keras_tensor(x: Any) -> bool:
+def is_keras_tensor(x: object) -> bool:
     """Raises ValueError for what is no tensor at all, as an array."""
     if not is_tensor(x):
         raise ValueError(f"is_keras_tensor: expected a tensor; got {type(x).__name__}.")
     return isinstance(x, SymbolicTensor)
 
 
-def is_placeholder(x: Any) -> bool:
+def is_placeholder(x: object) -> bool:
     return isinstance(x, SymbolicTensor) and x.node is not None and isinstance(x.node.layer, _InputLayer)
 
 
-def is_variable(x: Any) -> bool:
+def is_variable(x: object) -> bool:
     return isinstance(x, torch.nn.Parameter)
 
 
-def is_tensor(x: Any) -> bool:
+def is_tensor(x: object) -> bool:
     return isinstance(x, (Tensor, SymbolicTensor))
 
 
-def is_sparse(tensor: Any) -> bool:
+def is_sparse(tensor: object) -> bool:
     return isinstance(tensor, Tensor) and tensor.is_sparse
 
 

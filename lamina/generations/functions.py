@@ -109,7 +109,7 @@ _OPERATORS = {
 }
 
 
-def is_layer(function: Any) -> bool:
+def is_layer(function: object) -> bool:
     """Whether a function of the stand-in is one layer, whatever it is made of, and may stand in a config."""
     path, _ = known(function)
     return path not in _STATIC and tf_functions.allowed(path) is not None

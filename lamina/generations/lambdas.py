@@ -335,7 +335,7 @@ def _stored(body: list[ast.stmt]) -> frozenset[str]:
     return frozenset(node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
-def _is_plain(value: Any) -> bool:
+def _is_plain(value: object) -> bool:
     if isinstance(value, (tuple, frozenset)):
         return all(map(_is_plain, value))
     return value is None or value is Ellipsis or isinstance(value, (bool, int, float, complex, str))
@@ -369,7 +369,7 @@ def _beside(value: Any, other: Any) -> Any:
     return torch.as_tensor(np.asarray(value), dtype=other.dtype, device=other.device)
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: object) -> bool:
     return value.is_floating_point() if isinstance(value, Tensor) else isinstance(value, (float, complex))
 
 

@@ -961,7 +961,7 @@ def _referred(value: Any) -> Any:
     return [_referred(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _is_tensor(value: Any) -> bool:
+def _is_tensor(value: object) -> bool:
     return isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__"
 
 

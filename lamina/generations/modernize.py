@@ -343,7 +343,7 @@ _ROOTS = ("Regularizer", "Constraint", "Initializer", "Optimizer")
 _GONE = {name for age, names in known.NAMES["layers"].items() if "3" not in age for name in names.split()}
 
 
-def _is_generations(layer: Any) -> bool:
+def _is_generations(layer: object) -> bool:
     """Whether it is a layer of a generation's, not somebody's class derived from one."""
     return isinstance(layer, LayerShim) and "_words" in vars(type(layer))
 

@@ -38,7 +38,7 @@ _SIGMOID = (activations.sigmoid, torch.sigmoid)
 _RELU = (activations.relu, torch.relu)
 
 
-def _is_cell(value: Any) -> bool:
+def _is_cell(value: object) -> bool:
     """Raises Refused, naming what is missing, for what is no cell."""
     if not callable(getattr(value, "call", None)):
         raise Refused("A cell needs a method `call(inputs, states)`.")

@@ -347,7 +347,7 @@ def base_of(layer: Layer) -> str:
     return own if own in (layer.name, re.sub(r"_\d+\Z", "", layer.name)) else layer.name.replace(".", "_")
 
 
-def _is_flat(inputs: Any) -> bool:
+def _is_flat(inputs: object) -> bool:
     return type(inputs) is list and all(type(each) is Tensor for each in inputs)
 
 

@@ -300,7 +300,7 @@ def _is_default(layer: Any, training: Any) -> bool:
     return parameter is not None and parameter.default is training
 
 
-def _is_reference(value: Any) -> bool:
+def _is_reference(value: object) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str) and type(value[1]) is int
 
 

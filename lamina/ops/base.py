@@ -104,7 +104,7 @@ def public(room: ModuleType) -> dict[str, Any]:
     }
 
 
-def is_trial(x: Any) -> bool:
+def is_trial(x: object) -> bool:
     """Whether `x` is a stand-in without values, by which the shapes of a model are found."""
     return isinstance(x, FakeTensor)
 

@@ -53,7 +53,7 @@ def convert_to_numpy(x: Any) -> np.ndarray:
     return (x.float() if x.dtype is torch.bfloat16 else x).numpy().copy()
 
 
-def is_tensor(x: Any) -> bool:
+def is_tensor(x: object) -> bool:
     """Whether `x` is a tensor with values."""
     return isinstance(x, Tensor)
 

@@ -192,7 +192,7 @@ def _graph_of(layer: Any) -> Any:
     return getattr(layer, "_graph", None)
 
 
-def _is_stack(model: Any) -> bool:
+def _is_stack(model: object) -> bool:
     """Whether it is a Sequential model, whose input has no box."""
     return hasattr(model, "_stack")
 

@@ -335,7 +335,7 @@ def _call(layer: Any, input_shape: Any) -> Call:
     return _tried(copy, (_together(layer, [(None, *shape) for shape in shapes]) for shapes in usual_inputs(layer)))
 
 
-def _is_shape(value: Any) -> bool:
+def _is_shape(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(size is None or type(size) is int for size in value)
 
 

@@ -631,7 +631,7 @@ class _Tracer(fx.Tracer):
         return reading_of(m) is not None
 
 
-def _is_proxy(leaf: Any) -> bool:
+def _is_proxy(leaf: object) -> bool:
     return isinstance(leaf, fx.Proxy)
 
 

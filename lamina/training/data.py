@@ -94,7 +94,7 @@ def tensors_of(
     return as_tensor(structure, name, device, texts)
 
 
-def _is_mapped(value: Any) -> bool:
+def _is_mapped(value: object) -> bool:
     """Whether it is an array in a file whose tensor would be a copy, one that may be large against the memory."""
     if not isinstance(value, np.memmap) or not value.ndim or value.nbytes <= _MAPPED:
         return False
@@ -443,7 +443,7 @@ class PyDataset:
         """Hook."""
 
 
-def _is_plain_state(value: Any) -> bool:
+def _is_plain_state(value: object) -> bool:
     if isinstance(value, np.ndarray):
         return value.ndim == 1 and value.dtype.kind in "iub"
     if isinstance(value, list):

@@ -569,7 +569,7 @@ def _cut(weights: Sequence[Tensor]) -> list[list[Tensor]]:
     return found
 
 
-def _is_sharded(weight: Any) -> bool:
+def _is_sharded(weight: object) -> bool:
     return getattr(weight, "sharded", False)
 
 

@@ -25,7 +25,7 @@ from ..losses.base import object_name
 # Structures of outputs ------------------------------------------------------------------------------------------------
 
 
-def _is_nest(value: Any) -> bool:
+def _is_nest(value: object) -> bool:
     return isinstance(value, (list, tuple, Mapping))
 
 

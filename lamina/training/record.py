@@ -301,7 +301,7 @@ for _mode in (Recording, _Only):  # only now: torch wraps a method that the clas
     _mode.__torch_dispatch__ = _mode._called  # type: ignore[assignment,method-assign]
 
 
-def _is_plain(tensor: Any) -> bool:
+def _is_plain(tensor: object) -> bool:
     return isinstance(tensor, Tensor) and tensor.layout is torch.strided and (tensor.is_cpu or tensor.is_cuda)
 
 

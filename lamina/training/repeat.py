@@ -117,5 +117,5 @@ class Repeated:
             return line
 
 
-def _is_plain(x: Any) -> bool:
+def _is_plain(x: object) -> bool:
     return type(x) is Tensor and (x.is_cpu or x.is_cuda) and get_mask(x) is None

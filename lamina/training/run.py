@@ -331,7 +331,7 @@ def _other_optimizers(model: nn.Module) -> list[Any]:
     return [*{id(one): one for one in found if id(one) not in known}.values()]
 
 
-def _has_state(one: Any) -> bool:
+def _has_state(one: object) -> bool:
     return hasattr(one, "state_dict") and hasattr(one, "load_state_dict")
 
 

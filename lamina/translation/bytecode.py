@@ -923,7 +923,7 @@ def _sliced(value: Any) -> Any:
     return value if isinstance(value, ast.Tuple) else _expression(value)
 
 
-def _is_none(value: Any) -> bool:
+def _is_none(value: object) -> bool:
     return isinstance(value, ast.Constant) and value.value is None
 
 

@@ -169,7 +169,7 @@ def packs_otherwise(version: Any) -> bool:
     return re.match(r"3\.1[123]\b", str(version)) is not None
 
 
-def is_lambda(described: Any) -> bool:
+def is_lambda(described: object) -> bool:
     """Whether it is the code of a function, which Keras 3 writes for an activation without saying so."""
     if not isinstance(described, Mapping):
         return False

@@ -115,7 +115,7 @@ class Names:
         return None if entry is None or "{" in entry.modern else Target(*entry.modern.rpartition(".")[::2])
 
 
-def _is_chain(node: Any) -> bool:
+def _is_chain(node: object) -> bool:
     """Whether it is a name, or attributes of one."""
     while isinstance(node, cst.Attribute):
         node = node.value

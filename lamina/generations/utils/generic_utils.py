@@ -40,7 +40,7 @@ def object_list_uid(object_list: Any) -> str:
     return ", ".join(str(abs(id(item))) for item in to_list(object_list, allow_tuple=True))
 
 
-def is_all_none(iterable_or_element: Any) -> bool:
+def is_all_none(iterable_or_element: object) -> bool:
     """Whether something, or each of a list's or tuple's items, is None."""
     return all(item is None for item in to_list(iterable_or_element, allow_tuple=True))
 
@@ -211,12 +211,12 @@ def batch_shuffle(index_array: np.ndarray, batch_size: int) -> np.ndarray:
     return np.append(batches.reshape(-1), index_array[whole:])
 
 
-def is_sequence(seq: Any) -> bool:
+def is_sequence(seq: object) -> bool:
     """Whether it is a dataset of whole batches."""
     return isinstance(seq, utils.PyDataset)
 
 
-def is_generator_or_sequence(x: Any) -> bool:
+def is_generator_or_sequence(x: object) -> bool:
     return inspect.isgenerator(x) or is_sequence(x)
 
 

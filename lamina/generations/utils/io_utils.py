@@ -98,7 +98,7 @@ class H5Dict:
             path.clear()
 
     @staticmethod
-    def is_supported_type(path: Any) -> bool:
+    def is_supported_type(path: object) -> bool:
         return isinstance(path, (h5py.Group, dict, str, Path))
 
     def __setitem__(self, attr: Any, val: Any) -> None:
@@ -165,7 +165,7 @@ class H5Dict:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.data)
 
-    def __contains__(self, key: Any) -> bool:
+    def __contains__(self, key: object) -> bool:
         return key in self.data or (isinstance(self.data, h5py.Group) and key in self.data.attrs)
 
     def keys(self) -> Any:

@@ -92,11 +92,11 @@ def convert_dense_weights_data_format(
     dense.set_weights([np.ascontiguousarray(rows).reshape(kernel.shape), *bias])
 
 
-def is_model(layer: Any) -> bool:
+def is_model(layer: object) -> bool:
     return isinstance(layer, Model)
 
 
-def is_wrapped_model(layer: Any) -> bool:
+def is_wrapped_model(layer: object) -> bool:
     """Whether it is a wrapper, such as a TimeDistributed, of a model."""
     return isinstance(layer, Wrapper) and isinstance(layer.layer, Model)
 

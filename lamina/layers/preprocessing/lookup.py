@@ -255,7 +255,7 @@ class _Lookup(Textual, Adapting):
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
-    def _is_whole(self, data: Any) -> bool:
+    def _is_whole(self, data: object) -> bool:
         return super()._is_whole(data) or (isinstance(data, (list, tuple)) and not data)
 
     def _batches(self, data: Any, steps: int | None, batch_size: int | None) -> Iterable[Any]:

@@ -47,7 +47,7 @@ def shown_last(model: Any) -> bool:
     return first is None or channels_last(first)
 
 
-def is_convolution(module: Any) -> bool:
+def is_convolution(module: object) -> bool:
     return isinstance(module, _TORCH_CONVOLUTIONS) or (
         isinstance(module, Layer) and hasattr(module, "kernel_size") and hasattr(module, "rank")
     )
@@ -171,7 +171,7 @@ def takes_indices(model: Any) -> bool:
     return any(is_embedding(module) for module in model.modules())
 
 
-def is_embedding(module: Any) -> bool:
+def is_embedding(module: object) -> bool:
     return isinstance(module, nn.Embedding) or (isinstance(module, Layer) and hasattr(module, "embeddings"))
 
 
