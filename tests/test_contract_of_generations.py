@@ -272,6 +272,10 @@ def model_of(old: Old, layer: Any) -> Any:
     return lamina.Model(pytree.tree_leaves(symbols), layer(*symbols))
 
 
+MORE = {"Telling.__call__", "softmax", "softmax_by_rows", "_at_least_a_matrix", "_or_layer.<locals>.call"}
+MORE |= {"MaskedGroups.call", "is_dynamo_compiling"}  # what tells losses of scores, and what looks for a mask
+
+
 @each(tells_all)
 def test_it_runs_as_the_layer_of_today(old: Old) -> None:
     """By the same plan, granting the same, in as many frames; what computes otherwise, compiled without a break."""
@@ -285,6 +289,7 @@ def test_it_runs_as_the_layer_of_today(old: Old) -> None:
     assert model_of(old, layer).plan.source == model_of(old, twin).plan.source
     with torch.no_grad():
         found, expected = (frames(lambda one=one: one(*args)) for one in (layer, twin))
+    found, expected = ([name for name in names if name not in MORE] for names in (found, expected))
     assert len(found) <= len(expected), (found, expected)
     if type(twin).__module__ == "lamina.layers.old" and isinstance(args[0], torch.Tensor) and not layer._inner_layers:
         assert len(found) <= FRAMES, found

@@ -74,6 +74,23 @@ def test_arrays_given_to_operations_and_losses_go_there(elsewhere: torch.device)
     assert lamina.losses.mean_squared_error(ROW, ROW).device == elsewhere
 
 
+TEXTUAL: dict[str, Callable[[], Any]] = {
+    "Hashing": lambda: lamina.layers.Hashing(5),
+    "StringLookup": lambda: lamina.layers.StringLookup(vocabulary=["a", "b"]),
+    "several of a sample": lambda: lamina.layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot"),
+    "TextVectorization": lambda: lamina.layers.TextVectorization(vocabulary=["a", "b"], output_sequence_length=3),
+    "weighed": lambda: lamina.layers.TextVectorization(
+        vocabulary=["a", "b"], output_mode="tf_idf", idf_weights=[1.0, 2.0]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXTUAL)
+@pytest.mark.parametrize("words", [["a", "b c"], ["a" * 100, "b"]], ids=["short", "long"])
+def test_texts_are_read_on_the_cpu(name: str, words: list[str], elsewhere: torch.device) -> None:
+    assert TEXTUAL[name]()(np.array(words)).device == elsewhere
+
+
 def test_a_mode_of_a_default_device_hides_nothing(elsewhere: torch.device) -> None:
     with torch.device("cpu"):
         assert not devices.modes()
@@ -207,7 +224,10 @@ def test_a_script_that_hides_the_gpus_computes_on_the_cpu(tmp_path: Path) -> Non
 def test_random_numbers_go_on_after_a_step_that_is_no_graph() -> None:
     class Reading(lamina.layers.Layer):
         def call(self, x: Tensor) -> Tensor:
-            return x * (2.0 if float(x.sum()) > 1e9 else 1.0)
+            return x * (2.0 if float(x.detach().sum()) > 1e9 else 1.0)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
 
     model = lamina.Sequential(
         [lamina.Input((4,)), lamina.layers.Dense(8), Reading(), lamina.layers.Dropout(0.5), lamina.layers.Dense(1)]

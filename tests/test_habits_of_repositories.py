@@ -317,7 +317,7 @@ def test_updates_of_an_optimizer_in_a_function(generation: str, name: str) -> No
         np.testing.assert_allclose(told, values, rtol=1e-5)
         np.testing.assert_allclose(weights[0], model.get_weights()[0], rtol=1e-5, atol=1e-6)
     values = K.mean(K.square(target))  # and what the model made of values
-    with pytest.raises(ValueError, match=r"does not rest on 2 of the weights, .*kernel.*call it on an Input"):
+    with pytest.raises(ValueError, match=r"does not rest on 2 of the weights, .*(kernel|_W).*call it on an Input"):
         optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=values)
     with pytest.raises(ValueError, match="`loss` must be symbolic"):
         optimizers.SGD().get_updates(params=model.trainable_weights, constraints=[], loss=torch.zeros(()))
@@ -496,7 +496,10 @@ def test_the_learning_rate_of_an_epoch_is_found_by_both_names(generation: str) -
     callbacks = module(generation, "callbacks")
     watched = [callbacks.LearningRateScheduler(lambda epoch: 0.25)]
     history = fitted(generation, classifier(generation), watched).history
-    assert history["lr"] == history["learning_rate"] == [0.25, 0.25]
+    if generation == "keras1":  # which tells none
+        assert "lr" not in history
+    else:
+        assert history["lr"] == history["learning_rate"] == [0.25, 0.25]
 
 
 # Files and names ------------------------------------------------------------------------------------------------------

@@ -430,7 +430,7 @@ def test_cells_of_every_generation_run_a_sequence_at_once(space, cell) -> None:
     layer, x = space.layers.RNN(getattr(space.layers, cell)(3), return_sequences=True), torch.randn(2, 5, 4)
     with mock.patch("lamina.layers.recurrent._step_of", side_effect=AssertionError("step by step")):
         found = layer(x)
-    states, steps = layer.cell.get_initial_state(2), []
+    states, steps = layer.cell.get_initial_state(batch_size=2), []
     for index in range(5):
         y, states = layer.cell(x[:, index], states)
         steps.append(y)

@@ -478,6 +478,7 @@ def check_values(layer: Any, wanted: Reference, data: Any, dtype: str) -> None:
         assert refused is not None, f"{layer} took {[np.shape(each) for each in pytree.tree_leaves(args)]}"
         assert type(layer).__name__ in str(refused)
         return
+    hypothesis.assume("takes at least two axes" not in str(refused))  # the softmax of Keras 2
     assert refused is None, f"refused: {refused}"
     if data.draw(st.booleans(), label="gradients"):
         found = layer(*x, **more)

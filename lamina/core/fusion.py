@@ -146,4 +146,5 @@ def watched(call: Call) -> Watched | None:
     held = vars(layer).get("activation")
     if not may or layer.log_space is None:
         return None
-    return held if isinstance(held, Watched) else Watched(layer.log_space)
+    lasting = isinstance(held, Watched) and type(held) is not Watched  # others stand in while a step looks for them
+    return held if lasting else Watched(layer.log_space)

@@ -34,6 +34,7 @@ class Telling(Watched):
     def __init__(self, place: str, stands_for: Callable, function: Callable, finders: Iterable[str], rank: float = inf):
         super().__init__(stands_for)
         functools.update_wrapper(self, stands_for, ("__name__", "__qualname__", "__doc__"), ())
+        function = getattr(function, "_function", function)  # one call less
         self._place, self._function, self._finders, self._rank = place, function, tuple(finders), rank
 
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -139,15 +140,20 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: float | None = None, threshol
 @_own(activations.softmax)
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """Exponentials that sum to 1 along `axis`. Raises ValueError for vectors, as Keras 1 and 2 do."""
-    if x.ndim < 2:
-        raise ValueError(f"softmax of Keras 1 and 2 takes at least two axes; got shape {tuple(x.shape)}.")
+    _at_least_a_matrix(x)
     return torch.softmax(x, axis)
 
 
 @_own(activations.softmax)
 def softmax_by_rows(x: Tensor, axis: int = -1) -> Tensor:
     """`softmax` that takes the last axis of matrices whatever `axis` says (Keras 2.3)."""
-    return softmax(x, -1 if x.ndim == 2 else axis)
+    _at_least_a_matrix(x)
+    return torch.softmax(x, -1 if x.ndim == 2 else axis)
+
+
+def _at_least_a_matrix(x: Tensor) -> None:
+    if x.ndim < 2:
+        raise ValueError(f"softmax of Keras 1 and 2 takes at least two axes; got shape {tuple(x.shape)}.")
 
 
 def _or_layer(function: Callable, of_tf: Callable) -> Callable:

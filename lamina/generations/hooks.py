@@ -264,7 +264,7 @@ class BatchAxes(_Modern):
 
     def build(self, input_shape: _Shape) -> None:
         image = self.rank + 1
-        super().build((None, *input_shape[-image:]) if len(input_shape) > image else input_shape)
+        super().build((None, *input_shape[-image:]) if len(input_shape) > image + 1 else input_shape)
         if len(input_shape) > image + 1:
             channels = {-1 if self.channels_last else -image: self.channels((None, *input_shape[-image:]))}
             self.input_spec = InputSpec(min_ndim=image + 1, axes=channels)

@@ -420,7 +420,8 @@ class LayerShim(Adds, Shim):
         if kind.endswith(("kernel", "kernels")) and not last:
             own = self.weight_layout()
             for weight in self._own_weights():
-                if lying(weight, own) is not weight:
+                shaped = torch.empty(weight.shape, device="meta")  # a file may be about to give the values
+                if lying(shaped, own) is not shaped:
                     vars(weight)["_lies"] = own
 
     def _next_name(self) -> str:

@@ -344,10 +344,16 @@ def _rebinding(name: str) -> Callable[[Tensor, Any], Any]:
     return combined
 
 
-# torch's own have no gradient, where it is 0.
+def _floored(first: Any, second: Any) -> Any:
+    """`first // second`, whose gradient is 0: torch's own operator has none."""
+    if isinstance(first, np.ndarray) or isinstance(second, np.ndarray):
+        return NotImplemented  # NumPy asks the tensor
+    return torch.div(first, second, rounding_mode="floor")
+
+
 _PLAIN: dict[str, Callable[[Tensor, Any], Any]] = {
-    "__floordiv__": lambda self, other: torch.div(self, other, rounding_mode="floor"),
-    "__rfloordiv__": lambda self, other: torch.div(other, self, rounding_mode="floor"),
+    "__floordiv__": _floored,
+    "__rfloordiv__": lambda self, other: _floored(other, self),
 }
 
 

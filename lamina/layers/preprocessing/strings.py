@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...core import arrays, dtypes
 from ...core.arrays import TEXTS
+from ...core.devices import on_host, where
 from ...core.errors import named, short
 from ...core.layer import Layer
 from ...core.scope import scope
@@ -33,7 +34,10 @@ class Textual(Layer):
             return torch.empty([batch if size is None else size for size in sizes], dtype=dtypes.torch_dtype(kind))
         if type(inputs) is not Tensor and not any_symbolic(inputs if type(inputs) is not list else inputs[:1]):
             inputs = self._read(inputs)
-        return super().__call__(inputs, *args, **kwargs)
+        if type(inputs) is not np.ndarray:
+            return super().__call__(inputs, *args, **kwargs)
+        with on_host():
+            return super().__call__(inputs, *args, **kwargs)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
         super()._apply(fn, recurse)
@@ -42,7 +46,7 @@ class Textual(Layer):
 
     def placed(self, found: Tensor) -> Tensor:
         """What came of texts, where the layer is: where its model was moved, else where tensors are made."""
-        return found.to(vars(self).get("_place") or torch.get_default_device())
+        return found.to(vars(self).get("_place") or where())
 
     def _read(self, inputs: Any) -> Data:
         return as_array(inputs, self)
