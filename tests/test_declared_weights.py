@@ -251,3 +251,14 @@ def test_weights_are_shown_with_their_values() -> None:
     assert f"{keras.Variable(2.5):.2f}" == "2.50"
     with torch.device("meta"):
         assert repr(Weight(torch.empty(3))).endswith("shape=(3,), dtype=torch.float32>")
+
+
+def test_no_declaration_holds_an_initializer_that_all_layers_would_share() -> None:
+    """One object takes its seed once, so what follows `set_random_seed` would depend on what was made before."""
+    shared = [
+        (cls.__name__, name)
+        for cls in {type(example.make()) for example in EXAMPLES}
+        for name, declared in cls._weights.items()
+        if hasattr(declared.options.get("initializer"), "_take_seed")
+    ]
+    assert shared == []

@@ -130,4 +130,5 @@ def test_no_second_copy(case, tmp_path):
     """Layouts that have to be turned, types that change, states of optimizers, archives that are packed."""
     writing, reading = growths(tmp_path, *case.split())
     assert writing < MOST, f"saving took {writing:.2f} times the weights beside them"
-    assert reading < MOST, f"opening took {reading:.2f} times the weights beside them"
+    most = 0.5 if "recurrent" in case else MOST  # the arrays of four gates are put together
+    assert reading < most, f"opening took {reading:.2f} times the weights beside them"

@@ -436,7 +436,10 @@ class SpectralNormalization(Layer):
     )
 
     vector_u = weight(
-        "*row", initializer=TruncatedNormal(stddev=0.02), dtype=lambda layer: layer.kernel.dtype, trainable=False
+        "*row",
+        initializer=lambda layer: TruncatedNormal(stddev=0.02),
+        dtype=lambda layer: layer.kernel.dtype,
+        trainable=False,
     )
 
     def build(self, input_shape: tuple) -> None:
