@@ -68,6 +68,7 @@ LEFT_OUT = {
     "keras2": (
         *("CuDNNGRU", "CuDNNLSTM"),  # which ran on GPUs alone
         *("huber", "binary_focal_crossentropy", "categorical_focal_crossentropy", "auc", "precision", "recall"),
+        *("SimpleRNNCell", "GRUCell", "LSTMCell", "StackedRNNCells"),  # whose states it does not give back
     ),  # which it has not, by these names
     "keras1": (
         "Nadam",  # which begins the product of its momenta anew
