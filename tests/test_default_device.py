@@ -105,7 +105,8 @@ def test_pipelines_of_data_compute_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -
         import tensorflow as tf
 
         def look(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            seen.extend(each.device.type for each in (x, y, tf.constant(1.0)))
+            words = lamina.layers.Hashing(5)(np.array(["a", "b"]))
+            seen.extend(each.device.type for each in (x, y, tf.constant(1.0), words))
             return x, y
 
         torch.set_default_device("meta")

@@ -17,16 +17,6 @@ def _chosen() -> Any:
     return None if context is None else context.device
 
 
-def on_host() -> AbstractContextManager[Any]:
-    """The CPU, where another default device was chosen: for what is computed of texts, or of data on its way."""
-    return nullcontext() if _chosen() is None else torch.device("cpu")
-
-
-def where() -> torch.device:
-    """Where tensors are made, also while something is computed `on_host`."""
-    return _chosen() or torch.get_default_device()
-
-
 def here(found: Tensor) -> Tensor:
     """Where torch makes tensors now: an array's memory is on the CPU."""
     if not torch._C._len_torch_function_stack() and _chosen() is None:

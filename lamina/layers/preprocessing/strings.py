@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +12,20 @@ from torch import Tensor
 
 from ...core import arrays, dtypes
 from ...core.arrays import TEXTS
-from ...core.devices import on_host, where
 from ...core.errors import named, short
 from ...core.layer import Layer
-from ...core.scope import scope
+from ...core.scope import put, scope
 from ...core.symbolic import SymbolicTensor, any_symbolic, shapes_of
 from ...kernels import hashing
 
 Data = Tensor | np.ndarray
+
+
+class _Outside(threading.local):
+    device: torch.device | None = None  # the default one, while texts are read on the CPU
+
+
+_outside = _Outside()
 
 
 class Textual(Layer):
@@ -34,9 +41,9 @@ class Textual(Layer):
             return torch.empty([batch if size is None else size for size in sizes], dtype=dtypes.torch_dtype(kind))
         if type(inputs) is not Tensor and not any_symbolic(inputs if type(inputs) is not list else inputs[:1]):
             inputs = self._read(inputs)
-        if type(inputs) is not np.ndarray:
+        if type(inputs) is not np.ndarray or (device := torch.get_default_device()).type == "cpu":
             return super().__call__(inputs, *args, **kwargs)
-        with on_host():
+        with torch.device("cpu"), put(_outside, device=device):
             return super().__call__(inputs, *args, **kwargs)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> Any:
@@ -46,7 +53,7 @@ class Textual(Layer):
 
     def placed(self, found: Tensor) -> Tensor:
         """What came of texts, where the layer is: where its model was moved, else where tensors are made."""
-        return found.to(vars(self).get("_place") or where())
+        return found.to(vars(self).get("_place") or _outside.device or torch.get_default_device())
 
     def _read(self, inputs: Any) -> Data:
         return as_array(inputs, self)
