@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from support.running import OURS, start, undone
 
-from lamina.generations.alias import installed_keras, uninstall
+from lamina.generations.alias import installed_keras
 from lamina.generations.run import run
 
-ROOT = Path(__file__).parent.parent
-OURS = [sys.executable, "-m", "lamina.cli", "run"]
-
 pytestmark = pytest.mark.skipif(installed_keras() is not None, reason="a Keras is installed here")
-
-
-@contextlib.contextmanager
-def undone() -> Iterator[None]:
-    """What a run changes in this process, which it otherwise ends."""
-    before = sys.argv, sys.path[0], sys.modules["__main__"]
-    try:
-        yield
-    finally:
-        sys.argv, sys.path[0], sys.modules["__main__"] = before
-        os.environ.pop("LAMINA_RUN", None)
-        torch.set_default_device(None)
-        uninstall()
-
-
-def start(command: list[str], folder: Path, path: Path = ROOT, text: str = "") -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 FILES = {
@@ -154,17 +128,6 @@ def test_a_tool_runs_with_the_keras_of_what_it_is_told_to_run(command: list[str]
     (tmp_path / "tests/test_it.py").write_text("import layers\ndef test(): pass\n")
     got = start([*OURS, "-m", *command], tmp_path)
     assert got.stderr.startswith("lamina: keras1 (layers.py, line 1: keras.layers.Merge is of Keras 1)")
-
-
-@pytest.mark.parametrize("line", ['print "a"', "raise ValueError, 'a'", "x = 0777", "if 1 <> 2: pass", "y = 3L"])
-def test_python_2_is_named(line: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    (tmp_path / "old.py").write_text(f"from keras.layers import Merge\n{line}\n")
-    with undone():
-        assert run(str(tmp_path / "old.py")) == 1
-    told, reason = capsys.readouterr().err.splitlines()
-    assert told == "lamina: keras1 (old.py, line 1: keras.layers.Merge is of Keras 1)"
-    assert "line 2: this is Python 2" in reason
-    assert "2to3" in reason
 
 
 def test_notebook(tmp_path: Path) -> None:

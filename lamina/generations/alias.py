@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import collections.abc
 import importlib
 import importlib.abc
 import importlib.util
-import inspect
 import sys
-import time
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 from .. import _absent
 from ..files.keras3 import KERAS_VERSION
 from . import tensors
 from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
+from .times import bring_back, take_back
 
 _finder = _absent.Finder("keras")
-# Names that Python and NumPy had at the time.
-_ONCE: dict[ModuleType, dict[str, Any]] = {
-    np: {"bool": bool, "int": int, "float": float, "complex": complex, "object": object, "str": str},
-    collections: {name: getattr(collections.abc, name) for name in collections.abc.__all__},
-    inspect: {"getargspec": inspect.getfullargspec},
-    time: {"clock": time.perf_counter},
-}
-_restored: list[tuple[ModuleType, str]] = []
 _replaced: list[tuple[ModuleType, str, Any]] = []  # what modules of today's Keras had
 _NAMES = {
     "keras1": ("keras",),
@@ -96,8 +84,7 @@ def uninstall() -> None:
         del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
     DIALECTS["keras2"].early = False
-    while _restored:
-        delattr(*_restored.pop())
+    take_back()
     while _replaced:
         setattr(*_replaced.pop())
 
@@ -107,15 +94,11 @@ def _is_stand_in(module: object) -> bool:
 
 
 def _bring_back(modules: dict[str, ModuleType]) -> None:
-    """What older code finds outside Keras: `np.float`, `time.clock`, and the package that `preprocessing` once was."""
+    """What older code finds outside Keras, the package that `preprocessing` once was among it."""
     if importlib.util.find_spec("keras_preprocessing") is None:
         parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
         _alias({f"keras_{path}": module for path, module in parts.items()})
-    for module, names in _ONCE.items():
-        for name, value in names.items():
-            if name not in vars(module):  # vars: asking NumPy for one warns
-                setattr(module, name, value)
-                _restored.append((module, name))
+    bring_back()
 
 
 def _stand_in(generation: str, modules: dict[str, ModuleType]) -> None:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -21,14 +21,11 @@ from ..core.devices import take_gpu
 from .alias import install, installed_keras
 from .detect import detect
 from .processes import begin, is_first
+from .python2 import NoTool, compiled, find_below
 from .sources import beside, cells, early_keras2, told_to_tools
 
 GENERATIONS = {"1": "keras1", "2.2": "keras2.2", "2": "keras2", "tf": "tf_keras", "3": "keras3"}
 _TOLD = "LAMINA_RUN"  # in the environment: which generation the script runs with, for processes that it starts
-PYTHON_2 = (
-    r"(print\s+[^=(]|print\s*>>|exec\s+[\"']|raise\s+\w+\s*,|except\s+[\w.() ,]+,\s*\w+\s*:)"
-    r"|.*(<>|\b0[0-7]+\b|\d[lL]\b|`)"
-)  # a line of it
 
 
 class Unfit(Exception):
@@ -138,7 +135,7 @@ def _place(program: Program, device: str | None) -> None:
 def _show(error: BaseException) -> None:
     """As Python shows what a script raises: without the frames before it."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    while trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
         trace = trace.tb_next
     error = error.with_traceback(trace)
     if sys.excepthook is sys.__excepthook__:
@@ -193,9 +190,14 @@ class Program:
         return beside(told_to_tools(sys.argv[1:], root) if tool else [self.file], root)
 
     def execute(self, names: dict[str, Any]) -> None:
+        find_below(self.root)
         if self.package:
             __import__(self.package)
-        for code in [_compiled(text, name) for name, text in self.parts.items()]:
+        try:
+            codes = compiled(self.parts)
+        except NoTool as error:
+            raise Unfit(f"{error} is Python 2, which runs here rewritten: pip install fissix") from None
+        for code in codes:
             exec(code, names)
 
 
@@ -261,17 +263,3 @@ def _notebook(path: Path, text: bytes) -> dict[str, str | bytes]:
     except ValueError as error:
         raise Unfit(f"{path}: {error}") from None
     return parts
-
-
-def _compiled(source: str | bytes, name: str) -> CodeType:
-    """Raises Unfit for Python 2, SyntaxError for what is no Python at all."""
-    try:
-        return compile(source, name, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        line = (error.text or "").strip()
-        if re.match(PYTHON_2, line) or isinstance(error, TabError):
-            raise Unfit(
-                f"{name}, line {error.lineno}: this is Python 2 ({line}). Lamina needs Python 3; rewrite the file with "
-                "`2to3 -w FILE`, which comes with Python up to 3.12, or with `fissix -w FILE` (pip install fissix)."
-            ) from None
-        raise

@@ -19,7 +19,8 @@ from typing import Any
 from ..detect import detect
 from ..dialect import DIALECTS
 from ..evidence import Reader
-from ..run import GENERATIONS, PYTHON_2
+from ..python2 import is_python2
+from ..run import GENERATIONS
 from ..sources import beside, cells, parsed
 
 
@@ -80,7 +81,7 @@ def _said(source: str, line: int) -> str:
     except SyntaxError as error:
         line, text = error.lineno or line, (error.text or "").strip()
     text = text or (source.splitlines()[line - 1 : line] or [""])[0].strip()
-    if re.match(PYTHON_2, text):
+    if is_python2(text):
         return (
             f"line {line}: this is Python 2 ({text}). Rewrite the file with `2to3 -w FILE`, which comes with Python up "
             "to 3.12, or with `fissix -w FILE` (pip install fissix), and migrate it then."
