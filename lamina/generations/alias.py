@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _absent
 from ..files.keras3 import KERAS_VERSION
-from . import tensors
+from . import tensors, theano
 from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
 from .times import bring_back, take_back
@@ -80,7 +80,7 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
-    for name in [name for name in sys.modules if name.startswith("tensorflow.") and _is_stand_in(sys.modules[name])]:
+    for name in [name for name, module in sys.modules.items() if "." in name and _is_stand_in(module)]:
         del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
     DIALECTS["keras2"].early = False
@@ -90,7 +90,7 @@ def uninstall() -> None:
 
 
 def _is_stand_in(module: object) -> bool:
-    return type(module).__module__ == f"{__package__}.tensorflow"
+    return type(module).__module__ in (f"{__package__}.tensorflow", f"{__package__}.theano")
 
 
 def _bring_back(modules: dict[str, ModuleType]) -> None:
@@ -98,6 +98,8 @@ def _bring_back(modules: dict[str, ModuleType]) -> None:
     if importlib.util.find_spec("keras_preprocessing") is None:
         parts = {path: module for path, module in modules.items() if path.startswith("preprocessing")}
         _alias({f"keras_{path}": module for path, module in parts.items()})
+    if importlib.util.find_spec("theano") is None:
+        _alias(theano.stand_in(modules["backend"]))
     bring_back()
 
 

@@ -123,9 +123,11 @@ def imresize(arr: Any, size: int | float | Sequence[int], interp: str = "bilinea
     from PIL import Image
 
     picture = _to_picture(arr, mode)
-    if isinstance(size, (int, np.integer)):
-        size = size / 100.0
-    wide, high = [int(size * each) for each in picture.size] if isinstance(size, (float, np.floating)) else size[1::-1]
+    factor = size / 100.0 if isinstance(size, (int, np.integer)) else size
+    if isinstance(factor, (float, np.floating)):
+        wide, high = (int(factor * each) for each in picture.size)
+    else:
+        high, wide = factor
     how = {"nearest": "NEAREST", "lanczos": "LANCZOS", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "cubic": "BICUBIC"}
     return np.array(picture.resize((wide, high), Image.Resampling[how[interp]]))
 
