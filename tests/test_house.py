@@ -101,6 +101,8 @@ UNUSED = {
     "wrappers._Estimator.set_fit_request": "users call it",
     "utils.feature_space.FeatureSpace.get_inputs": "users call it",
     "generations.migrate.*.visit_*": "libcst calls them",
+    "generations.python2._Loader.*": "Python's imports call it",
+    "generations.python2._Meanings.visit_*": "ast calls them",
     "generations.migrate.*.leave_*": "libcst calls them",
     "pictures.page.server.*": "http.server calls them",
 }

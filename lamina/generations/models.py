@@ -41,6 +41,7 @@ from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
 from .functions import KerasTensor, TFOpLambda
 from .habits import Call, Told, set_attribute, when_ready
+from .named_nodes import config_of_graph, graph_class
 from .tensors import uses_learning_phase
 from .weighting import (
     CountsItself,
@@ -69,6 +70,8 @@ def find(dialect: Dialect, name: str) -> Any:
         cls = _class(dialect, told, _Functional, Functional, dialect.find("models", "Model"))
         cls.__qualname__ = name  # where pickle finds it
         return cls
+    if name == "Graph" and dialect.table.name == "keras1":
+        return graph_class(dialect)
     if name == "save_model" and dialect.table.shares_modern:
         return _save_model
     if name in ("model_from_config", "model_from_json", "model_from_yaml"):
@@ -86,6 +89,8 @@ def _reading(dialect: Dialect, read: Any) -> Any:
 
     @functools.wraps(read)
     def load(described: Any, custom_objects: Any = None, backend: str | None = None) -> Any:
+        if dialect.table.name == "keras1" and (config := config_of_graph(described)):
+            return dialect.find("models", "Graph").from_config(config, custom_objects)
         return read(described, custom_objects, backend, otherwise=dialect.table.name)
 
     return load

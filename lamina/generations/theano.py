@@ -100,40 +100,47 @@ def stand_in(backend: Any) -> dict[str, ModuleType]:
     for own in (relu, hard_sigmoid, binary_crossentropy, categorical_crossentropy):
         setattr(nnet, own.__name__, own)
 
-    def placeholder(axes: int, dtype: str | None) -> Any:
-        return lambda name=None, dtype=dtype: backend.placeholder(ndim=axes, dtype=dtype, name=name)
-
     for letter, dtype in _TYPES.items():
         for word, axes in _AXES.items():
-            setattr(tensor, letter + word, placeholder(axes, dtype))
+            setattr(tensor, letter + word, _placeholder(backend, axes, dtype))
+    calls = _calls(backend)
+    config = SimpleNamespace(floatX=backend.floatx(), device="cpu", openmp=False)
+    vars(root).update(calls, tensor=tensor, config=config, __version__="0.9.0")
+    vars(tensor).update(grad=calls["grad"])
+    return {module.__name__: module for module in (root, tensor, nnet)}
 
-    def shared(value: Any, name: str | None = None, borrow: bool = False) -> Any:
-        """A variable of the value's own type."""
+
+def _placeholder(backend: Any, axes: int, own: str | None) -> Any:
+    return lambda name=None, dtype=own: backend.placeholder(ndim=axes, dtype=dtype, name=name)
+
+
+def _calls(backend: Any) -> dict[str, Any]:
+    """What makes variables, functions and gradients."""
+
+    def shared(value, name=None, borrow=False):
+        """A variable of the value's own type, which holds its own numbers also with `borrow`."""
         return backend.variable(value, dtype=str(np.asarray(value).dtype), name=name)
 
-    def function(inputs: Any, outputs: Any = (), updates: Any = (), **how: Any) -> Any:
-        """A function of arrays; of `how` only `givens` would change what it gives."""
-        if how.get("givens"):
+    def function(inputs, outputs=(), updates=(), givens=None, **_):
+        """A function of arrays. Other words say how Theano compiles it."""
+        if givens:
             _Absent("theano.function(givens=)")()
         several = isinstance(outputs, (list, tuple))
         pairs = updates.items() if hasattr(updates, "items") else updates
         computed = backend.function(list(inputs), list(outputs) if several else [outputs], updates=list(pairs))
 
-        def call(*arrays: Any) -> Any:
+        def call(*arrays):
             found = computed([np.asarray(array) for array in arrays])
             return found if several else found[0]
 
         return call
 
-    def grad(cost: Any, wrt: Any, **_: Any) -> Any:
+    def grad(cost, wrt):
         several = isinstance(wrt, (list, tuple))
         found = backend.gradients(cost, list(wrt) if several else [wrt])
         return found if several else found[0]
 
-    config = SimpleNamespace(floatX=backend.floatx(), device="cpu", openmp=False)
-    vars(root).update(tensor=tensor, config=config, shared=shared, function=function, grad=grad, __version__="0.9.0")
-    vars(tensor).update(grad=grad)
-    return {module.__name__: module for module in (root, tensor, nnet)}
+    return {"shared": shared, "function": function, "grad": grad}
 
 
 def _pairs(words: str) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ import inspect
 import math
 import sys
 import time
-from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -118,12 +117,12 @@ def imread(name: Any, flatten: bool = False, mode: str | None = None) -> np.ndar
         return np.array(picture.convert("F") if flatten else picture)
 
 
-def imresize(arr: Any, size: int | float | Sequence[int], interp: str = "bilinear", mode: str | None = None) -> Any:
+def imresize(arr: Any, size: Any, interp: str = "bilinear", mode: str | None = None) -> Any:
     """An array resized as a picture: to percents (int), by a factor (float) or to (height, width)."""
     from PIL import Image
 
     picture = _to_picture(arr, mode)
-    factor = size / 100.0 if isinstance(size, (int, np.integer)) else size
+    factor: Any = size / 100.0 if isinstance(size, (int, np.integer)) else size
     if isinstance(factor, (float, np.floating)):
         wide, high = (int(factor * each) for each in picture.size)
     else:
