@@ -25,78 +25,14 @@ from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
+from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
 from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
 
-_UNARY = """
-abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
-erf erfc erfinv exp expm1 floor imag is_finite=isfinite is_inf=isinf is_nan=isnan log log1p log_sigmoid logical_not
-negative real reciprocal round rsqrt sign sin sinh softplus sqrt square tan tanh angle
-"""
-_BINARY = """
-add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
-logical_and logical_or logical_xor mod multiply not_equal pow=power subtract
-truediv=true_divide
-"""
+_LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
-_REDUCING = """
-all=all any=any logsumexp=logsumexp max=max mean=mean min=min prod=prod std=std sum=sum variance=var euclidean_norm=norm
-"""
-# name, op and TensorFlow's words for its first arguments; paths as they are
-_OTHERS = """
-expand_dims expand_dims input axis
-reverse flip tensor axis
-roll roll input shift axis
-tile tile input multiples
-transpose transpose a perm
-broadcast_to broadcast_to input shape
-reshape reshape tensor shape
-identity copy input
-zeros zeros shape dtype
-ones ones shape dtype
-zeros_like zeros_like input dtype
-ones_like ones_like input dtype
-cast cast x dtype
-saturate_cast saturate_cast value dtype
-clip_by_value clip t clip_value_min clip_value_max
-tensordot tensordot a b axes
-einsum einsum equation
-linalg.det det input
-linalg.inv inv input
-linalg.pinv pinv a rcond
-linalg.cholesky cholesky input
-linalg.solve solve matrix rhs
-linalg.logdet logdet matrix
-linalg.slogdet slogdet input
-linalg.cross cross a b
-linalg.eigh eigh tensor
-linalg.eig eig tensor
-nn.relu relu features
-nn.relu6 relu6 features
-nn.elu elu features
-nn.selu selu features
-nn.softsign softsign features
-nn.log_softmax log_softmax logits axis
-nn.leaky_relu leaky_relu features alpha
-nn.moments moments x axes keepdims
-repeat repeat input repeats axis
-scatter_nd scatter indices updates shape
-tensor_scatter_nd_update scatter_update tensor indices updates
-bitcast view input type
-cond cond pred true_fn false_fn
-while_loop while_loop cond body loop_vars maximum_iterations
-image.rgb_to_hsv rgb_to_hsv images
-image.hsv_to_rgb hsv_to_rgb images
-meshgrid meshgrid
-stop_gradient stop_gradient input
-nest.map_structure map_structure func
-nest.flatten flatten structure
-nest.is_nested is_nested structure
-nest.pack_sequence_as pack_sequence_as structure flat_sequence
-nest.assert_same_structure assert_same_structure nest1 nest2
-"""
 
 
 def _of_one_type(function):
@@ -145,18 +81,20 @@ _OF_ONE_TYPE = (ops.sum, ops.prod, ops.mean, ops.norm)
 
 
 def _table() -> None:
-    for lines, words in ((_UNARY, ["x"]), (_BINARY, ["x", "y"])):
-        for line in lines.split():
+    """Ops under their names in TensorFlow: `name=op`, or one name for both; others by path, with the words for their
+    first arguments."""
+    for kind, words in (("unary", ["x"]), ("binary", ["x", "y"])):
+        for line in _LISTS[kind].split():
             name, _, word = line.partition("=")
             function = getattr(ops, word or name)
-            call = taking(_of_one_type(function) if lines is _BINARY else function, words, name)
+            call = taking(_of_one_type(function) if kind == "binary" else function, words, name)
             NAMES.update({name: call, f"math.{name}": call})
-    for line in _REDUCING.split():
+    for line in _LISTS["reducing"].split():
         name, _, word = line.partition("=")
         call = taking(_reducing(getattr(ops, word)), ["input_tensor"], f"reduce_{name}")
         NAMES.update({f"reduce_{name}": call, f"math.reduce_{name}": call})
-    for line in filter(None, _OTHERS.splitlines()):
-        path, word, *words = line.split()
+    for path, told in _LISTS["ops"].items():
+        word, *words = told.split()
         function = next(getattr(home, word) for home in (ops, pictures, tree) if hasattr(home, word))
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
 
@@ -901,19 +839,7 @@ def sigmoid(x):
     return activations.sigmoid_of_tf(floating(x))
 
 
-for _word in ("sigmoid", "tanh", "softplus"):
-    NAMES[f"nn.{_word}"] = NAMES[_word]
-NAMES |= {"nn.softmax_v2": NAMES["nn.softmax"], "math.softmax": NAMES["nn.softmax"], "linalg.einsum": NAMES["einsum"],
-          "linalg.tensordot": NAMES["tensordot"],
-          "dtypes.cast": NAMES["cast"], "dtypes.saturate_cast": NAMES["saturate_cast"],
-          "depth_to_space": NAMES["nn.depth_to_space"], "space_to_depth": NAMES["nn.space_to_depth"]}  # fmt: skip
-for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix_determinant": "linalg.det",
-                    "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",
-                    "select": "where", "neg": "negative", "mul": "multiply", "sub": "subtract",
-                    "matrix_solve": "linalg.solve", "batch_matmul": "matmul", "mod": "math.floormod",
-                    "bincount": "math.bincount", "softmax": "nn.softmax",
-                    }.items():  # fmt: skip
-    NAMES[_old] = NAMES[_path]
+NAMES.update({alias: NAMES[path] for alias, path in _LISTS["aliases"].items()})
 
 
 @op("nn.dropout", "x")
@@ -1146,14 +1072,6 @@ NAMES["TensorArray"] = TensorArray
 
 # Texts ----------------------------------------------------------------------------------------------------------------
 
-# What only moves values, or compares them, does so with texts, too; and which of its arguments these are.
-_MOVING = """
-expand_dims=input squeeze=input reshape=tensor concat=values stack=values tile=input transpose=a repeat=input
-reverse=tensor identity=input broadcast_to=input split=value unstack=value slice=input_ gather=params gather_nd=params
-boolean_mask=tensor pad=tensor where=condition,x,y scatter_nd=indices,updates
-tensor_scatter_nd_update=tensor,indices,updates equal=x,y not_equal=x,y fill=dims,value
-""".split()
-
 
 def _moving(function, words):
     """The function, of texts as of their places in a list, the empty one first."""
@@ -1197,10 +1115,10 @@ def _is_text(value):
 
 
 def _texts_too() -> None:
-    for line in _MOVING:
-        path, _, words = line.partition("=")
+    """What only moves values, or compares them, does so with texts, too."""
+    for path, words in _LISTS["of_texts"].items():
         for name in [name for name, item in NAMES.items() if item is NAMES[path] and name != path] + [path]:
-            NAMES[name] = _moving(NAMES[name], words.split(","))
+            NAMES[name] = _moving(NAMES[name], words.split())
 
 
 _texts_too()
