@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
-from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
+from .base import NAMES, Sizes, Texts, heard, named, op, ops_by_path, taking, texts, whole
 
 _LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
@@ -154,29 +155,11 @@ def _plain(value):
     return 0 if isinstance(value, Tensor) else value
 
 
-@op("linalg.trace")
-def trace(x):
-    """Of each of many matrices."""
-    diagonal = torch.diagonal(tensor(x), dim1=-2, dim2=-1)
-    return diagonal.sum(-1, dtype=diagonal.dtype)
-
-
-@op("linalg.adjoint")
-def adjoint(matrix):
-    return tensor(matrix).mH
-
-
 @op("linalg.triangular_solve")
 def triangular_solve(matrix, rhs, lower=True, adjoint=False):
     """Of each matrix only its lower, or upper, half counts."""
     matrix, rhs = tensors(matrix, rhs)
     return torch.linalg.solve_triangular(matrix.mH if adjoint else matrix, rhs, upper=lower == adjoint)
-
-
-@op("linalg.cholesky_solve")
-def cholesky_solve(chol, rhs):
-    chol, rhs = tensors(chol, rhs)
-    return torch.cholesky_solve(rhs, chol)
 
 
 @op("linalg.lstsq")
@@ -187,22 +170,6 @@ def lstsq(matrix, rhs, l2_regularizer=0.0, fast=True):
         return torch.linalg.lstsq(matrix, rhs).solution
     penalty = l2_regularizer * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return torch.linalg.solve(matrix.mH @ matrix + penalty, matrix.mH @ rhs)
-
-
-@op("linalg.set_diag")
-def set_diag(input, diagonal, k=0):
-    input, diagonal = tensors(input, diagonal)
-    return torch.diagonal_scatter(input, diagonal, k, -2, -1)
-
-
-@op("linalg.eigvalsh")
-def eigvalsh(tensor_):
-    return torch.linalg.eigvalsh(tensor(tensor_))
-
-
-@op("linalg.eigvals")
-def eigvals(tensor_):
-    return torch.linalg.eigvals(tensor(tensor_))
 
 
 @op("searchsorted", "sorted_sequence values side out_type")
@@ -296,11 +263,6 @@ def join_shapes(prefix, suffix, static=False):
     return tuple(map(int, ops.concatenate(found))) if static else ops.concatenate(found)
 
 
-@op("squeeze")
-def squeeze(input, axis=None):
-    return ops.squeeze(input, axis if isinstance(axis, int) or axis else None)
-
-
 @op("unstack")
 def unstack(value, num=None, axis=0):
     found = list(tensor(value).unbind(axis))
@@ -340,11 +302,6 @@ def gather(params, indices, axis=None, batch_dims=0):
         pairs = zip(params, indices, strict=True)
         return torch.stack([gather(one, index, axis - 1, batch_dims - 1) for one, index in pairs])
     return ops.take(params, indices, axis)
-
-
-@op("batch_gather")
-def batch_gather(params, indices):
-    return gather(params, indices, batch_dims=np.ndim(indices) - 1)
 
 
 @op("gather_nd")
@@ -428,11 +385,6 @@ def add_n(inputs):
     return sum(inputs[1:], inputs[0])
 
 
-@op("complex")
-def complex_(real, imag):
-    return torch.complex(*tensors(real, imag))
-
-
 for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "int32", "to_int64": "int64"}.items():
     NAMES[_word] = taking(lambda x, dtype=_of: ops.cast(x, dtype))
 
@@ -458,11 +410,6 @@ def argmin(x, axis=None, output_type="int64"):
 class TopK(NamedTuple):
     values: Any
     indices: Any
-
-
-@op("math.top_k nn.top_k", "input")
-def top_k(x, k=1, sorted=True):
-    return TopK(*ops.top_k(x, int(k), sorted))
 
 
 @op("sort")
@@ -597,11 +544,6 @@ def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_
     return ops.matmul(a, b)
 
 
-@op("linalg.matvec")
-def matvec(a, b, transpose_a=False):
-    return matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1)
-
-
 @op("norm linalg.norm")
 def norm(tensor, ord="euclidean", axis=None, keepdims=False):
     x = floating(tensor)
@@ -620,25 +562,10 @@ def band_part(input, num_lower, num_upper):
     return x if up < 0 else x.tril(up)
 
 
-@op("linalg.diag matrix_diag")
-def diag(diagonal, k=0):
-    return torch.diag_embed(tensor(diagonal), int(k))
-
-
 @op("linalg.tensor_diag")
 def tensor_diag(diagonal):
     x = tensor(diagonal)
     return torch.diag(x.reshape(-1)).reshape(*x.shape, *x.shape)
-
-
-@op("linalg.diag_part matrix_diag_part", "input")
-def diag_part(x, k=0):
-    return torch.diagonal(tensor(x), int(k), -2, -1)
-
-
-@op("linalg.matrix_transpose matrix_transpose")
-def matrix_transpose(a):
-    return tensor(a).mT
 
 
 @named("linalg.svd svd")
@@ -802,11 +729,6 @@ def xdivy(x, y):
     return torch.where(x == 0, torch.zeros_like(x / y), x / y)
 
 
-@op("math.rint")
-def rint(x):
-    return torch.round(tensor(x))
-
-
 @op("nn.bias_add")
 def bias_add(value, bias, data_format=None):
     value, bias = tensor(value), tensor(bias)
@@ -814,31 +736,32 @@ def bias_add(value, bias, data_format=None):
     return value + (bias if last else bias.reshape(-1, *(1,) * (value.ndim - 2)))
 
 
-@op("nn.silu nn.swish", "features beta")
-def silu(x, beta=1.0):
-    return ops.multiply(x, torch.sigmoid(floating(x) * beta))
-
-
-@op("nn.gelu")
-def gelu(features, approximate=False):
-    return ops.gelu(features, approximate)
-
-
-@op("nn.crelu")
-def crelu(features, axis=-1):
-    return torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis)
-
-
-@op("nn.softmax")
-def softmax(logits, axis=-1):
-    return activations.softmax_of_tf(floating(logits), -1 if axis is None else axis)
-
-
-@op("math.sigmoid sigmoid")
-def sigmoid(x):
-    return activations.sigmoid_of_tf(floating(x))
-
-
+_IN_A_LINE: dict[str, Callable] = {
+    "linalg.trace": lambda x: torch.diagonal(tensor(x), dim1=-2, dim2=-1).sum(-1, dtype=tensor(x).dtype),
+    "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*reversed(tensors(chol, rhs))),
+    "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
+    "linalg.adjoint": lambda matrix: tensor(matrix).mH,
+    "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
+    "linalg.eigvals": lambda tensor_: torch.linalg.eigvals(tensor(tensor_)),
+    "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
+    "batch_gather": lambda params, indices: gather(params, indices, batch_dims=np.ndim(indices) - 1),
+    "complex": lambda real, imag: torch.complex(*tensors(real, imag)),
+    "math.top_k nn.top_k": lambda input, k=1, sorted=True: TopK(*ops.top_k(input, int(k), sorted)),
+    "linalg.matvec": lambda a, b, transpose_a=False: matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1),
+    "linalg.diag matrix_diag": lambda diagonal, k=0: torch.diag_embed(tensor(diagonal), int(k)),
+    "linalg.diag_part matrix_diag_part": lambda input, k=0: torch.diagonal(tensor(input), int(k), -2, -1),
+    "linalg.matrix_transpose matrix_transpose": lambda a: tensor(a).mT,
+    "math.rint": lambda x: torch.round(tensor(x)),
+    "nn.silu nn.swish": lambda features, beta=1.0: ops.multiply(features, torch.sigmoid(floating(features) * beta)),
+    "nn.gelu": lambda features, approximate=False: ops.gelu(features, approximate),
+    "nn.crelu": lambda features, axis=-1: torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis),
+    "nn.softmax": lambda logits, axis=-1: activations.softmax_of_tf(floating(logits), -1 if axis is None else axis),
+    "math.sigmoid sigmoid": lambda x: activations.sigmoid_of_tf(floating(x)),
+    "nn.l2_loss": lambda t: tensor(t).square().sum() / 2,
+    "nn.zero_fraction": lambda value: (tensor(value) == 0).float().mean(),
+    "vectorized_map": lambda fn, elems: map_fn(fn, elems),
+}
+ops_by_path(_IN_A_LINE)
 NAMES.update({alias: NAMES[path] for alias, path in _LISTS["aliases"].items()})
 
 
@@ -867,22 +790,12 @@ def l2_normalize(x, axis=None, epsilon=1e-12):
     return x * torch.rsqrt(torch.clamp(square, min=epsilon))
 
 
-@op("nn.l2_loss")
-def l2_loss(t):
-    return tensor(t).square().sum() / 2
-
-
 @op("nn.local_response_normalization nn.lrn", "input")
 def local_response_normalization(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
     x = floating(x)
     width = 2 * depth_radius + 1
     around = F.pad(x.square(), (depth_radius, depth_radius)).unfold(-1, width, 1).sum(-1)
     return x / (bias + alpha * around) ** beta
-
-
-@op("nn.zero_fraction")
-def zero_fraction(value):
-    return (tensor(value) == 0).float().mean()
 
 
 @op("nn.softmax_cross_entropy_with_logits nn.softmax_cross_entropy_with_logits_v2")
@@ -970,11 +883,6 @@ def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
     found = [fn(row) for row in _rows(elems)]
     return pytree.tree_map(lambda *each: NAMES["stack"]([convert_to_tensor(one, kind) for one in each]), *found)
-
-
-@op("vectorized_map")
-def vectorized_map(fn, elems):
-    return map_fn(fn, elems)
 
 
 @op("scan")

@@ -10,7 +10,7 @@ import inspect
 import itertools
 import operator
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,13 @@ def named(paths: str, words: str = "") -> Callable[[Any], Any]:
 def op(paths: str, words: str = "") -> Callable[[Callable], Callable]:
     """Decorator: `named`, and recorded where it is called on symbolic tensors."""
     return lambda function: named(paths, words)(recorded(function))
+
+
+def ops_by_path(functions: Mapping[str, Callable]) -> None:
+    """`op` of functions that are a line each, by their paths."""
+    for paths, function in functions.items():
+        function.__name__ = paths.split()[0].rpartition(".")[2]
+        op(paths)(function)
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...core.devices import here
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
-from .base import NAMES, named, op, taking, text_bytes, texts, whole
+from .base import NAMES, named, op, ops_by_path, taking, text_bytes, texts, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -165,43 +166,35 @@ def random_crop(value, size, seed=None):
     return x
 
 
-@op("image.flip_left_right")
-def flip_left_right(image):
-    return tensor(image).flip(-2)
+# Brightness beside colours, as television has them.
+_TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
+_FROM_YUV = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
+_IN_A_LINE: dict[str, Callable] = {
+    "image.flip_left_right": lambda image: tensor(image).flip(-2),
+    "image.flip_up_down": lambda image: tensor(image).flip(-3),
+    "image.transpose image.transpose_image": lambda image: tensor(image).transpose(-3, -2),
+    "image.rot90": lambda image, k=1: torch.rot90(tensor(image), int(k), (-3, -2)),
+    "image.grayscale_to_rgb": lambda images: tensor(images).expand(*images.shape[:-1], 3).clone(),
+    "image.rgb_to_yuv": lambda images: floating(images) @ torch.tensor(_TO_YUV, dtype=floating(images).dtype),
+    "image.yuv_to_rgb": lambda images: floating(images) @ torch.tensor(_FROM_YUV, dtype=floating(images).dtype),
+}
+ops_by_path(_IN_A_LINE)
 
 
-@op("image.flip_up_down")
-def flip_up_down(image):
-    return tensor(image).flip(-3)
+def _at_random(axis: int) -> Any:
+    """Turned round along an axis, or not: each picture of a batch by itself."""
 
-
-@op("image.transpose image.transpose_image")
-def transpose(image):
-    return tensor(image).transpose(-3, -2)
-
-
-@op("image.rot90")
-def rot90(image, k=1):
-    return torch.rot90(tensor(image), int(k), (-3, -2))
-
-
-def _at_random(flip: Any) -> Any:
     def function(image, seed=None):
         x = tensor(image)
         if x.ndim == 3:
-            return flip(x) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
-        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, flip(x), x)
+            return x.flip(axis) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
+        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, x.flip(axis), x)
 
     return recorded(function)
 
 
-named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(flip_left_right))
-named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(flip_up_down))
-
-
-@op("image.grayscale_to_rgb")
-def grayscale_to_rgb(images):
-    return tensor(images).expand(*images.shape[:-1], 3).clone()
+named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(-2))
+named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(-3))
 
 
 def _in_floats(change: Any) -> Any:
@@ -518,18 +511,3 @@ def _encoded(image: Any, kind: str, **options: Any) -> Any:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
     _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
     return texts(file.getvalue())
-
-
-# Brightness beside colours, as television has them.
-_TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
-_FROM_YUV = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
-
-
-@op("image.rgb_to_yuv")
-def rgb_to_yuv(images):
-    return floating(images) @ torch.tensor(_TO_YUV, dtype=floating(images).dtype)
-
-
-@op("image.yuv_to_rgb")
-def yuv_to_rgb(images):
-    return floating(images) @ torch.tensor(_FROM_YUV, dtype=floating(images).dtype)
