@@ -17,6 +17,7 @@ from ...core.devices import here
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
+from ...utils.pictures import pillow
 from .base import NAMES, named, op, ops_by_path, taking, text_bytes, texts, whole
 from .randomness import fresh
 
@@ -364,18 +365,8 @@ def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", ext
 
 
 # Of boxes that are drawn without colours of one's own: red, green, blue and opacity.
-_COLORS = (
-    (1, 1, 0, 1),
-    (0, 0, 1, 1),
-    (1, 0, 0, 1),
-    (0, 1, 0, 1),
-    (0.5, 0, 0.5, 1),
-    (0.5, 0.5, 0, 1),
-    (0.5, 0, 0, 1),
-    (0, 0, 0.5, 1),
-    (0, 1, 1, 1),
-    (1, 0, 1, 1),
-)
+_COLORS = [[1, 1, 0, 1], [0, 0, 1, 1], [1, 0, 0, 1], [0, 1, 0, 1], [0.5, 0, 0.5, 1], [0.5, 0.5, 0, 1], [0.5, 0, 0, 1]]
+_COLORS += [[0, 0, 0.5, 1], [0, 1, 1, 1], [1, 0, 1, 1]]
 
 
 @op("image.draw_bounding_boxes")
@@ -452,17 +443,18 @@ def combined_non_max_suppression(
     if is_trial(scores):
         return Detections(found, best, kinds, valid)
     for row in range(count):
-        places, of = [], []
-        for kind in range(classes):
-            own = boxes[row, :, kind % boxes.shape[2]]
-            chosen = non_max_suppression(own, scores[row, :, kind], most, iou_threshold, score_threshold)
-            places += chosen.tolist()
-            of += [kind] * len(chosen)
-        order = scores[row, places, of].argsort(descending=True, stable=True)[:total].tolist()
-        for at, (place, kind) in enumerate((places[each], of[each]) for each in order):
-            found[row, at], best[row, at] = boxes[row, place, kind % boxes.shape[2]], scores[row, place, kind]
-            kinds[row, at] = kind
-        valid[row] = len(order)
+        chosen = [
+            non_max_suppression(
+                boxes[row, :, kind % boxes.shape[2]], scores[row, :, kind], most, iou_threshold, score_threshold
+            )
+            for kind in range(classes)
+        ]
+        of = torch.arange(classes).repeat_interleave(torch.tensor(list(map(len, chosen))))
+        places = torch.cat(chosen).long()
+        order = scores[row, places, of].argsort(descending=True, stable=True)[:total]
+        places, of, valid[row] = places[order], of[order], len(order)
+        found[row, : len(order)] = boxes[row, places, of % boxes.shape[2]]
+        best[row, : len(order)], kinds[row, : len(order)] = scores[row, places, of], of.to(kinds)
     return Detections(found.clamp(0, 1) if clip_boxes else found, best, kinds, valid)
 
 
@@ -476,19 +468,11 @@ def _overlap(box: Tensor, others: Tensor) -> Tensor:
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-def _image_library() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("Reading pictures needs the package pillow (pip install pillow).") from error
-    return Image
-
-
 @named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
-    found = _image_library().open(io.BytesIO(text_bytes(contents)))
+    found = pillow().open(io.BytesIO(text_bytes(contents)))
     own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
     count = int(channels or own)
     array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
@@ -509,5 +493,5 @@ def encode_png(image):
 
 def _encoded(image: Any, kind: str, **options: Any) -> Any:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
-    _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
+    pillow().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
     return texts(file.getvalue())
