@@ -263,15 +263,9 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 }
 
 # What the tables mean by names that need the generation itself.
+_GETTING = _get_file, _mnist, _fashion_mnist, _boston_housing, _cifar10, _cifar100, _imdb, _reuters
 _OWN: dict[str, Callable[..., Any]] = {
-    "get_file": _get_file,
-    "mnist": _mnist,
-    "fashion_mnist": _fashion_mnist,
-    "boston_housing": _boston_housing,
-    "cifar10": _cifar10,
-    "cifar100": _cifar100,
-    "imdb": _imdb,
+    **{function.__name__.lstrip("_"): function for function in _GETTING},
     "imdb_words": functools.partial(_words_of, datasets.imdb),
-    "reuters": _reuters,
     "reuters_words": functools.partial(_words_of, datasets.reuters),
 }

@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partialmethod
 from typing import Any
 
 import libcst as cst
@@ -62,17 +63,8 @@ class Code:
     def _with(self, sign: str, other: Any) -> Code:
         return Code(expression(f"({written(self)}){sign}({written(other)})"))
 
-    def __sub__(self, other: Any) -> Code:
-        return self._with(" - ", other)
-
-    def __mul__(self, other: Any) -> Code:
-        return self._with(" * ", other)
-
-    def __add__(self, other: Any) -> Code:
-        return self._with(" + ", other)
-
-    def __floordiv__(self, other: Any) -> Code:
-        return self._with(" // ", other)
+    __add__, __sub__ = partialmethod(_with, " + "), partialmethod(_with, " - ")
+    __mul__, __floordiv__ = partialmethod(_with, " * "), partialmethod(_with, " // ")
 
 
 class Size(Code, int):
