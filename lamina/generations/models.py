@@ -43,12 +43,9 @@ from .functions import KerasTensor, TFOpLambda
 from .habits import Call, Told, set_attribute, when_ready
 from .tensors import uses_learning_phase
 from .weighting import (
+    OF_GENERATIONS,
     CountsItself,
     LossOfScores,
-    LossOfTheTime,
-    LossOfThoseCounted,
-    MetricsByLoss,
-    MetricsOfAllSteps,
     MetricsOfScores,
     check_modes,
     names_to_come,
@@ -265,12 +262,11 @@ class _ModelWords(Adds):
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if self._dialect.table.shares_modern:
             self._compiled.__class__ = CountsItself
+        of_time = OF_GENERATIONS[self._dialect.table.name]
         if self._compiled.loss is not None:
-            counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
-            self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
+            self._compiled.loss.__class__ = of_time.loss
         if self._compiled.metrics is not None:
-            measured = MetricsOfScores if self._dialect.table.shares_modern else MetricsByLoss
-            self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else measured
+            self._compiled.metrics.__class__ = of_time.metrics
             if isinstance(self._compiled.loss, LossOfScores):
                 self._compiled.loss.beside = self._compiled.metrics
             self._compiled.metrics.loss = given.get("loss")
@@ -553,9 +549,8 @@ class _ModelWords(Adds):
         if self._dialect.table.shares_modern and name not in _OWN and may_count(value):
             self.__dict__.setdefault("_metrics_behind", {})[name] = len(self._inner_layers)
 
-    _metrics_behind: ClassVar[
-        dict[str, int]
-    ] = {}  # attributes that may hold metrics, and how many layers were there before
+    # Attributes that may hold metrics, and how many layers were there before.
+    _metrics_behind: ClassVar[dict[str, int]] = {}
 
     def _tracked(self) -> list[Any]:
         """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""
@@ -1048,12 +1043,9 @@ def special(dialect: Dialect, name: str) -> Any:
     if name == "Layer":
         counted = Layer if dialect.table.lists_weights else (Layer, Metric)  # metrics were layers
         cls: Any = CountsOthers(name, (_UserLayer,), {**_of_users(dialect, _UserLayer), "_instances_of": counted})
-    elif name == "Wrapper":
-        members = {
-            **_of_users(dialect, _WrapperWords),
-            "_instances_of": modern_layers.Wrapper,
-        }  # such as TimeDistributed
-        cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
+    elif name == "Wrapper":  # such as TimeDistributed
+        kin = {"_instances_of": modern_layers.Wrapper, "_kin": ("Bidirectional", "SpectralNormalization")}
+        cls = CountsOthers(name, (_WrapperWords,), {**_of_users(dialect, _WrapperWords), **kin})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         members |= {"_symbol": KerasTensor} if dialect.table.shares_modern else {}

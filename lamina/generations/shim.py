@@ -842,15 +842,11 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
-# Of croppings, of which nothing may be left; of lookups, the output modes that give floats; the type of bins' numbers.
-_LIMITS: Mapping[str, Mapping[str, Any]] = {
-    "keras1": {"_least": 0},
-    "keras2": {"_least": 0},
-    "tf_keras": {
-        "_least": 0,
-        "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"),
-        "_counts_in": torch.int64,
-    },
+_LIMITS: Mapping[str, Any] = {"_least": 0}  # of croppings: nothing may be left
+# Of lookups, the output modes that give floats; the type of bins' numbers.
+_OF_TF_KERAS: Mapping[str, Any] = {
+    "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"),
+    "_counts_in": torch.int64,
 }
 
 
@@ -888,7 +884,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     members |= hooks.facts_of(dialect, modern)
-    members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
+    limits = {**_LIMITS, **(_OF_TF_KERAS if dialect.table.shares_modern else {})}
+    members |= {name: value for name, value in limits.items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
     if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
