@@ -94,11 +94,14 @@ class Habits(_Modern):
 
     @property
     def submodules(self) -> tuple[Any, ...]:
-        """The layers inside, the nearest first."""
-        found = list(self._inner_layers)
-        for layer in found:
-            found += [inner for inner in layer._inner_layers if all(inner is not one for one in found)]
-        return tuple(found)
+        """All layers inside, the nearest first, as `tf.Module` lists them."""
+        found: dict[int, Any] = {}
+        row = [self]
+        for layer in row:  # which grows
+            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
+            found.update({id(each): each for each in near})
+            row += near
+        return tuple(found.values())
 
     @property
     def initial_weights(self) -> Any:

@@ -215,17 +215,6 @@ class _ModelWords(Adds):
         return super()._node_at(index, what)
 
     @property
-    def submodules(self) -> tuple[Any, ...]:
-        """All layers inside, the nearest first, as `tf.Module` lists them."""
-        found: dict[int, Any] = {}
-        row = [self]
-        for layer in row:  # which grows
-            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
-            found.update({id(each): each for each in near})
-            row += near
-        return tuple(found.values())
-
-    @property
     def trainable_weights(self) -> list[Any]:
         trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
         found = [weight for weight in super().trainable_weights if id(weight) in trained]
@@ -885,19 +874,11 @@ class _Functional(AddsBeside, _ModelWords):
         config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
         functions = {layer.name: layer.words for layer in self._graph.layers if isinstance(layer, TFOpLambda)}
         names = {layer.name: layer._call_parameters for layer in self._graph.layers} | functions
-        layers = [
-            {
-                "name": layer["name"],
-                "class_name": layer["class_name"],
-                "config": layer["config"],
-                "inbound_nodes": [
-                    _node(node, plain, names[layer["name"]], layer["name"] in functions)
-                    for node in layer["inbound_nodes"]
-                ],
-                **{key: layer[key] for key in ("shared_object_id",) if key in layer},  # in files alone
-            }
-            for layer in config["layers"]
-        ]
+        layers = []
+        for layer in config["layers"]:
+            name, kept = layer["name"], {key: layer[key] for key in _KEPT if key in layer}
+            nodes = [_node(node, plain, names[name], name in functions) for node in layer["inbound_nodes"]]
+            layers.append({**kept, "inbound_nodes": nodes})
         ends = {key: _listed(config[key]) for key in ("input_layers", "output_layers")}
         return {"name": config["name"], "layers": layers, **ends}
 
@@ -916,6 +897,9 @@ class _Functional(AddsBeside, _ModelWords):
         for add in added:
             add(model)
         return model
+
+
+_KEPT = ("name", "class_name", "config", "shared_object_id")  # of a layer's entry; the last one is in files alone
 
 
 def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:

@@ -390,12 +390,10 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         self, var: Tensor, slot_name: str, initializer: object = "zeros", shape: _Sizes | None = None
     ) -> Weight:
         key = id(var), slot_name
-        if key not in self._slot:
-            self._slot[key] = (
-                super().add_variable_from_reference(var, slot_name, initializer)
-                if shape is None or tuple(shape) == tuple(var.shape)
-                else self.add_variable(shape, initializer, var.dtype, slot_name)
-            )
+        if key not in self._slot and (shape is None or tuple(shape) == tuple(var.shape)):
+            self._slot[key] = super().add_variable_from_reference(var, slot_name, initializer)
+        elif key not in self._slot:
+            self._slot[key] = self.add_variable(shape, initializer, var.dtype, slot_name)
         return self._slot[key]
 
     def get_slot(self, var: Tensor, slot_name: str) -> Weight:
@@ -441,11 +439,7 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         return id(variable)
 
     def add_variable_from_reference(
-        self,
-        model_variable: Tensor,
-        variable_name: str,
-        shape: _Sizes | None = None,
-        initial_value: object = None,
+        self, model_variable: Tensor, variable_name: str, shape: _Sizes | None = None, initial_value: object = None
     ) -> Weight:
         if shape is not None:
             made = self.add_variable(shape, name=variable_name, dtype=model_variable.dtype)

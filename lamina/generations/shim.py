@@ -844,10 +844,7 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
 
 _LIMITS: Mapping[str, Any] = {"_least": 0}  # of croppings: nothing may be left
 # Of lookups, the output modes that give floats; the type of bins' numbers.
-_OF_TF_KERAS: Mapping[str, Any] = {
-    "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"),
-    "_counts_in": torch.int64,
-}
+_OF_TF_KERAS: Mapping[str, Any] = {"_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"), "_counts_in": torch.int64}
 
 
 def _names_of_time(own: Words, modern: Any) -> frozenset[str]:

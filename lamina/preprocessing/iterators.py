@@ -465,14 +465,13 @@ def _with_known_classes(table: Any, y_col: str, classes: Sequence[str] | None) -
     if not classes:
         return table, sorted({each for label in listed for each in (label if isinstance(label, list) else [label])})
     known = list(dict.fromkeys(classes))
-    kept = [
-        [each for each in label if each in known] or None
-        if isinstance(label, list)
-        else label
-        if label in known
-        else None
-        for label in listed
-    ]
+
+    def kept_of(label: Any) -> Any:
+        if isinstance(label, list):
+            return [each for each in label if each in known] or None
+        return label if label in known else None
+
+    kept = list(map(kept_of, listed))
     table = table.copy()
     table[y_col] = kept
     return table[[label is not None for label in kept]], known

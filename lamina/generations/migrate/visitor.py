@@ -576,11 +576,8 @@ class Rewriter(Imports):
                 found.append(arg.with_changes(keyword=cst.Name(name)))
                 continue
             count = value_of(arg.value)
-            text = (
-                str(-(-count // size))
-                if isinstance(count, int) and isinstance(size, int)
-                else f"-(-({written(count)}) // {written(size)})"
-            )
+            known = isinstance(count, int) and isinstance(size, int)
+            text = str(-(-count // size)) if known else f"-(-({written(count)}) // {written(size)})"
             found.append(argument(steps, text).with_changes(comma=arg.comma))
         return found
 
