@@ -390,10 +390,12 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         self, var: Tensor, slot_name: str, initializer: object = "zeros", shape: _Sizes | None = None
     ) -> Weight:
         key = id(var), slot_name
-        if key not in self._slot and (shape is None or tuple(shape) == tuple(var.shape)):
-            self._slot[key] = super().add_variable_from_reference(var, slot_name, initializer)
-        elif key not in self._slot:
-            self._slot[key] = self.add_variable(shape, initializer, var.dtype, slot_name)
+        if key not in self._slot:
+            shape = var.shape if shape is None else shape
+            if tuple(shape) == tuple(var.shape):
+                self._slot[key] = super().add_variable_from_reference(var, slot_name, initializer)
+            else:
+                self._slot[key] = self.add_variable(shape, initializer, var.dtype, slot_name)
         return self._slot[key]
 
     def get_slot(self, var: Tensor, slot_name: str) -> Weight:

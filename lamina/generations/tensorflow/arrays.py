@@ -738,7 +738,7 @@ def bias_add(value, bias, data_format=None):
 
 _IN_A_LINE: dict[str, Callable] = {
     "linalg.trace": lambda x: torch.diagonal(tensor(x), dim1=-2, dim2=-1).sum(-1, dtype=tensor(x).dtype),
-    "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*reversed(tensors(chol, rhs))),
+    "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*tensors(rhs, chol)),
     "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
     "linalg.adjoint": lambda matrix: tensor(matrix).mH,
     "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
