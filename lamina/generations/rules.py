@@ -201,6 +201,17 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         return {key: value for key, value in found.items() if value is not None}
 
 
+class WeightsAsArrays(_Modern):
+    """The values of `weights` as arrays."""
+
+    def get_weights(self) -> list[np.ndarray]:
+        return [each.numpy() for each in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self.weights, weights)
+
+
 class _Variables(list):
     listed: Sequence[Weight] = ()
 
@@ -209,7 +220,7 @@ class _Variables(list):
         return [*self.listed]
 
 
-class StepsOfTensorFlow(_Modern):
+class StepsOfTensorFlow(WeightsAsArrays):
     """What tf.keras' optimizers do besides: steps down a loss, which a function computes or a tape recorded."""
 
     _averages_begin_with_weights = True
@@ -311,14 +322,6 @@ class StepsOfTensorFlow(_Modern):
         places = {id(slot): place for place, kind in enumerate(slots, 1) for slot in slots[kind]}
         found = [each for each in variables if each is not self.__dict__.get("_learning_rate")]
         return sorted(found, key=lambda each: places.get(id(each), 0))
-
-    def get_weights(self) -> list[np.ndarray]:
-        """The values of `weights`."""
-        return [each.numpy() for each in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
-        assign_all(self, self.weights, weights)
 
 
 def assign_all(owner: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
