@@ -8,7 +8,7 @@ import inspect
 import json
 import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -48,17 +48,9 @@ def find(dialect: Dialect, home: str, modern: Callable[[str], Any], name: str) -
         return modern(name)
     own = words(dialect.table, home, name)
     if entry.modern in _OWN:
-        return _function(dialect, home, own, functools.partial(_OWN[entry.modern], dialect))
+        return shim.spoken(dialect, home, own, functools.partial(_OWN[entry.modern], dialect))
     meant = _PLAIN.get(entry.modern) or modern(entry.modern) or operator.attrgetter(entry.modern)(old)
-    return _class(dialect, home, own, meant) if isinstance(meant, type) else _function(dialect, home, own, meant)
-
-
-def _function(dialect: Dialect, home: str, own: Words, meant: Callable) -> Callable:
-    def function(*args: Any, **kwargs: Any) -> Any:
-        return meant(**_modern(dialect, own, args, kwargs))
-
-    function.__doc__ = meant.__doc__
-    return shim.named_function(function, dialect.module(home), own)
+    return _class(dialect, home, own, meant) if isinstance(meant, type) else shim.spoken(dialect, home, own, meant)
 
 
 def _class(dialect: Dialect, home: str, own: Words, meant: Any) -> type:
@@ -91,17 +83,12 @@ def _maker(cls: Any, meant: Any) -> Callable:
 def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
     @functools.wraps(meant)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return meant(self, **_modern(dialect, own, args, kwargs))
+        return meant(self, **own.to_modern(own.bind(args, kwargs), dialect.settings()))
 
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = [this, *own.signature.parameters.values()]
     method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return method
-
-
-def _modern(dialect: Dialect, own: Words, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The modern arguments of a call."""
-    return own.to_modern(own.bind(args, kwargs), dialect.settings())
 
 
 # Files --------------------------------------------------------------------------------------------------------------

@@ -903,11 +903,16 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:
     """A function of that name which returns an object of another class."""
     own = words(dialect.table, home, name)
+    return spoken(dialect, home, own, lambda **given: dialect.find(home, own.entry.makes)(**given))
+
+
+def spoken(dialect: Dialect, home: str, own: Words, meant: Callable) -> Callable:
+    """A function of today in the generation's words."""
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        given = own.to_modern(own.bind(args, kwargs), {})
-        return dialect.find(home, own.entry.makes)(**given)
+        return meant(**own.to_modern(own.bind(args, kwargs), dialect.settings()))
 
+    function.__doc__ = meant.__doc__
     return named_function(function, dialect.module(home), own)
 
 
