@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import inspect
 import json
 import operator
 import sys
@@ -22,7 +21,7 @@ from ..pictures import plot
 from ..preprocessing import old
 from ..preprocessing.image import ImageDataGenerator
 from ..translation.table import Generation
-from ..translation.words import Words, words
+from ..translation.words import Words, signature_of, words
 from ..utils import files
 from . import shim
 from .dialect import Dialect
@@ -85,9 +84,7 @@ def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return meant(self, **own.to_modern(own.bind(args, kwargs), dialect.settings()))
 
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [this, *own.signature.parameters.values()]
-    method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(method)["__signature__"] = signature_of(f"self, {own.entry.signature}")
     return method
 
 
