@@ -33,8 +33,9 @@ from ..layers.merge import Merge
 from ..layers.old import RNNWithConstants, WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import origin
+from ..translation.conversions import FUNCTIONS
 from ..translation.weights import BY_SHAPE, Layout, layout
-from ..translation.words import SCALARS, Words, read_policy, to_old_value, words, written_policy
+from ..translation.words import HOMES, SCALARS, Words, read_policy, to_old_value, words, written_policy
 from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
@@ -322,12 +323,9 @@ def check_count(owner: Any, arrays: Sequence[Any]) -> None:
         raise ValueError(f"{type(owner).__name__}: set_weights expected {expected} arrays; got {len(arrays)}.")
 
 
-_FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
-
-
 def _function(key: str, value: Any) -> Any:
     """The function that a Lambda's config of this process stands for, or that draws first values."""
-    if key not in _FUNCTIONS:
+    if key not in FUNCTIONS:
         return InLayout(value.__name__, value)
     if isinstance(value, (list, tuple)) and len(value) == 3:
         return functions.written(*value) or value
@@ -337,7 +335,6 @@ def _function(key: str, value: Any) -> Any:
 
 
 _SIDE_BY_SIDE = ("LSTM", "GRU", "LSTMCell", "GRUCell")  # not the layers for cuDNN
-_OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
 def _of_layer(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -375,7 +372,7 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key in _FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
+        if key in FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
             return _function(key, value)
         if key.endswith("activation"):
             found = activations.get(value) if isinstance(value, (str, Mapping)) else value
@@ -385,7 +382,7 @@ class LayerShim(Adds, Shim):
             return value
         if key == "dtype":
             return read_policy(value)
-        home = _OBJECTS.get(key.rsplit("_", 1)[-1])
+        home = HOMES.get(key.rsplit("_", 1)[-1])
         if key == "init" and not dialect.table.draws_by_layout:
             home = "initializers"
         if home is not None:
