@@ -91,7 +91,6 @@ UNUSED = {
     "port.reader._Tracer.create_args_for_root": "torch calls it",
     "port.readings.*": "entered in the tables of readings",
     "preprocessing.*.Tokenizer*.*": "users of older generations call them",
-    "preprocessing.old.ImageDataGenerator2.principal_components": "users of Keras 2 read it",
     "preprocessing.sequence._remove_long_seq": "scripts of Keras 1 and 2 import it",
     "callbacks.*.on_*_batch_*": "called by names put together",
     "callbacks.History.from_csv": "users call it",

@@ -350,6 +350,8 @@ _of_one("sqrt", lambda x: torch.sqrt(torch.clamp(x, min=0)))
 _of_one("hard_sigmoid", activations.hard_sigmoid)
 _of_one("sigmoid", activations.told_sigmoid)
 _of_one("flatten", lambda x: torch.reshape(x, (-1,)))
+_of_one("batch_flatten", lambda x: torch.reshape(x, (x.shape[0], math.prod(x.shape[1:]))))
+_of_one("transpose", lambda x: torch.permute(x, tuple(reversed(range(x.ndim)))))
 for _name, _function in {
     "maximum": torch.maximum, "minimum": torch.minimum, "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt,
     "greater_equal": torch.ge, "less": torch.lt, "less_equal": torch.le, "lesser": torch.lt, "lesser_equal": torch.le,
@@ -423,18 +425,8 @@ def reshape(x: X, shape: Any) -> Tensor:
 
 
 @public
-def batch_flatten(x: X) -> Tensor:
-    return torch.reshape(x, (x.shape[0], math.prod(x.shape[1:])))
-
-
-@public
 def permute_dimensions(x: X, pattern: Sequence[int]) -> Tensor:
     return torch.permute(x, sizes(pattern))
-
-
-@public
-def transpose(x: X) -> Tensor:
-    return torch.permute(x, tuple(reversed(range(x.ndim))))
 
 
 @public

@@ -583,7 +583,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
         computing = {*PUBLIC, "gradients", "stop_gradient"} - {*_MAKING, *_DRAWING, *_CONSTANT}
         found |= {key: updates.remembering(found[key]) for key in computing}
-        found |= {key: updates.constant(found[key]) for key in _CONSTANT}
+        found |= {key: updates.remembering(found[key], constants=True) for key in _CONSTANT}
     if name == "keras2":
         found["resize_images"] = arithmetic.resize_from_corner
         found["batch_dot"] = _batch_dot_of_its_time(dialect)

@@ -17,19 +17,9 @@ from ..translation.words import by_name
 
 # What may be left out or say nothing; anything else is no argument here.
 _NOTHING = frozenset(
-    (
-        "batch_size",
-        "count_mode",
-        "embeddings_data",
-        "embeddings_layer_names",
-        "options",
-        "save_before_preemption",
-        "stateful_metrics",
-        "write_grads",
-    )
+    "batch_size count_mode embeddings_data embeddings_layer_names options save_before_preemption stateful_metrics "
+    "write_grads".split()
 )
-
-
 _SAID = ("batch_size", "count_mode", "stateful_metrics")  # results are means already, and shown by the batch
 
 

@@ -94,11 +94,14 @@ class Habits(_Modern):
 
     @property
     def submodules(self) -> tuple[Any, ...]:
-        """The layers inside, the nearest first."""
-        found = list(self._inner_layers)
-        for layer in found:
-            found += [inner for inner in layer._inner_layers if all(inner is not one for one in found)]
-        return tuple(found)
+        """All layers inside, the nearest first, as `tf.Module` lists them."""
+        found: dict[int, Any] = {}
+        row = [self]
+        for layer in row:  # which grows
+            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
+            found.update({id(each): each for each in near})
+            row += near
+        return tuple(found.values())
 
     @property
     def initial_weights(self) -> Any:
@@ -417,9 +420,13 @@ class Call:
     def __hash__(self) -> int:
         return hash(self.node)
 
-    @property
-    def input_tensors(self) -> list[Any]:
-        return list(self.node.inputs) or self.output_tensors
+    input_tensors = property(lambda self: list(self.node.inputs) or self.output_tensors)
+    input_shapes = property(lambda self: shapes_of(self.input_tensors))
+    output_shapes = property(lambda self: shapes_of(self.output_tensors))
+    input_masks = property(lambda self: [tensor._keras_mask for tensor in self.input_tensors])
+    output_masks = property(lambda self: [tensor._keras_mask for tensor in self.output_tensors])
+    tensor_indices = property(lambda self: [tensor.index for tensor in self.node.inputs])
+    arguments = property(lambda self: dict(self.node.kwargs))
 
     @property
     def output_tensors(self) -> list[Any]:
@@ -432,30 +439,6 @@ class Call:
     @property
     def node_indices(self) -> list[int]:
         return [tensor._keras_history[1] for tensor in self.node.inputs if tensor.node is not None]
-
-    @property
-    def tensor_indices(self) -> list[int]:
-        return [tensor.index for tensor in self.node.inputs]
-
-    @property
-    def input_shapes(self) -> list[Any]:
-        return shapes_of(self.input_tensors)
-
-    @property
-    def output_shapes(self) -> list[Any]:
-        return shapes_of(self.output_tensors)
-
-    @property
-    def input_masks(self) -> list[Any]:
-        return [tensor._keras_mask for tensor in self.input_tensors]
-
-    @property
-    def output_masks(self) -> list[Any]:
-        return [tensor._keras_mask for tensor in self.output_tensors]
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        return dict(self.node.kwargs)
 
 
 def when_ready(layer: Any, do: Callable[[], object]) -> None:

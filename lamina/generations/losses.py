@@ -378,27 +378,12 @@ _CLASSES: Mapping[str, Mapping[str, type]] = {
 OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "keras1": {"losses": _KERAS1, "metrics": {**{name: _of_batch(one) for name, one in _KERAS1.items()}, **_COUNTS}},
     "keras2": {
-        "losses": {
-            **dict.fromkeys(_COSINES, cosine_proximity),
-            "huber_loss": huber_loss,
-            "Huber": Huber,
-            **_LOGCOSH,
-            **_CLASSES["losses"],
-        },
-        "metrics": {
-            **dict.fromkeys(_COSINES, cosine_of),
-            **_LOGCOSH,
-            **_BY_SHAPES,
-            **_NEAREST,
-            **_CLASSES["metrics"],
-        },
+        "losses": dict.fromkeys(_COSINES, cosine_proximity)
+        | {"huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH, **_CLASSES["losses"]},
+        "metrics": dict.fromkeys(_COSINES, cosine_of) | {**_LOGCOSH, **_BY_SHAPES, **_NEAREST, **_CLASSES["metrics"]},
     },
     "tf_keras": {
         "losses": {"huber_loss": losses.huber, "cosine_proximity": cosine_proximity, **_LOGCOSH},
-        "metrics": {
-            **dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_similarity),
-            **_BY_SHAPES,
-            **_LOGCOSH,
-        },
+        "metrics": {**dict.fromkeys((_COSINES[0], _COSINES[2]), cosine_similarity), **_BY_SHAPES, **_LOGCOSH},
     },
 }

@@ -44,12 +44,9 @@ from .habits import Call, Told, set_attribute, when_ready
 from .named_nodes import config_of_graph, graph_class
 from .tensors import uses_learning_phase
 from .weighting import (
+    OF_GENERATIONS,
     CountsItself,
     LossOfScores,
-    LossOfTheTime,
-    LossOfThoseCounted,
-    MetricsByLoss,
-    MetricsOfAllSteps,
     MetricsOfScores,
     check_modes,
     names_to_come,
@@ -223,17 +220,6 @@ class _ModelWords(Adds):
         return super()._node_at(index, what)
 
     @property
-    def submodules(self) -> tuple[Any, ...]:
-        """All layers inside, the nearest first, as `tf.Module` lists them."""
-        found: dict[int, Any] = {}
-        row = [self]
-        for layer in row:  # which grows
-            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
-            found.update({id(each): each for each in near})
-            row += near
-        return tuple(found.values())
-
-    @property
     def trainable_weights(self) -> list[Any]:
         trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
         found = [weight for weight in super().trainable_weights if id(weight) in trained]
@@ -270,12 +256,11 @@ class _ModelWords(Adds):
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if self._dialect.table.shares_modern:
             self._compiled.__class__ = CountsItself
+        of_time = OF_GENERATIONS[self._dialect.table.name]
         if self._compiled.loss is not None:
-            counted = LossOfThoseCounted if self._dialect.table.lists_weights else LossOfTheTime
-            self._compiled.loss.__class__ = LossOfScores if self._dialect.table.shares_modern else counted
+            self._compiled.loss.__class__ = of_time.loss
         if self._compiled.metrics is not None:
-            measured = MetricsOfScores if self._dialect.table.shares_modern else MetricsByLoss
-            self._compiled.metrics.__class__ = MetricsOfAllSteps if self._dialect.table.lists_weights else measured
+            self._compiled.metrics.__class__ = of_time.metrics
             if isinstance(self._compiled.loss, LossOfScores):
                 self._compiled.loss.beside = self._compiled.metrics
             self._compiled.metrics.loss = given.get("loss")
@@ -558,9 +543,8 @@ class _ModelWords(Adds):
         if self._dialect.table.shares_modern and name not in _OWN and may_count(value):
             self.__dict__.setdefault("_metrics_behind", {})[name] = len(self._inner_layers)
 
-    _metrics_behind: ClassVar[
-        dict[str, int]
-    ] = {}  # attributes that may hold metrics, and how many layers were there before
+    # Attributes that may hold metrics, and how many layers were there before.
+    _metrics_behind: ClassVar[dict[str, int]] = {}
 
     def _tracked(self) -> list[Any]:
         """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""
@@ -895,19 +879,11 @@ class _Functional(AddsBeside, _ModelWords):
         config, plain = graph_config(self, counts_models=True), self._dialect.table.named_configs
         functions = {layer.name: layer.words for layer in self._graph.layers if isinstance(layer, TFOpLambda)}
         names = {layer.name: layer._call_parameters for layer in self._graph.layers} | functions
-        layers = [
-            {
-                "name": layer["name"],
-                "class_name": layer["class_name"],
-                "config": layer["config"],
-                "inbound_nodes": [
-                    _node(node, plain, names[layer["name"]], layer["name"] in functions)
-                    for node in layer["inbound_nodes"]
-                ],
-                **{key: layer[key] for key in ("shared_object_id",) if key in layer},  # in files alone
-            }
-            for layer in config["layers"]
-        ]
+        layers = []
+        for layer in config["layers"]:
+            name, kept = layer["name"], {key: layer[key] for key in _KEPT if key in layer}
+            nodes = [_node(node, plain, names[name], name in functions) for node in layer["inbound_nodes"]]
+            layers.append({**kept, "inbound_nodes": nodes})
         ends = {key: _listed(config[key]) for key in ("input_layers", "output_layers")}
         return {"name": config["name"], "layers": layers, **ends}
 
@@ -926,6 +902,9 @@ class _Functional(AddsBeside, _ModelWords):
         for add in added:
             add(model)
         return model
+
+
+_KEPT = ("name", "class_name", "config", "shared_object_id")  # of a layer's entry; the last one is in files alone
 
 
 def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:
@@ -1053,12 +1032,9 @@ def special(dialect: Dialect, name: str) -> Any:
     if name == "Layer":
         counted = Layer if dialect.table.lists_weights else (Layer, Metric)  # metrics were layers
         cls: Any = CountsOthers(name, (_UserLayer,), {**_of_users(dialect, _UserLayer), "_instances_of": counted})
-    elif name == "Wrapper":
-        members = {
-            **_of_users(dialect, _WrapperWords),
-            "_instances_of": modern_layers.Wrapper,
-        }  # such as TimeDistributed
-        cls = CountsOthers(name, (_WrapperWords,), {**members, "_kin": ("Bidirectional", "SpectralNormalization")})
+    elif name == "Wrapper":  # such as TimeDistributed
+        kin = {"_instances_of": modern_layers.Wrapper, "_kin": ("Bidirectional", "SpectralNormalization")}
+        cls = CountsOthers(name, (_WrapperWords,), {**_of_users(dialect, _WrapperWords), **kin})
     elif name == "InputLayer":
         members = {"__module__": module, "_dialect": dialect, "_home": module, "__doc__": InputLayer.__doc__}
         members |= {"_symbol": KerasTensor} if dialect.table.shares_modern else {}

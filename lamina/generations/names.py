@@ -95,8 +95,6 @@ def _fill_older(dialect: Dialect) -> None:
     homes["backend"] = _first(homes["backend"], functools.partial(_setting, dialect))
     if "layers.merge" in homes:
         homes["layers.merge"] = _first(homes["layers.merge"], functools.partial(models.merge_base, dialect))
-    homes["wrappers"] = lambda _: None
-    homes["wrappers.scikit_learn"] = functools.partial(_estimator, dialect)
     written = {"serialize": generic_utils.serialize_keras_object}.get
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])

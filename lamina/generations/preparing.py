@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import gzip
-import inspect
 import json
 import operator
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -22,7 +21,7 @@ from ..pictures import plot
 from ..preprocessing import old
 from ..preprocessing.image import ImageDataGenerator
 from ..translation.table import Generation
-from ..translation.words import Words, words
+from ..translation.words import Words, signature_of, words
 from ..utils import files
 from . import shim
 from .dialect import Dialect
@@ -48,17 +47,9 @@ def find(dialect: Dialect, home: str, modern: Callable[[str], Any], name: str) -
         return modern(name)
     own = words(dialect.table, home, name)
     if entry.modern in _OWN:
-        return _function(dialect, home, own, functools.partial(_OWN[entry.modern], dialect))
+        return shim.spoken(dialect, home, own, functools.partial(_OWN[entry.modern], dialect))
     meant = _PLAIN.get(entry.modern) or modern(entry.modern) or operator.attrgetter(entry.modern)(old)
-    return _class(dialect, home, own, meant) if isinstance(meant, type) else _function(dialect, home, own, meant)
-
-
-def _function(dialect: Dialect, home: str, own: Words, meant: Callable) -> Callable:
-    def function(*args: Any, **kwargs: Any) -> Any:
-        return meant(**_modern(dialect, own, args, kwargs))
-
-    function.__doc__ = meant.__doc__
-    return shim.named_function(function, dialect.module(home), own)
+    return _class(dialect, home, own, meant) if isinstance(meant, type) else shim.spoken(dialect, home, own, meant)
 
 
 def _class(dialect: Dialect, home: str, own: Words, meant: Any) -> type:
@@ -91,17 +82,10 @@ def _maker(cls: Any, meant: Any) -> Callable:
 def _method(dialect: Dialect, own: Words, meant: FunctionType) -> Callable:
     @functools.wraps(meant)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return meant(self, **_modern(dialect, own, args, kwargs))
+        return meant(self, **own.to_modern(own.bind(args, kwargs), dialect.settings()))
 
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [this, *own.signature.parameters.values()]
-    method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(method)["__signature__"] = signature_of(f"self, {own.entry.signature}")
     return method
-
-
-def _modern(dialect: Dialect, own: Words, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The modern arguments of a call."""
-    return own.to_modern(own.bind(args, kwargs), dialect.settings())
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -263,15 +247,9 @@ _PLAIN: dict[str, Callable[..., Any]] = {
 }
 
 # What the tables mean by names that need the generation itself.
+_GETTING = _get_file, _mnist, _fashion_mnist, _boston_housing, _cifar10, _cifar100, _imdb, _reuters
 _OWN: dict[str, Callable[..., Any]] = {
-    "get_file": _get_file,
-    "mnist": _mnist,
-    "fashion_mnist": _fashion_mnist,
-    "boston_housing": _boston_housing,
-    "cifar10": _cifar10,
-    "cifar100": _cifar100,
-    "imdb": _imdb,
+    **{function.__name__.lstrip("_"): function for function in _GETTING},
     "imdb_words": functools.partial(_words_of, datasets.imdb),
-    "reuters": _reuters,
     "reuters_words": functools.partial(_words_of, datasets.reuters),
 }

@@ -88,11 +88,9 @@ class Recurrent(_Layer):
         """Let the next batch start from `states`, by default zeros. Raises AttributeError unless stateful."""
         if not self.stateful:
             raise AttributeError(f"Layer must be stateful: make {named(self)} with stateful=True.")
-        self.__dict__["states"] = (
-            [None] * len(self.states)
-            if states is None
-            else [tensor_of(one).to(self.dtype_policy.compute) for one in to_list(states, allow_tuple=True)]
-        )
+        given = [None] * len(self.states) if states is None else to_list(states, allow_tuple=True)
+        kind = self.dtype_policy.compute
+        self.__dict__["states"] = [one if one is None else tensor_of(one).to(kind) for one in given]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = input_shape[0] if isinstance(input_shape, list) else input_shape

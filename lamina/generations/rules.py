@@ -201,6 +201,17 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         return {key: value for key, value in found.items() if value is not None}
 
 
+class WeightsAsArrays(_Modern):
+    """The values of `weights` as arrays."""
+
+    def get_weights(self) -> list[np.ndarray]:
+        return [each.numpy() for each in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self.weights, weights)
+
+
 class _Variables(list):
     listed: Sequence[Weight] = ()
 
@@ -209,7 +220,7 @@ class _Variables(list):
         return [*self.listed]
 
 
-class StepsOfTensorFlow(_Modern):
+class StepsOfTensorFlow(WeightsAsArrays):
     """What tf.keras' optimizers do besides: steps down a loss, which a function computes or a tape recorded."""
 
     _averages_begin_with_weights = True
@@ -312,14 +323,6 @@ class StepsOfTensorFlow(_Modern):
         found = [each for each in variables if each is not self.__dict__.get("_learning_rate")]
         return sorted(found, key=lambda each: places.get(id(each), 0))
 
-    def get_weights(self) -> list[np.ndarray]:
-        """The values of `weights`."""
-        return [each.numpy() for each in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
-        assign_all(self, self.weights, weights)
-
 
 def assign_all(owner: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Raises ValueError where their number or shapes differ."""
@@ -391,11 +394,11 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
     ) -> Weight:
         key = id(var), slot_name
         if key not in self._slot:
-            self._slot[key] = (
-                super().add_variable_from_reference(var, slot_name, initializer)
-                if shape is None or tuple(shape) == tuple(var.shape)
-                else self.add_variable(shape, initializer, var.dtype, slot_name)
-            )
+            shape = var.shape if shape is None else shape
+            if tuple(shape) == tuple(var.shape):
+                self._slot[key] = super().add_variable_from_reference(var, slot_name, initializer)
+            else:
+                self._slot[key] = self.add_variable(shape, initializer, var.dtype, slot_name)
         return self._slot[key]
 
     def get_slot(self, var: Tensor, slot_name: str) -> Weight:
@@ -441,11 +444,7 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
         return id(variable)
 
     def add_variable_from_reference(
-        self,
-        model_variable: Tensor,
-        variable_name: str,
-        shape: _Sizes | None = None,
-        initial_value: object = None,
+        self, model_variable: Tensor, variable_name: str, shape: _Sizes | None = None, initial_value: object = None
     ) -> Weight:
         if shape is not None:
             made = self.add_variable(shape, name=variable_name, dtype=model_variable.dtype)

@@ -37,11 +37,7 @@ class Unfit(Exception):
 
 
 def run(
-    target: str,
-    arguments: Sequence[str] = (),
-    keras: str | None = None,
-    how: str = "script",
-    device: str | None = None,
+    target: str, arguments: Sequence[str] = (), keras: str | None = None, how: str = "script", device: str | None = None
 ) -> int:
     """Runs as `python target arguments...` would, and returns the exit code: 1 after an exception that it shows.
 

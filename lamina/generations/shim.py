@@ -33,8 +33,9 @@ from ..layers.merge import Merge
 from ..layers.old import RNNWithConstants, WithConstants, take_time_first
 from ..optimizers.schedules import InverseTimeDecay
 from ..translation import origin
+from ..translation.conversions import FUNCTIONS
 from ..translation.weights import BY_SHAPE, Layout, layout
-from ..translation.words import SCALARS, Words, read_policy, to_old_value, words, written_policy
+from ..translation.words import HOMES, SCALARS, Words, read_policy, to_old_value, words, written_policy
 from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
@@ -322,12 +323,9 @@ def check_count(owner: Any, arrays: Sequence[Any]) -> None:
         raise ValueError(f"{type(owner).__name__}: set_weights expected {expected} arrays; got {len(arrays)}.")
 
 
-_FUNCTIONS = ("function", "mode", "output_shape", "output_mask", "mask")
-
-
 def _function(key: str, value: Any) -> Any:
     """The function that a Lambda's config of this process stands for, or that draws first values."""
-    if key not in _FUNCTIONS:
+    if key not in FUNCTIONS:
         return InLayout(value.__name__, value)
     if isinstance(value, (list, tuple)) and len(value) == 3:
         return functions.written(*value) or value
@@ -337,7 +335,6 @@ def _function(key: str, value: Any) -> Any:
 
 
 _SIDE_BY_SIDE = ("LSTM", "GRU", "LSTMCell", "GRUCell")  # not the layers for cuDNN
-_OBJECTS = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
 def _of_layer(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -375,7 +372,7 @@ class LayerShim(Adds, Shim):
         if key in ("cell", "cells") and isinstance(value, (list, tuple)):
             made = [self._resolve("cell", item) for item in value]
             return made if key == "cells" else dialect.find("layers", "StackedRNNCells")(made)
-        if key in _FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
+        if key in FUNCTIONS or (key.endswith("init") and inspect.isfunction(value)):
             return _function(key, value)
         if key.endswith("activation"):
             found = activations.get(value) if isinstance(value, (str, Mapping)) else value
@@ -385,7 +382,7 @@ class LayerShim(Adds, Shim):
             return value
         if key == "dtype":
             return read_policy(value)
-        home = _OBJECTS.get(key.rsplit("_", 1)[-1])
+        home = HOMES.get(key.rsplit("_", 1)[-1])
         if key == "init" and not dialect.table.draws_by_layout:
             home = "initializers"
         if home is not None:
@@ -842,16 +839,9 @@ def _base(dialect: Dialect, home: str, modern: Any) -> type:
     return SeededShim if home == "initializers" and "seed" in modern._args else Shim
 
 
-# Of croppings, of which nothing may be left; of lookups, the output modes that give floats; the type of bins' numbers.
-_LIMITS: Mapping[str, Mapping[str, Any]] = {
-    "keras1": {"_least": 0},
-    "keras2": {"_least": 0},
-    "tf_keras": {
-        "_least": 0,
-        "_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"),
-        "_counts_in": torch.int64,
-    },
-}
+_LIMITS: Mapping[str, Any] = {"_least": 0}  # of croppings: nothing may be left
+# Of lookups, the output modes that give floats; the type of bins' numbers.
+_OF_TF_KERAS: Mapping[str, Any] = {"_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"), "_counts_in": torch.int64}
 
 
 def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
@@ -888,7 +878,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["compute_output_shape"] = _old_shapes(modern.compute_output_shape, least)
     bases = (base, *hooks.hooks_of(dialect, modern), *bases[1:])
     members |= hooks.facts_of(dialect, modern)
-    members |= {name: value for name, value in _LIMITS[dialect.table.name].items() if hasattr(modern, name)}
+    limits = {**_LIMITS, **(_OF_TF_KERAS if dialect.table.shares_modern else {})}
+    members |= {name: value for name, value in limits.items() if hasattr(modern, name)}
     if issubclass(modern, Lambda):
         bases = (_LambdaWords, *bases)
     if base is LayerShim and dialect.table.shares_modern and modern._has_shape_rule:
@@ -909,11 +900,16 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
 def make_function(dialect: Dialect, home: str, name: str) -> Callable:
     """A function of that name which returns an object of another class."""
     own = words(dialect.table, home, name)
+    return spoken(dialect, home, own, lambda **given: dialect.find(home, own.entry.makes)(**given))
+
+
+def spoken(dialect: Dialect, home: str, own: Words, meant: Callable) -> Callable:
+    """A function of today in the generation's words."""
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        given = own.to_modern(own.bind(args, kwargs), {})
-        return dialect.find(home, own.entry.makes)(**given)
+        return meant(**own.to_modern(own.bind(args, kwargs), dialect.settings()))
 
+    function.__doc__ = meant.__doc__
     return named_function(function, dialect.module(home), own)
 
 

@@ -24,7 +24,7 @@ from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
 from .losses import OF_SCORES
-from .rules import StepsOfTensorFlow, assign_all
+from .rules import StepsOfTensorFlow, WeightsAsArrays
 from .utils import losses_utils
 from .weighting import of_steps
 
@@ -126,7 +126,7 @@ def _initializer(name: str) -> type | None:
     return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 
 
-class _Words(_Modern):
+class _Words(WeightsAsArrays):
     """A metric in tf.keras' words. It starts afresh by either name; what a user's class calls the older one is that."""
 
     _default_dtype = Metric._default_dtype  # of overlaps too, which today count in whole numbers
@@ -138,13 +138,6 @@ class _Words(_Modern):
         super().__init_subclass__(**kwargs)
 
     weights = property(lambda self: self.variables)
-
-    def get_weights(self) -> list[Any]:
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
-        assign_all(self, self.weights, weights)
 
     def reset_states(self) -> None:
         super().reset_state()

@@ -118,14 +118,16 @@ def _of_variables(values: Iterable[Any]) -> bool | None:
     return found
 
 
-def remembering(function: Callable[..., object]) -> Callable[..., object]:
-    """A function whose results, where it gets variables and code runs once, remember what made them."""
+def remembering(function: Callable[..., object], constants: bool = False) -> Callable[..., object]:
+    """A function whose results, where it gets variables and code runs once, remember what made them.
+
+    constants: also where it gets none, as what makes a tensor that expressions of variables may hold.
+    """
 
     @functools.wraps(function)
     def remembered(*args: object, **kwargs: object) -> object:
-        if outside() and _of_variables((*args, *kwargs.values())):
-            return made_of(function, args, kwargs)
-        return function(*args, **kwargs)
+        found = _of_variables((*args, *kwargs.values())) if outside() else None
+        return made_of(function, args, kwargs) if found or (constants and found is False) else function(*args, **kwargs)
 
     return remembered
 
@@ -133,17 +135,6 @@ def remembering(function: Callable[..., object]) -> Callable[..., object]:
 def _is_new(value: object) -> bool:
     """Whether it is to remember what made it; gates that a cell's `build` cuts out of a kernel see that as they are."""
     return type(value) is Tensor and not (_collecting.building and isinstance(value._base, Weight))
-
-
-def constant(function: Callable[..., object]) -> Callable[..., object]:
-    """What makes a tensor that expressions of variables may hold, where code runs once."""
-
-    @functools.wraps(function)
-    def making(*args: object, **kwargs: object) -> object:
-        alone = outside() and _of_variables((*args, *kwargs.values())) is not None
-        return made_of(function, args, kwargs) if alone else function(*args, **kwargs)
-
-    return making
 
 
 class _Remembering(TorchFunctionMode):

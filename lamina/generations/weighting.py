@@ -9,7 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -551,6 +551,20 @@ class LossOfTheTime(NamedLoss):
 
 class LossOfThoseCounted(LossOfTheTime):
     leaves_out_zeros = True
+
+
+class OfGeneration(NamedTuple):
+    """What stands in for the compiled loss and metrics of today."""
+
+    loss: type[NamedLoss]
+    metrics: type[MetricsOfAll]
+
+
+OF_GENERATIONS = {
+    "keras1": OfGeneration(LossOfThoseCounted, MetricsOfAllSteps),
+    "keras2": OfGeneration(LossOfTheTime, MetricsByLoss),
+    "tf_keras": OfGeneration(LossOfScores, MetricsOfScores),
+}
 
 
 def check_modes(given: Any, names: Sequence[str], sample_weight: Any) -> None:

@@ -228,6 +228,7 @@ class _Files(_Pictures):
     class_indices: dict[str, int]
     classes: Any
     sample_weight: Any = None
+    filepaths: list[str]  # in order
 
     def _settle(
         self,
@@ -298,16 +299,9 @@ class _Files(_Pictures):
         return rows
 
     @property
-    def filepaths(self) -> list[str]:
-        """The files, in order."""
-        return self._filepaths
-
-    @property
     def labels(self) -> Any:
         """What is known of each file."""
         return self.classes
-
-    _filepaths: list[str]
 
 
 class DirectoryIterator(_Files):
@@ -352,7 +346,7 @@ class DirectoryIterator(_Files):
             numbers += [number] * len(found)
         self.classes, self.samples = np.array(numbers, "int32"), len(numbers)
         print(f"Found {self.samples} images belonging to {self.num_classes} classes.")
-        self._filepaths = [str(Path(directory) / file) for file in self.filenames]
+        self.filepaths = [str(Path(directory) / file) for file in self.filenames]
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     def _files_in(self, folder: Path, follow_links: bool) -> Iterating[str]:
@@ -425,7 +419,7 @@ class DataFrameIterator(_Files):
         checked = "validated" if validate_filenames else "non-validated"
         of_classes = f" belonging to {len(self.class_indices)} classes" if by_class else ""
         print(f"Found {self.samples} {checked} image filenames{of_classes}.")
-        self._filepaths = [str(Path(self.directory) / file) for file in self.filenames]
+        self.filepaths = [str(Path(self.directory) / file) for file in self.filenames]
         super().__init__(self.samples, batch_size, shuffle, seed)
 
     @property
@@ -471,14 +465,13 @@ def _with_known_classes(table: Any, y_col: str, classes: Sequence[str] | None) -
     if not classes:
         return table, sorted({each for label in listed for each in (label if isinstance(label, list) else [label])})
     known = list(dict.fromkeys(classes))
-    kept = [
-        [each for each in label if each in known] or None
-        if isinstance(label, list)
-        else label
-        if label in known
-        else None
-        for label in listed
-    ]
+
+    def kept_of(label: Any) -> Any:
+        if isinstance(label, list):
+            return [each for each in label if each in known] or None
+        return label if label in known else None
+
+    kept = list(map(kept_of, listed))
     table = table.copy()
     table[y_col] = kept
     return table[[label is not None for label in kept]], known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 from collections import defaultdict
@@ -17,6 +18,12 @@ from .affine import about, warp
 from .image import ImageDataGenerator, Moves, apply_channel_shift, array_to_img
 from .iterators import check_pictures
 from .text import FILTERS, Tokenizer, hashing_trick
+
+
+def _alias(name: str) -> Any:
+    """Another name of an attribute."""
+    return property(operator.attrgetter(name), lambda self, value: setattr(self, name, value))
+
 
 # The middle of a picture lay a whole pixel further, and matrices were of (row, column).
 moves = Moves(centre=0.5, across_first=False)
@@ -40,20 +47,22 @@ class ImageDataGenerator2(ImageDataGenerator):
         vectors, values, _ = np.linalg.svd(rows.T @ rows / len(rows))
         return (vectors / np.sqrt(values + self.zca_epsilon)) @ vectors.T
 
-    @property
-    def principal_components(self) -> Any:
-        """The matrix of whitening."""
-        return self.zca_whitening_matrix
-
-    @principal_components.setter
-    def principal_components(self, value: Any) -> None:
-        self.zca_whitening_matrix = value
+    principal_components = _alias("zca_whitening_matrix")
 
 
-class _Passes:
-    """Keras 1's order: where whole batches fill a pass, the next ones begin with the first again, not mixed anew."""
+class _Ordered:
+    """Whose `data_format` is Keras 1's `dim_ordering`."""
 
     data_format: str
+
+    @property
+    def dim_ordering(self) -> str:
+        return "tf" if self.data_format == "channels_last" else "th"
+
+
+class _Passes(_Ordered):
+    """Keras 1's order: where whole batches fill a pass, the next ones begin with the first again, not mixed anew."""
+
     _least_left = 0
 
     def _chosen(self, start: int) -> tuple[Any, int, int]:
@@ -64,10 +73,6 @@ class _Passes:
         with self.lock:
             chosen, _, _ = next(self.index_generator)
         return self._get_batches_of_transformed_samples(chosen)
-
-    @property
-    def dim_ordering(self: Any) -> str:
-        return "tf" if self.data_format == "channels_last" else "th"
 
 
 class Iterator1(_Passes, iterators.Iterator):
@@ -88,28 +93,18 @@ class DirectoryIterator1(_Passes, iterators.DirectoryIterator):
     allowed_class_modes = frozenset({"categorical", "binary", "sparse", None})
     _names = 10**4
 
-    @property
-    def nb_sample(self) -> int:
-        return self.samples
-
-    @property
-    def nb_class(self) -> int:
-        return self.num_classes
+    nb_sample, nb_class = _alias("samples"), _alias("num_classes")
 
     def _targets_of(self, index_array: np.ndarray, pictures: np.ndarray) -> Any:
         return self.classes[index_array] if self.class_mode == "sparse" else super()._targets_of(index_array, pictures)
 
 
-class ImageDataGenerator1(ImageDataGenerator2):
+class ImageDataGenerator1(_Ordered, ImageDataGenerator2):
     """As in Keras 1: one way of scaling brings no other along, each channel is shifted by itself, shifts are shares."""
 
     _moves = moves1
     _epsilon = 1e-7
     _iterators = (NumpyArrayIterator1, DirectoryIterator1, DataFrameIterator2)
-
-    @property
-    def dim_ordering(self) -> str:
-        return "tf" if self.data_format == "channels_last" else "th"
 
     def _settle(self) -> None:
         """Nothing needs anything else."""
@@ -173,13 +168,7 @@ def list_pictures(directory: Any, ext: str = "jpg|jpeg|bmp|png") -> list[str]:
 class Tokenizer1(Tokenizer):
     """As in Keras 1: each call of `fit_on_...` counts documents anew; characters keep their case."""
 
-    @property
-    def nb_words(self) -> Any:
-        return self.num_words
-
-    @nb_words.setter
-    def nb_words(self, value: Any) -> None:
-        self.num_words = value
+    nb_words = _alias("num_words")
 
     def _words(self, text: Any) -> Any:
         return text if self.char_level else super()._words(text)

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .lists import listed
+
 LAYERS = "layer_with_weights-", "layer-"  # of functional models, counted from 0: those with weights, and all
 
-# Of weights and layers inside layers.
-ATTRIBUTES = {"kernel": ("depthwise_kernel",), "vector_u": ("u", "sn_u")}
-
+_LISTS = listed("checkpoints.json")
+# What else weights, and layers inside layers, are called.
+ATTRIBUTES = {name: tuple(others.split()) for name, others in _LISTS["attributes"].items()}
 # Of an optimizer's state for each weight: up to TensorFlow 2.10 beside the weight, since then in a list, by names.
-SLOTS = {
-    "momentum": ("m", "momentum"), "velocity": ("v", "rms", "velocity"), "norm": ("v", "u"), "velocity_hat": ("vhat",),
-    "average_gradient": ("mg", "average_gradient"), "accumulator": ("accumulator",),
-    "accumulated_grad": ("accum_grad", "accumulated_grad"),
-    "accumulated_delta_var": ("accum_var", "accumulated_delta_var"), "linear": ("linear",), "row": ("r",),
-    "column": ("c",), "average": ("average",),
-}  # fmt: skip
+SLOTS = {name: tuple(others.split()) for name, others in _LISTS["slots"].items()}
 STEPS, PRODUCT, RATE = ("_iterations", "iter"), ("_u_product", "momentum_cache"), ("_learning_rate", "learning_rate")
 
 # What hangs below a model beside its weights: training, what was computed, generators of random numbers.
-ASIDE = frozenset(
-    "optimizer keras_api signatures variables trainable_variables non_trainable_variables regularization_losses "
-    "save_counter _random_generator states compiled_metrics compiled_loss loss_tracker".split()
-)
+ASIDE = frozenset(_LISTS["aside"].split())
 COUNTS = ("token_counts", "token_document_counts", "num_documents")  # of terms, while a vocabulary is learned
 IDF, SUMMARY = "idf_weights", "summary"  # what else such layers learned
 STATES = "keras_api", "states"  # where those of a recurrent layer hang below it

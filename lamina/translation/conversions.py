@@ -116,7 +116,7 @@ def batch_normalization(modern: Arguments, given: Mapping[str, Any], settings: S
 
 def lambda_(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
     """Configs say beside each function how it is written, and of arrays among the arguments that they are some."""
-    for key in _FUNCTIONS:
+    for key in FUNCTIONS:
         value = modern.get(key)
         if isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str):
             modern[key] = described(*value, generation=settings["generation"])
@@ -245,7 +245,7 @@ def _how(value: Any) -> str:
     return "lambda" if lambda_form else "function" if isinstance(value, Mapping) else "raw"
 
 
-_FUNCTIONS = ("function", "output_shape", "mask", "mode", "output_mask")
+FUNCTIONS = ("function", "output_shape", "mask", "mode", "output_mask")  # arguments that may be some
 
 
 def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
@@ -254,7 +254,7 @@ def write_lambda(config: Arguments, shape: tuple | None) -> Arguments:
     for key, value in config.items():
         if key == "arguments" and isinstance(value, Mapping):
             value = {name: _of_array(each) for name, each in value.items()}
-        if key not in _FUNCTIONS:
+        if key not in FUNCTIONS:
             found[key] = value
             continue
         if key == "mask" and value is None:

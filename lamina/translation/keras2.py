@@ -57,9 +57,5 @@ KERAS2 = Generation(
     callbacks=keras1.KERAS1.callbacks | TOLD.lists["callbacks"],
     functions=keras1.FUNCTIONS,
     older=keras1.KERAS1,
-    seeded_by_numpy=True,
-    calls_models_freely=True,
-    cuts_to_first=True,
-    extras={"convolutional": "pooling"},
-    unread={"initializers": "dtype"},
-)  # fmt: skip
+    **TOLD.lists["facts"],
+)

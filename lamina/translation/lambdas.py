@@ -8,6 +8,8 @@ _LISTS = listed("lambdas.json")
 # Names of modules at the top of scripts, and modules that functions import; K is the backend.
 ROOTS: dict[str, str] = _LISTS["roots"]
 MODULES: dict[str, str] = _LISTS["modules"]
+# Functions of Python's `operator` by the classes of `ast`: of two values, of one, and those that compare.
+OPERATORS: tuple[dict[str, str], ...] = tuple(_LISTS["operators"][kind] for kind in ("binary", "unary", "compare"))
 IN_TURN = frozenset(_LISTS["in_turn"].split())  # which go through an axis step by step
 _OTHER_BEFORE = _LISTS["other_before"].split()  # of which TensorFlow 1 had others by these names
 # By root. Those of NumPy and Python's math take numbers alone.

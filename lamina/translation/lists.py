@@ -13,6 +13,6 @@ def listed(file: str) -> dict[str, Any]:
     def joined(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: joined(item) for key, item in value.items()}
-        return value if isinstance(value, str) else " ".join(value)
+        return " ".join(value) if isinstance(value, list) else value
 
     return joined(json.loads(Path(__file__).with_name(file).read_text("utf-8")))

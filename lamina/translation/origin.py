@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import keras0, keras1, keras2
+from .words import is_old
 
 # Words that only one generation writes into the configs of its layers.
 _KERAS1 = frozenset({"input_dtype", "border_mode", "dim_ordering", "nb_filter", "inner_activation", "W_regularizer"})
@@ -27,7 +28,7 @@ def generation_of(described: Any, version: str | None = None) -> str | None:
 
     `version` is the file's `keras_version`; else the config's own counts, else its words.
     """
-    if not isinstance(described, Mapping) or _speaks_for_itself(described):
+    if not isinstance(described, Mapping) or is_old(described):
         return None
     if keras0.is_old(described):
         return "keras1"
@@ -79,7 +80,7 @@ def told_backend(described: Any) -> str | None:
 
 def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str, Any]:
     """The same, with the module of the generation in which its model class is found."""
-    if _speaks_for_itself(described):
+    if is_old(described):
         generation = str(described["module"]).split(".")[1]
     if generation in (None, "keras3"):
         return dict(described)
@@ -272,11 +273,6 @@ def entries(value: Any) -> Iterator[dict[str, Any]]:
 def _words(value: Any) -> Iterator[str]:
     """The arguments of all layers below `value`, and what stands beside their configs."""
     for entry in entries(value):
-        if not _speaks_for_itself(entry):
+        if not is_old(entry):
             yield from entry
             yield from entry["config"] if isinstance(entry["config"], dict) else ()
-
-
-def _speaks_for_itself(described: Mapping[str, Any]) -> bool:
-    """Whether it names a generation's module, as Lamina writes it."""
-    return str(described.get("module")).startswith(("lamina.keras", "lamina.tf_keras"))

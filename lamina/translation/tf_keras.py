@@ -30,8 +30,6 @@ VALUES = {word: Value(same, _object) for word in ("activation", "initializer", "
 
 TF_KERAS = replace(
     KERAS2,
-    seeded_by_numpy=False,
-    calls_models_freely=False,
     name="tf_keras",
     version="2.21",
     methods=KERAS2.methods | TOLD.lists["methods"],
@@ -48,11 +46,7 @@ TF_KERAS = replace(
         "optimizer_v2.learning_rate_schedule": "optimizers.schedules",
         **{f"optimizer_v2{part}": "optimizers.legacy" for part in ("", ".optimizer_v2", *_OPTIMIZER_MODULES)},
     },
-    writes_modules=True,
-    shares_modern=True,
-    masks_may_end=True,
     renamed=KERAS2.renamed | TOLD.lists["renamed"],
     values=VALUES,
-    first_name="snake",
-    sums_activity=False,
+    **TOLD.lists["facts"],
 )

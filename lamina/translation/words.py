@@ -223,7 +223,8 @@ def method_arguments(
 
 # Whole configs -----------------------------------------------------------------------------------------------------
 
-_HOMES = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
+# Of the objects that arguments stand for, by the last word of their names.
+HOMES = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
 
 
 def modern_config(generation: Generation, described: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -276,7 +277,7 @@ def _modern_object(generation: Generation, key: str, value: Any, settings: Setti
         if isinstance(value, (list, tuple)):
             return [modern_config(generation, one, settings) for one in value]
         return modern_config(generation, value, settings)
-    home = _HOMES.get(key.rsplit("_", 1)[-1])
+    home = HOMES.get(key.rsplit("_", 1)[-1])
     if home is None or not isinstance(value, Mapping):
         return value
     config = {k: v for k, v in value.items() if k != "name"} if "name" in value else value.get("config") or {}
@@ -302,7 +303,7 @@ def to_old_value(generation: Generation, name: str, value: Any) -> Any:
 
 
 def is_old(config: Mapping[str, Any]) -> bool:
-    """Whether a nested config is in a generation's own words already."""
+    """Whether a config names a generation's module, as Lamina writes it, and so is in that one's words."""
     return str(config.get("module")).startswith(("lamina.keras", "lamina.tf_keras"))
 
 

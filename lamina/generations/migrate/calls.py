@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partialmethod
 from typing import Any
 
 import libcst as cst
@@ -16,7 +17,7 @@ from ...layers import Layer, old
 from ...translation import migrating
 from ...translation.keras2 import ONCE
 from ...translation.table import Class
-from ...translation.words import Words, method_arguments, signature_of, words
+from ...translation.words import HOMES, Words, method_arguments, signature_of, words
 from .. import activations as activations_of
 from .. import objects
 from ..backend import WORDS
@@ -26,7 +27,6 @@ from ..evidence import MODULE_AGES, age
 _EMPTY = inspect.Parameter.empty
 _NO_CODE = cst.Module([])
 OLD_SIGMOID = "hard_sigmoid_of_keras_2"
-_HOMES = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
 _USUAL = "zeros ones glorot_uniform glorot_normal he_uniform he_normal lecun_uniform lecun_normal".split()
 SHAPES = ("input_shape", "batch_input_shape", "batch_shape", "input_dim", "input_length", "batch_size")
 # Samples of a generator, which Keras 1 counts, and the batches that Keras 3 does.
@@ -62,17 +62,8 @@ class Code:
     def _with(self, sign: str, other: Any) -> Code:
         return Code(expression(f"({written(self)}){sign}({written(other)})"))
 
-    def __sub__(self, other: Any) -> Code:
-        return self._with(" - ", other)
-
-    def __mul__(self, other: Any) -> Code:
-        return self._with(" * ", other)
-
-    def __add__(self, other: Any) -> Code:
-        return self._with(" + ", other)
-
-    def __floordiv__(self, other: Any) -> Code:
-        return self._with(" // ", other)
+    __add__, __sub__ = partialmethod(_with, " + "), partialmethod(_with, " - ")
+    __mul__, __floordiv__ = partialmethod(_with, " * "), partialmethod(_with, " // ")
 
 
 class Size(Code, int):
@@ -489,7 +480,7 @@ class Speaker:
 
     def meaning(self, word: str, value: Any) -> Any:
         """What a name or config of an object says, as today's class with its arguments."""
-        home = _HOMES[word.rsplit("_", 1)[-1]]
+        home = HOMES[word.rsplit("_", 1)[-1]]
         if isinstance(value, Mapping):
             return _plain(home, value["class_name"], value["config"])
         if not isinstance(value, str) or home not in self.table.objects or self.table.find(value, home) is None:
@@ -513,7 +504,7 @@ class Speaker:
         )
 
     def modern_meaning(self, word: str, value: Any) -> Any:
-        home = _HOMES[word.rsplit("_", 1)[-1]]
+        home = HOMES[word.rsplit("_", 1)[-1]]
         if not isinstance(value, str):
             return value
         try:
@@ -527,7 +518,7 @@ class Speaker:
     ) -> cst.BaseExpression:
         """The expression of a modern argument: the one that was given, where it still says it."""
         kind = new.rsplit("_", 1)[-1]
-        if kind in _HOMES and (isinstance(value, Mapping) or isinstance(value, str)):
+        if kind in HOMES and (isinstance(value, Mapping) or isinstance(value, str)):
             text = self.object_text(new, value, given)
         elif kind == "activation" and isinstance(value, str):
             text = self.activation_text(value)

@@ -215,15 +215,9 @@ class Reader(cst.CSTVisitor):
         for base in node.bases:
             own = self.own(base.value)
             found = None if own is None else self.names.find(own)
-            name = text_of(base.value)
-            kind = (
-                "models"
-                if own is not None and own.rpartition(".")[2] in MODEL_MAKERS
-                else found.home
-                if found
-                else None
-            )
-            kind = kind or self.own_classes.get(name)
+            makes_models = own is not None and own.rpartition(".")[2] in MODEL_MAKERS
+            kind = "models" if makes_models else found.home if found else None
+            kind = kind or self.own_classes.get(text_of(base.value))
             if kind:
                 self.own_classes[node.name.value] = kind
 

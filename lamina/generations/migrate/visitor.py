@@ -16,6 +16,7 @@ from ...translation.absent import hint
 from ...translation.known import METHODS
 from ...translation.table import Class
 from ...translation.words import signature_of
+from ..arithmetic import FORMATS
 from ..dialect import Dialect
 from .calls import (
     COMMA,
@@ -381,10 +382,10 @@ class Rewriter(Imports):
     def _of_backend(self, original: cst.Call, updated: cst.Call, name: str) -> cst.BaseExpression:
         if name == "set_image_dim_ordering" and updated.args:
             value = value_of(updated.args[0].value)
-            told = {"th": '"channels_first"', "tf": '"channels_last"'}.get(value) if isinstance(value, str) else None
+            told = FORMATS.get(value) if isinstance(value, str) else None
             if told is None:
                 raise Unclear("which ordering is not written out")
-            return updated.with_changes(args=[updated.args[0].with_changes(value=cst.parse_expression(told))])
+            return updated.with_changes(args=[updated.args[0].with_changes(value=cst.parse_expression(f'"{told}"'))])
         entry = migrating.BACKEND.get(name)
         if entry is None:
             if self.names.find(f"backend.{name}") is None:
@@ -576,11 +577,8 @@ class Rewriter(Imports):
                 found.append(arg.with_changes(keyword=cst.Name(name)))
                 continue
             count = value_of(arg.value)
-            text = (
-                str(-(-count // size))
-                if isinstance(count, int) and isinstance(size, int)
-                else f"-(-({written(count)}) // {written(size)})"
-            )
+            known = isinstance(count, int) and isinstance(size, int)
+            text = str(-(-count // size)) if known else f"-(-({written(count)}) // {written(size)})"
             found.append(argument(steps, text).with_changes(comma=arg.comma))
         return found
 
@@ -651,8 +649,7 @@ class Rewriter(Imports):
             isinstance(each, cst.Call) and (self.reader.own(each.func) or "") == "backend.image_dim_ordering"
             for each in sides
         )
-        formats = {"th": "channels_first", "tf": "channels_last"}
-        names: Any = _Strings(lambda text: formats.get(text, text))
+        names: Any = _Strings(lambda text: FORMATS.get(text, text))
         changed: Any = updated_node.visit(names) if asked else updated_node
         return changed
 

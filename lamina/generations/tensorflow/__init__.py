@@ -11,34 +11,15 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ...translation.lists import listed
 from .. import tensors
 from . import arrays, data, environment, images, randomness, records, signals, state, tables, testing  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it
 
-# What to use for what is not here, by a part of its path.
-_INSTEAD = {
-    "estimator": "Train a Keras model with `fit`.",
-    "feature_column": "Use Keras' preprocessing layers, or keras.utils.FeatureSpace.",
-    "saved_model": "Save models with `tf.saved_model.save`, and export them with `model.export`.",
-    "lite": "Export the model with `model.export`, to ONNX or torch.export.",
-    "ragged": "Pad sequences to one length; `padded_batch` of tf.data and masks do that.",
-    "RaggedTensor": "Pad sequences to one length; `padded_batch` of tf.data and masks do that.",
-    "sparse": "Use dense arrays.",
-    "SparseTensor": "Use dense arrays.",
-    "lookup": "Use tf.lookup.StaticHashTable, or the layers StringLookup and IntegerLookup.",
-    "contrib": "TensorFlow itself dropped it in 2019; Keras' layers have most of it.",
-    "layers": "Use keras.layers.",
-    "get_variable": "Use `add_weight` in a Keras layer, or tf.Variable.",
-    "placeholder": "Use keras.Input.",
-    "train": "Use keras.optimizers, `compile` and `fit`, or tf.GradientTape.",
-    "raw_ops": "Use the function of `tf` or of torch.",
-    "make_csv_dataset": "Read it with pandas, and give the columns to tf.data.Dataset.from_tensor_slices.",
-    "tpu": "There is no TPU; leave it out.",
-    "python": "That is TensorFlow's inside; use its public names.",
-    "examples": "Use keras.datasets.mnist.",
-}
+_LISTS = listed("tensorflow.json")
+_INSTEAD: dict[str, str] = _LISTS["instead"]  # what to use for what is not here, by a part of its path
 
 
 def _missing(path: str) -> str:
@@ -127,7 +108,7 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
         setattr(root, home, keras[home])
         made[f"tensorflow.{home}"] = keras[home]
     module("python.ops.rnn_cell").RNNCell = keras["layers"].Layer  # type: ignore[attr-defined]
-    for word, name in _INITIALIZERS.items():
+    for word, name in _LISTS["initializers"].items():
         setattr(root, word, getattr(keras["initializers"], name))
     root.__version__ = module("version").VERSION = _VERSIONS[generation]  # type: ignore[attr-defined]
     module("version").COMPILER_VERSION = module("version").GIT_VERSION = "lamina"  # type: ignore[attr-defined]
@@ -142,12 +123,3 @@ def _fill(module: ModuleType, other: ModuleType) -> None:
         own = vars(module).setdefault(key, item)
         if own is not item and isinstance(own, StandIn) and isinstance(item, StandIn) and key != "compat":
             _fill(own, item)
-
-
-_INITIALIZERS = {
-    "random_normal_initializer": "RandomNormal", "random_uniform_initializer": "RandomUniform",
-    "constant_initializer": "Constant", "zeros_initializer": "Zeros", "ones_initializer": "Ones",
-    "truncated_normal_initializer": "TruncatedNormal", "glorot_uniform_initializer": "GlorotUniform",
-    "glorot_normal_initializer": "GlorotNormal", "orthogonal_initializer": "Orthogonal",
-}  # fmt: skip
-NAMES["newaxis"] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,78 +26,14 @@ from ...core.symbolic import SymbolicTensor
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
+from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
-from .base import NAMES, Sizes, Texts, heard, named, op, taking, texts, whole
+from .base import NAMES, Sizes, Texts, heard, named, op, ops_by_path, taking, texts, whole
 
-_UNARY = """
-abs=absolute acos=arccos acosh=arccosh asin=arcsin asinh=arcsinh atan=arctan atanh=arctanh ceil conj=conjugate cos cosh
-erf erfc erfinv exp expm1 floor imag is_finite=isfinite is_inf=isinf is_nan=isnan log log1p log_sigmoid logical_not
-negative real reciprocal round rsqrt sign sin sinh softplus sqrt square tan tanh angle
-"""
-_BINARY = """
-add atan2=arctan2 divide divide_no_nan equal floordiv=floor_divide floormod=mod greater greater_equal less less_equal
-logical_and logical_or logical_xor mod multiply not_equal pow=power subtract
-truediv=true_divide
-"""
+_LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
-_REDUCING = """
-all=all any=any logsumexp=logsumexp max=max mean=mean min=min prod=prod std=std sum=sum variance=var euclidean_norm=norm
-"""
-# name, op and TensorFlow's words for its first arguments; paths as they are
-_OTHERS = """
-expand_dims expand_dims input axis
-reverse flip tensor axis
-roll roll input shift axis
-tile tile input multiples
-transpose transpose a perm
-broadcast_to broadcast_to input shape
-reshape reshape tensor shape
-identity copy input
-zeros zeros shape dtype
-ones ones shape dtype
-zeros_like zeros_like input dtype
-ones_like ones_like input dtype
-cast cast x dtype
-saturate_cast saturate_cast value dtype
-clip_by_value clip t clip_value_min clip_value_max
-tensordot tensordot a b axes
-einsum einsum equation
-linalg.det det input
-linalg.inv inv input
-linalg.pinv pinv a rcond
-linalg.cholesky cholesky input
-linalg.solve solve matrix rhs
-linalg.logdet logdet matrix
-linalg.slogdet slogdet input
-linalg.cross cross a b
-linalg.eigh eigh tensor
-linalg.eig eig tensor
-nn.relu relu features
-nn.relu6 relu6 features
-nn.elu elu features
-nn.selu selu features
-nn.softsign softsign features
-nn.log_softmax log_softmax logits axis
-nn.leaky_relu leaky_relu features alpha
-nn.moments moments x axes keepdims
-repeat repeat input repeats axis
-scatter_nd scatter indices updates shape
-tensor_scatter_nd_update scatter_update tensor indices updates
-bitcast view input type
-cond cond pred true_fn false_fn
-while_loop while_loop cond body loop_vars maximum_iterations
-image.rgb_to_hsv rgb_to_hsv images
-image.hsv_to_rgb hsv_to_rgb images
-meshgrid meshgrid
-stop_gradient stop_gradient input
-nest.map_structure map_structure func
-nest.flatten flatten structure
-nest.is_nested is_nested structure
-nest.pack_sequence_as pack_sequence_as structure flat_sequence
-nest.assert_same_structure assert_same_structure nest1 nest2
-"""
 
 
 def _of_one_type(function):
@@ -145,18 +82,20 @@ _OF_ONE_TYPE = (ops.sum, ops.prod, ops.mean, ops.norm)
 
 
 def _table() -> None:
-    for lines, words in ((_UNARY, ["x"]), (_BINARY, ["x", "y"])):
-        for line in lines.split():
+    """Ops under their names in TensorFlow: `name=op`, or one name for both; others by path, with the words for their
+    first arguments."""
+    for kind, words in (("unary", ["x"]), ("binary", ["x", "y"])):
+        for line in _LISTS[kind].split():
             name, _, word = line.partition("=")
             function = getattr(ops, word or name)
-            call = taking(_of_one_type(function) if lines is _BINARY else function, words, name)
+            call = taking(_of_one_type(function) if kind == "binary" else function, words, name)
             NAMES.update({name: call, f"math.{name}": call})
-    for line in _REDUCING.split():
+    for line in _LISTS["reducing"].split():
         name, _, word = line.partition("=")
         call = taking(_reducing(getattr(ops, word)), ["input_tensor"], f"reduce_{name}")
         NAMES.update({f"reduce_{name}": call, f"math.reduce_{name}": call})
-    for line in filter(None, _OTHERS.splitlines()):
-        path, word, *words = line.split()
+    for path, told in _LISTS["ops"].items():
+        word, *words = told.split()
         function = next(getattr(home, word) for home in (ops, pictures, tree) if hasattr(home, word))
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
 
@@ -216,29 +155,11 @@ def _plain(value):
     return 0 if isinstance(value, Tensor) else value
 
 
-@op("linalg.trace")
-def trace(x):
-    """Of each of many matrices."""
-    diagonal = torch.diagonal(tensor(x), dim1=-2, dim2=-1)
-    return diagonal.sum(-1, dtype=diagonal.dtype)
-
-
-@op("linalg.adjoint")
-def adjoint(matrix):
-    return tensor(matrix).mH
-
-
 @op("linalg.triangular_solve")
 def triangular_solve(matrix, rhs, lower=True, adjoint=False):
     """Of each matrix only its lower, or upper, half counts."""
     matrix, rhs = tensors(matrix, rhs)
     return torch.linalg.solve_triangular(matrix.mH if adjoint else matrix, rhs, upper=lower == adjoint)
-
-
-@op("linalg.cholesky_solve")
-def cholesky_solve(chol, rhs):
-    chol, rhs = tensors(chol, rhs)
-    return torch.cholesky_solve(rhs, chol)
 
 
 @op("linalg.lstsq")
@@ -249,22 +170,6 @@ def lstsq(matrix, rhs, l2_regularizer=0.0, fast=True):
         return torch.linalg.lstsq(matrix, rhs).solution
     penalty = l2_regularizer * torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return torch.linalg.solve(matrix.mH @ matrix + penalty, matrix.mH @ rhs)
-
-
-@op("linalg.set_diag")
-def set_diag(input, diagonal, k=0):
-    input, diagonal = tensors(input, diagonal)
-    return torch.diagonal_scatter(input, diagonal, k, -2, -1)
-
-
-@op("linalg.eigvalsh")
-def eigvalsh(tensor_):
-    return torch.linalg.eigvalsh(tensor(tensor_))
-
-
-@op("linalg.eigvals")
-def eigvals(tensor_):
-    return torch.linalg.eigvals(tensor(tensor_))
 
 
 @op("searchsorted", "sorted_sequence values side out_type")
@@ -358,11 +263,6 @@ def join_shapes(prefix, suffix, static=False):
     return tuple(map(int, ops.concatenate(found))) if static else ops.concatenate(found)
 
 
-@op("squeeze")
-def squeeze(input, axis=None):
-    return ops.squeeze(input, axis if isinstance(axis, int) or axis else None)
-
-
 @op("unstack")
 def unstack(value, num=None, axis=0):
     found = list(tensor(value).unbind(axis))
@@ -402,11 +302,6 @@ def gather(params, indices, axis=None, batch_dims=0):
         pairs = zip(params, indices, strict=True)
         return torch.stack([gather(one, index, axis - 1, batch_dims - 1) for one, index in pairs])
     return ops.take(params, indices, axis)
-
-
-@op("batch_gather")
-def batch_gather(params, indices):
-    return gather(params, indices, batch_dims=np.ndim(indices) - 1)
 
 
 @op("gather_nd")
@@ -490,11 +385,6 @@ def add_n(inputs):
     return sum(inputs[1:], inputs[0])
 
 
-@op("complex")
-def complex_(real, imag):
-    return torch.complex(*tensors(real, imag))
-
-
 for _word, _of in {"to_float": "float32", "to_double": "float64", "to_int32": "int32", "to_int64": "int64"}.items():
     NAMES[_word] = taking(lambda x, dtype=_of: ops.cast(x, dtype))
 
@@ -520,11 +410,6 @@ def argmin(x, axis=None, output_type="int64"):
 class TopK(NamedTuple):
     values: Any
     indices: Any
-
-
-@op("math.top_k nn.top_k", "input")
-def top_k(x, k=1, sorted=True):
-    return TopK(*ops.top_k(x, int(k), sorted))
 
 
 @op("sort")
@@ -659,11 +544,6 @@ def matmul(a, b, transpose_a=False, transpose_b=False, adjoint_a=False, adjoint_
     return ops.matmul(a, b)
 
 
-@op("linalg.matvec")
-def matvec(a, b, transpose_a=False):
-    return matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1)
-
-
 @op("norm linalg.norm")
 def norm(tensor, ord="euclidean", axis=None, keepdims=False):
     x = floating(tensor)
@@ -682,25 +562,10 @@ def band_part(input, num_lower, num_upper):
     return x if up < 0 else x.tril(up)
 
 
-@op("linalg.diag matrix_diag")
-def diag(diagonal, k=0):
-    return torch.diag_embed(tensor(diagonal), int(k))
-
-
 @op("linalg.tensor_diag")
 def tensor_diag(diagonal):
     x = tensor(diagonal)
     return torch.diag(x.reshape(-1)).reshape(*x.shape, *x.shape)
-
-
-@op("linalg.diag_part matrix_diag_part", "input")
-def diag_part(x, k=0):
-    return torch.diagonal(tensor(x), int(k), -2, -1)
-
-
-@op("linalg.matrix_transpose matrix_transpose")
-def matrix_transpose(a):
-    return tensor(a).mT
 
 
 @named("linalg.svd svd")
@@ -864,11 +729,6 @@ def xdivy(x, y):
     return torch.where(x == 0, torch.zeros_like(x / y), x / y)
 
 
-@op("math.rint")
-def rint(x):
-    return torch.round(tensor(x))
-
-
 @op("nn.bias_add")
 def bias_add(value, bias, data_format=None):
     value, bias = tensor(value), tensor(bias)
@@ -876,44 +736,33 @@ def bias_add(value, bias, data_format=None):
     return value + (bias if last else bias.reshape(-1, *(1,) * (value.ndim - 2)))
 
 
-@op("nn.silu nn.swish", "features beta")
-def silu(x, beta=1.0):
-    return ops.multiply(x, torch.sigmoid(floating(x) * beta))
-
-
-@op("nn.gelu")
-def gelu(features, approximate=False):
-    return ops.gelu(features, approximate)
-
-
-@op("nn.crelu")
-def crelu(features, axis=-1):
-    return torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis)
-
-
-@op("nn.softmax")
-def softmax(logits, axis=-1):
-    return activations.softmax_of_tf(floating(logits), -1 if axis is None else axis)
-
-
-@op("math.sigmoid sigmoid")
-def sigmoid(x):
-    return activations.sigmoid_of_tf(floating(x))
-
-
-for _word in ("sigmoid", "tanh", "softplus"):
-    NAMES[f"nn.{_word}"] = NAMES[_word]
-NAMES |= {"nn.softmax_v2": NAMES["nn.softmax"], "math.softmax": NAMES["nn.softmax"], "linalg.einsum": NAMES["einsum"],
-          "linalg.tensordot": NAMES["tensordot"],
-          "dtypes.cast": NAMES["cast"], "dtypes.saturate_cast": NAMES["saturate_cast"],
-          "depth_to_space": NAMES["nn.depth_to_space"], "space_to_depth": NAMES["nn.space_to_depth"]}  # fmt: skip
-for _old, _path in {"ceil": "math.ceil", "matrix_inverse": "linalg.inv", "matrix_determinant": "linalg.det",
-                    "cholesky": "linalg.cholesky", "trace": "linalg.trace", "pack": "stack", "unpack": "unstack",
-                    "select": "where", "neg": "negative", "mul": "multiply", "sub": "subtract",
-                    "matrix_solve": "linalg.solve", "batch_matmul": "matmul", "mod": "math.floormod",
-                    "bincount": "math.bincount", "softmax": "nn.softmax",
-                    }.items():  # fmt: skip
-    NAMES[_old] = NAMES[_path]
+_IN_A_LINE: dict[str, Callable] = {
+    "linalg.trace": lambda x: torch.diagonal(tensor(x), dim1=-2, dim2=-1).sum(-1, dtype=tensor(x).dtype),
+    "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*tensors(rhs, chol)),
+    "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
+    "linalg.adjoint": lambda matrix: tensor(matrix).mH,
+    "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
+    "linalg.eigvals": lambda tensor_: torch.linalg.eigvals(tensor(tensor_)),
+    "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
+    "batch_gather": lambda params, indices: gather(params, indices, batch_dims=np.ndim(indices) - 1),
+    "complex": lambda real, imag: torch.complex(*tensors(real, imag)),
+    "math.top_k nn.top_k": lambda input, k=1, sorted=True: TopK(*ops.top_k(input, int(k), sorted)),
+    "linalg.matvec": lambda a, b, transpose_a=False: matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1),
+    "linalg.diag matrix_diag": lambda diagonal, k=0: torch.diag_embed(tensor(diagonal), int(k)),
+    "linalg.diag_part matrix_diag_part": lambda input, k=0: torch.diagonal(tensor(input), int(k), -2, -1),
+    "linalg.matrix_transpose matrix_transpose": lambda a: tensor(a).mT,
+    "math.rint": lambda x: torch.round(tensor(x)),
+    "nn.silu nn.swish": lambda features, beta=1.0: ops.multiply(features, torch.sigmoid(floating(features) * beta)),
+    "nn.gelu": lambda features, approximate=False: ops.gelu(features, approximate),
+    "nn.crelu": lambda features, axis=-1: torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis),
+    "nn.softmax": lambda logits, axis=-1: activations.softmax_of_tf(floating(logits), -1 if axis is None else axis),
+    "math.sigmoid sigmoid": lambda x: activations.sigmoid_of_tf(floating(x)),
+    "nn.l2_loss": lambda t: tensor(t).square().sum() / 2,
+    "nn.zero_fraction": lambda value: (tensor(value) == 0).float().mean(),
+    "vectorized_map": lambda fn, elems: map_fn(fn, elems),
+}
+ops_by_path(_IN_A_LINE)
+NAMES.update({alias: NAMES[path] for alias, path in _LISTS["aliases"].items()})
 
 
 @op("nn.dropout", "x")
@@ -941,22 +790,12 @@ def l2_normalize(x, axis=None, epsilon=1e-12):
     return x * torch.rsqrt(torch.clamp(square, min=epsilon))
 
 
-@op("nn.l2_loss")
-def l2_loss(t):
-    return tensor(t).square().sum() / 2
-
-
 @op("nn.local_response_normalization nn.lrn", "input")
 def local_response_normalization(x, depth_radius=5, bias=1.0, alpha=1.0, beta=0.5):
     x = floating(x)
     width = 2 * depth_radius + 1
     around = F.pad(x.square(), (depth_radius, depth_radius)).unfold(-1, width, 1).sum(-1)
     return x / (bias + alpha * around) ** beta
-
-
-@op("nn.zero_fraction")
-def zero_fraction(value):
-    return (tensor(value) == 0).float().mean()
 
 
 @op("nn.softmax_cross_entropy_with_logits nn.softmax_cross_entropy_with_logits_v2")
@@ -1044,11 +883,6 @@ def map_fn(fn, elems, dtype=None, fn_output_signature=None):
     kind = dtypes.torch_dtype(told) if isinstance(told, str) else None
     found = [fn(row) for row in _rows(elems)]
     return pytree.tree_map(lambda *each: NAMES["stack"]([convert_to_tensor(one, kind) for one in each]), *found)
-
-
-@op("vectorized_map")
-def vectorized_map(fn, elems):
-    return map_fn(fn, elems)
 
 
 @op("scan")
@@ -1146,14 +980,6 @@ NAMES["TensorArray"] = TensorArray
 
 # Texts ----------------------------------------------------------------------------------------------------------------
 
-# What only moves values, or compares them, does so with texts, too; and which of its arguments these are.
-_MOVING = """
-expand_dims=input squeeze=input reshape=tensor concat=values stack=values tile=input transpose=a repeat=input
-reverse=tensor identity=input broadcast_to=input split=value unstack=value slice=input_ gather=params gather_nd=params
-boolean_mask=tensor pad=tensor where=condition,x,y scatter_nd=indices,updates
-tensor_scatter_nd_update=tensor,indices,updates equal=x,y not_equal=x,y fill=dims,value
-""".split()
-
 
 def _moving(function, words):
     """The function, of texts as of their places in a list, the empty one first."""
@@ -1197,10 +1023,10 @@ def _is_text(value):
 
 
 def _texts_too() -> None:
-    for line in _MOVING:
-        path, _, words = line.partition("=")
+    """What only moves values, or compares them, does so with texts, too."""
+    for path, words in _LISTS["of_texts"].items():
         for name in [name for name, item in NAMES.items() if item is NAMES[path] and name != path] + [path]:
-            NAMES[name] = _moving(NAMES[name], words.split(","))
+            NAMES[name] = _moving(NAMES[name], words.split())
 
 
 _texts_too()

@@ -10,7 +10,7 @@ import inspect
 import itertools
 import operator
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,30 +21,16 @@ from torch.utils import _pytree as pytree
 from ...core import dtypes
 from ...core.operation import Operation, record, recorded
 from ...core.symbolic import SymbolicTensor, apply
+from ...translation.lists import listed
 from .. import arithmetic
 from ..tensors import DTYPES, DType, KerasTensor, Shape
 
 NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 
-# Words of TensorFlow 1 for arguments that have others now.
-_OLDER = {
-    "keep_dims": "keepdims", "reduction_indices": "axis", "dim": "axis", "dimension": "axis", "squeeze_dims": "axis",
-    "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input",
-    "stride": "strides", "ksizes": "sizes",
-}  # fmt: skip
+_LISTS = listed("tensorflow.json")
+_OLDER: dict[str, str] = _LISTS["older_words"]  # of TensorFlow 1, for arguments that have others now
 # What labels a node of a graph, or says how one runs, where and on how many threads: nothing here depends on it.
-UNHEARD = frozenset(
-    """
-    _sentinel acceptable_fraction aggregation alg back_prop buffer_size caching_device clear_after_read collections
-    colocate_with_first_write_call compression cuda_only dct_method deterministic dtype_hint dynamic_size
-    element_shape encoding errors exclusive expand_animations experimental_enable_variable_lifting
-    experimental_use_pfor fancy_upscaling filename_suffix flush_millis ignore_errors import_scope infer_shape
-    input_encoding max_queue metadata num_parallel_reads min_cuda_compute_capability name num num_parallel_calls options
-    parallel_iterations ratio rerandomize_each_iteration reuse shape_invariants shift stable stateful strict
-    summarize swap_memory synchronization try_recover_truncated use_cudnn_on_gpu use_locking
-    use_unbounded_threadpool validate_indices validate_shape values variable_def verify_shape
-    """.split()
-)
+UNHEARD = frozenset(_LISTS["unheard"].split())
 _OF_NUMBERS = frozenset(
     {"shape", "newshape", "axis", "axes", "repeats", "num_classes", "size", "multiples", "perm", "shift"}
 )
@@ -128,6 +114,13 @@ def named(paths: str, words: str = "") -> Callable[[Any], Any]:
 def op(paths: str, words: str = "") -> Callable[[Callable], Callable]:
     """Decorator: `named`, and recorded where it is called on symbolic tensors."""
     return lambda function: named(paths, words)(recorded(function))
+
+
+def ops_by_path(functions: Mapping[str, Callable]) -> None:
+    """`op` of functions that are a line each, by their paths."""
+    for paths, function in functions.items():
+        function.__name__ = paths.split()[0].rpartition(".")[2]
+        op(paths)(function)
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------

@@ -742,8 +742,6 @@ NAMES.update({
     "data.Iterator": Elements,
     "data.experimental.Counter": Dataset.counter,
     "data.experimental.choose_from_datasets": Dataset.choose_from_datasets,
-    "data.experimental.AutoShardPolicy.OFF": "off", "data.experimental.AutoShardPolicy.AUTO": "auto",
-    "data.experimental.AutoShardPolicy.DATA": "data", "data.experimental.AutoShardPolicy.FILE": "file",
 })  # fmt: skip
 
 

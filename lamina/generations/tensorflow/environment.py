@@ -5,6 +5,7 @@ All of it is truthful: there is one device, one replica, no graph and no session
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import logging
 import os
@@ -25,6 +26,7 @@ from ...core.devices import device as device_of
 from ...core.devices import here
 from ...core.symbolic import any_symbolic
 from ...ops.base import tensor
+from ...translation.lists import listed
 from .. import backend
 from .base import NAMES, heard, named, taking, text_bytes, texts
 
@@ -99,31 +101,17 @@ def _says(answer) -> Callable[..., Any]:
     return lambda *args, **kwargs: answer
 
 
+_LISTS = listed("tensorflow.json")
 # Where it runs and how is torch's matter: said, these change no result.
-for _word in """
-    autograph.set_verbosity compat.v1.disable_resource_variables compat.v1.disable_v2_tensorshape
-    compat.v1.experimental.output_all_intermediates config.experimental.enable_mlir_graph_optimization
-    config.experimental.enable_tensor_float_32_execution config.experimental.set_memory_growth
-    config.experimental.set_synchronous_execution config.experimental.set_virtual_device_configuration
-    config.experimental_run_functions_eagerly config.optimizer.set_experimental_options config.optimizer.set_jit
-    config.run_functions_eagerly config.set_logical_device_configuration config.set_soft_device_placement
-    config.threading.set_inter_op_parallelism_threads data.experimental.debug_mode data.experimental.enable_debug_mode
-    debugging.disable_traceback_filtering debugging.enable_traceback_filtering debugging.set_log_device_placement
-    disable_eager_execution disable_v2_behavior enable_eager_execution enable_resource_variables enable_v2_behavior
-    group no_op reset_default_graph
-""".split():
-    NAMES[_word] = _says(None)
-for _word, _answer in {
-    "executing_eagerly": True, "inside_function": False,
-    "config.functions_run_eagerly": True, "test.is_built_with_cuda": torch.version.cuda is not None,
-    "compat.v1.executing_eagerly_outside_functions": True, "config.experimental.get_memory_growth": False,
-    "config.get_soft_device_placement": True, "distribute.has_strategy": False,
-    "distribute.in_cross_replica_context": False,
-    "test.is_built_with_rocm": torch.version.hip is not None, "test.is_built_with_xla": False,
-    "test.is_gpu_available": torch.cuda.is_available(),
-    "test.is_built_with_gpu_support": torch.version.cuda is not None,
-}.items():  # fmt: skip
-    NAMES[_word] = _says(_answer)
+NAMES.update(dict.fromkeys(_LISTS["silent"].split(), _says(None)))
+NAMES.update(_LISTS["constants"])
+NAMES.update({path: _says(answer) for path, answer in _LISTS["answers"].items()})
+NAMES |= {
+    "test.is_built_with_cuda": _says(torch.version.cuda is not None),
+    "test.is_built_with_gpu_support": _says(torch.version.cuda is not None),
+    "test.is_built_with_rocm": _says(torch.version.hip is not None),
+    "test.is_gpu_available": _says(torch.cuda.is_available()),
+}
 NAMES["config.LogicalDeviceConfiguration"] = NAMES["config.experimental.VirtualDeviceConfiguration"] = dict
 
 
@@ -206,15 +194,10 @@ for _word in ("Strategy", "MirroredStrategy", "OneDeviceStrategy", "MultiWorkerM
               "experimental.CentralStorageStrategy", "experimental.MultiWorkerMirroredStrategy"):  # fmt: skip
     NAMES[f"distribute.{_word}"] = Strategy
 NAMES |= {
-    "distribute.get_strategy": _says(_strategy), "distribute.get_replica_context": _says(ReplicaContext()),
-    "distribute.ReduceOp.SUM": "SUM", "distribute.ReduceOp.MEAN": "MEAN", "distribute.InputContext": InputContext,
-    "distribute.HierarchicalCopyAllReduce": _says(None), "distribute.NcclAllReduce": _says(None),
-    "distribute.ReductionToOneDevice": _says(None), "VariableSynchronization.ON_READ": "on_read",
-    "VariableSynchronization.AUTO": "auto", "VariableSynchronization.NONE": "none",
-    "VariableSynchronization.ON_WRITE": "on_write", "VariableAggregation.NONE": "none",
-    "VariableAggregation.SUM": "sum", "VariableAggregation.MEAN": "mean",
-    "VariableAggregation.ONLY_FIRST_REPLICA": "only_first_replica",
-}  # fmt: skip
+    "distribute.get_strategy": _says(_strategy),
+    "distribute.get_replica_context": _says(ReplicaContext()),
+    "distribute.InputContext": InputContext,
+}
 
 
 @named("distribute.cluster_resolver.TPUClusterResolver distribute.TPUStrategy distribute.experimental.TPUStrategy")
@@ -277,14 +260,9 @@ class Graph:
 
 _graph = Graph()
 _session = Session()
-for _word, _item in {
-    "Session": Session, "InteractiveSession": Session, "ConfigProto": Options, "GPUOptions": Options, "Graph": Graph,
-    "get_default_graph": _says(_graph), "get_default_session": _says(_session),
-    "RunOptions": Options, "OptimizerOptions": Options,
-    "global_variables_initializer": _says(None), "local_variables_initializer": _says(None),
-    "tables_initializer": _says(None), "initialize_all_variables": _says(None), "variables_initializer": _says(None),
-}.items():  # fmt: skip
-    NAMES[_word] = _item
+NAMES |= dict.fromkeys(("Session", "InteractiveSession"), Session)
+NAMES |= dict.fromkeys(("ConfigProto", "GPUOptions", "RunOptions", "OptimizerOptions"), Options)
+NAMES |= {"Graph": Graph, "get_default_graph": _says(_graph), "get_default_session": _says(_session)}
 
 
 @named("control_dependencies init_scope")
@@ -379,16 +357,8 @@ def check_numerics(tensor, message):
     return tensor
 
 
-for _word, _error in {
-    "InvalidArgumentError": ValueError, "OpError": Exception, "NotFoundError": FileNotFoundError,
-    "ResourceExhaustedError": torch.OutOfMemoryError, "OutOfRangeError": StopIteration, "InternalError": RuntimeError,
-    "UnimplementedError": NotImplementedError, "FailedPreconditionError": RuntimeError, "AbortedError": RuntimeError,
-    "UnavailableError": ConnectionError,
-    "PermissionDeniedError": PermissionError, "AlreadyExistsError": FileExistsError,
-    "UnknownError": RuntimeError, "CancelledError": RuntimeError, "DataLossError": OSError,
-    "DeadlineExceededError": TimeoutError,
-}.items():  # fmt: skip
-    NAMES[f"errors.{_word}"] = _error
+NAMES.update({f"errors.{word}": getattr(builtins, error) for word, error in _LISTS["errors"].items()})
+NAMES["errors.ResourceExhaustedError"] = torch.OutOfMemoryError
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from ...core.devices import here
 from ...kernels import resize as kernel
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
-from .base import NAMES, named, op, taking, text_bytes, texts, whole
+from ...utils.pictures import pillow
+from .base import NAMES, named, op, ops_by_path, taking, text_bytes, texts, whole
 from .randomness import fresh
 
 _LAST = "channels_last"
@@ -165,43 +167,35 @@ def random_crop(value, size, seed=None):
     return x
 
 
-@op("image.flip_left_right")
-def flip_left_right(image):
-    return tensor(image).flip(-2)
+# Brightness beside colours, as television has them.
+_TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
+_FROM_YUV = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
+_IN_A_LINE: dict[str, Callable] = {
+    "image.flip_left_right": lambda image: tensor(image).flip(-2),
+    "image.flip_up_down": lambda image: tensor(image).flip(-3),
+    "image.transpose image.transpose_image": lambda image: tensor(image).transpose(-3, -2),
+    "image.rot90": lambda image, k=1: torch.rot90(tensor(image), int(k), (-3, -2)),
+    "image.grayscale_to_rgb": lambda images: tensor(images).expand(*images.shape[:-1], 3).clone(),
+    "image.rgb_to_yuv": lambda images: floating(images) @ torch.tensor(_TO_YUV, dtype=floating(images).dtype),
+    "image.yuv_to_rgb": lambda images: floating(images) @ torch.tensor(_FROM_YUV, dtype=floating(images).dtype),
+}
+ops_by_path(_IN_A_LINE)
 
 
-@op("image.flip_up_down")
-def flip_up_down(image):
-    return tensor(image).flip(-3)
+def _at_random(axis: int) -> Any:
+    """Turned round along an axis, or not: each picture of a batch by itself."""
 
-
-@op("image.transpose image.transpose_image")
-def transpose(image):
-    return tensor(image).transpose(-3, -2)
-
-
-@op("image.rot90")
-def rot90(image, k=1):
-    return torch.rot90(tensor(image), int(k), (-3, -2))
-
-
-def _at_random(flip: Any) -> Any:
     def function(image, seed=None):
         x = tensor(image)
         if x.ndim == 3:
-            return flip(x) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
-        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, flip(x), x)
+            return x.flip(axis) if draws.uniform((), seed=fresh(seed)) < 0.5 else x
+        return torch.where(draws.uniform((len(x), 1, 1, 1), seed=fresh(seed)).to(x.device) < 0.5, x.flip(axis), x)
 
     return recorded(function)
 
 
-named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(flip_left_right))
-named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(flip_up_down))
-
-
-@op("image.grayscale_to_rgb")
-def grayscale_to_rgb(images):
-    return tensor(images).expand(*images.shape[:-1], 3).clone()
+named("image.random_flip_left_right image.stateless_random_flip_left_right")(_at_random(-2))
+named("image.random_flip_up_down image.stateless_random_flip_up_down")(_at_random(-3))
 
 
 def _in_floats(change: Any) -> Any:
@@ -371,18 +365,8 @@ def crop_and_resize(image, boxes, box_indices, crop_size, method="bilinear", ext
 
 
 # Of boxes that are drawn without colours of one's own: red, green, blue and opacity.
-_COLORS = (
-    (1, 1, 0, 1),
-    (0, 0, 1, 1),
-    (1, 0, 0, 1),
-    (0, 1, 0, 1),
-    (0.5, 0, 0.5, 1),
-    (0.5, 0.5, 0, 1),
-    (0.5, 0, 0, 1),
-    (0, 0, 0.5, 1),
-    (0, 1, 1, 1),
-    (1, 0, 1, 1),
-)
+_COLORS = [[1, 1, 0, 1], [0, 0, 1, 1], [1, 0, 0, 1], [0, 1, 0, 1], [0.5, 0, 0.5, 1], [0.5, 0.5, 0, 1], [0.5, 0, 0, 1]]
+_COLORS += [[0, 0, 0.5, 1], [0, 1, 1, 1], [1, 0, 1, 1]]
 
 
 @op("image.draw_bounding_boxes")
@@ -459,17 +443,18 @@ def combined_non_max_suppression(
     if is_trial(scores):
         return Detections(found, best, kinds, valid)
     for row in range(count):
-        places, of = [], []
-        for kind in range(classes):
-            own = boxes[row, :, kind % boxes.shape[2]]
-            chosen = non_max_suppression(own, scores[row, :, kind], most, iou_threshold, score_threshold)
-            places += chosen.tolist()
-            of += [kind] * len(chosen)
-        order = scores[row, places, of].argsort(descending=True, stable=True)[:total].tolist()
-        for at, (place, kind) in enumerate((places[each], of[each]) for each in order):
-            found[row, at], best[row, at] = boxes[row, place, kind % boxes.shape[2]], scores[row, place, kind]
-            kinds[row, at] = kind
-        valid[row] = len(order)
+        chosen = [
+            non_max_suppression(
+                boxes[row, :, kind % boxes.shape[2]], scores[row, :, kind], most, iou_threshold, score_threshold
+            )
+            for kind in range(classes)
+        ]
+        of = torch.arange(classes).repeat_interleave(torch.tensor(list(map(len, chosen))))
+        places = torch.cat(chosen).long()
+        order = scores[row, places, of].argsort(descending=True, stable=True)[:total]
+        places, of, valid[row] = places[order], of[order], len(order)
+        found[row, : len(order)] = boxes[row, places, of % boxes.shape[2]]
+        best[row, : len(order)], kinds[row, : len(order)] = scores[row, places, of], of.to(kinds)
     return Detections(found.clamp(0, 1) if clip_boxes else found, best, kinds, valid)
 
 
@@ -483,19 +468,11 @@ def _overlap(box: Tensor, others: Tensor) -> Tensor:
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-def _image_library() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError("Reading pictures needs the package pillow (pip install pillow).") from error
-    return Image
-
-
 @named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
        "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
 def decode_image(contents, channels=0, dtype="uint8"):
     """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
-    found = _image_library().open(io.BytesIO(text_bytes(contents)))
+    found = pillow().open(io.BytesIO(text_bytes(contents)))
     own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
     count = int(channels or own)
     array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
@@ -516,20 +493,5 @@ def encode_png(image):
 
 def _encoded(image: Any, kind: str, **options: Any) -> Any:
     array, file = np.asarray(tensor(image).cpu()), io.BytesIO()
-    _image_library().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
+    pillow().fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(file, kind, **options)
     return texts(file.getvalue())
-
-
-# Brightness beside colours, as television has them.
-_TO_YUV = [[0.299, -0.14714119, 0.61497538], [0.587, -0.28886916, -0.51496512], [0.114, 0.43601035, -0.10001026]]
-_FROM_YUV = [[1.0, 1.0, 1.0], [0.0, -0.394642334, 2.03206185], [1.13988303, -0.58062185, 0.0]]
-
-
-@op("image.rgb_to_yuv")
-def rgb_to_yuv(images):
-    return floating(images) @ torch.tensor(_TO_YUV, dtype=floating(images).dtype)
-
-
-@op("image.yuv_to_rgb")
-def yuv_to_rgb(images):
-    return floating(images) @ torch.tensor(_FROM_YUV, dtype=floating(images).dtype)

@@ -149,6 +149,7 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         self._persistent, self._all = persistent, watch_accessed_variables
         self._watched: list[Tensor] = []
+        self._known: set[int] = set()  # variables that are watched
         self._asked = False
         self._stack = contextlib.ExitStack()
 
@@ -174,10 +175,6 @@ class GradientTape:
                 self._watched.append(leaf.requires_grad_())
             elif leaf.requires_grad and isinstance(leaf, nn.Parameter):
                 self._known.add(id(leaf))
-
-    @functools.cached_property
-    def _known(self) -> set[int]:
-        return set()
 
     def _counts(self, source) -> bool:
         if not isinstance(source, Tensor) or not has_gradients(source):
@@ -634,18 +631,10 @@ class CheckpointManager:
     def __init__(self, checkpoint: Checkpoint, directory, max_to_keep: int | None = None,
                  checkpoint_name: str = "ckpt", step_counter=None, checkpoint_interval: int | None = None,
                  init_fn=None):  # fmt: skip
-        self.checkpoint, self.directory, self._most, self._name = (
-            checkpoint,
-            str(directory),
-            max_to_keep,
-            checkpoint_name,
-        )
-        self.checkpoint_interval, self._counter, self._init, self._last = (
-            checkpoint_interval,
-            step_counter,
-            init_fn,
-            None,
-        )
+        self.checkpoint, self.directory, self._name = checkpoint, str(directory), checkpoint_name
+        self.checkpoint_interval, self._most = checkpoint_interval, max_to_keep
+        self._counter, self._init = step_counter, init_fn
+        self._last: int | None = None  # the step of the last one
 
     @property
     def checkpoints(self) -> list[str]:

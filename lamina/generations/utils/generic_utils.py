@@ -148,15 +148,11 @@ def deserialize_keras_object(
         raise ValueError(f"Unknown {printable_module_name}: {name!r}. Pass it in custom_objects.")
     if text:
         return cls
-    given = (
-        {"custom_objects": custom_objects or {}} if has_arg(getattr(cls, "from_config", cls), "custom_objects") else {}
-    )
     with serialize.custom_object_scope(custom_objects or {}):
-        return (
-            cls.from_config(identifier["config"], **given)
-            if hasattr(cls, "from_config")
-            else cls(**identifier["config"])
-        )
+        if not hasattr(cls, "from_config"):
+            return cls(**identifier["config"])
+        given = {"custom_objects": custom_objects or {}} if has_arg(cls.from_config, "custom_objects") else {}
+        return cls.from_config(identifier["config"], **given)
 
 
 def get_from_module(
