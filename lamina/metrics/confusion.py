@@ -12,14 +12,7 @@ from torch import Tensor
 from ..core import config, dtypes
 from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, one_of, owned
 from ..core.errors import show_shape
-from ..losses.base import (
-    DECLARED_BELOW,
-    as_tensor,
-    broadcastable,
-    divide_no_nan,
-    misfit,
-    same_rank,
-)
+from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, divide_no_nan, misfit, same_rank
 from .base import DeclaredMetric
 
 _BELOW_ALL = -1e10  # the score of classes that are not among the best k
