@@ -17,13 +17,13 @@ from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.scope import scope
-from ..core.serialize import deserialize, get, serialize
+from ..core.serialize import get
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
-    DECLARED_BELOW,
     OWN_LOSSES,
     Loss,
+    SavesFunction,
     as_tensor,
     converted,
     divide_no_nan,
@@ -31,7 +31,6 @@ from ..losses.base import (
     merge_mask,
     name_arg,
     same_rank,
-    shown_function,
     times_weight,
 )
 
@@ -260,10 +259,10 @@ class Mean(DeclaredMetric):
         return divide_no_nan(self.total, self.count)
 
 
-class MeanMetricWrapper(Mean):
+class MeanMetricWrapper(SavesFunction, Mean):
     """The mean of a function `fn(y_true, y_pred, **kwargs)`, weighed by sample weights and the mask of `y_pred`."""
 
-    fn = _kwargs = DECLARED_BELOW
+    _homes = ("keras.metrics", "keras.losses")
     name: str = name_arg()
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
@@ -278,16 +277,6 @@ class MeanMetricWrapper(Mean):
         if mask is not None:
             sample_weight = merge_mask(sample_weight, mask, values, dtypes.TYPES[self.dtype])
         super().update_state(values, sample_weight)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**deserialize(dict(config), homes=("keras.metrics", "keras.losses")))
-
-    def _shown_args(self) -> str:
-        return shown_function(self.fn, self._kwargs)
 
 
 class FunctionMetric(MeanMetricWrapper):
