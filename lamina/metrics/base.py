@@ -285,7 +285,8 @@ class FunctionMetric(MeanMetricWrapper):
     The arguments of the class that are not every metric's are handed to the function by name.
     """
 
-    __init__, get_config, _shown_args = DeclaredMetric.__init__, DeclaredMetric.get_config, DeclaredMetric._shown_args
+    __init__, get_config = DeclaredMetric.__init__, DeclaredMetric.get_config  # type: ignore[assignment]
+    _shown_args = DeclaredMetric._shown_args  # type: ignore[assignment]
     from_config = classmethod(DeclaredMetric.from_config.__func__)  # type: ignore[assignment]
 
     def __init_subclass__(cls, fn: Callable | None = None, direction: str | None = None, **kwargs: Any) -> None:

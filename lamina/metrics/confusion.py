@@ -104,6 +104,9 @@ class Thresholded(DeclaredMetric):
         super().to(device)
         return self
 
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self._count(y_true, y_pred, sample_weight)
+
     def _count(self, y_true: Any, y_pred: Any, sample_weight: Any, by_label: bool = False) -> None:
         name, dtype = type(self).__name__, self._cuts.dtype
         y_pred = as_tensor(y_pred, None, dtype)
@@ -149,9 +152,6 @@ class _AtThresholds(Thresholded):
         self.thresholds = _several(default if self.thresholds is None else self.thresholds)
         self._cut_at(self.thresholds)
         self._make_counts()
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self._count(y_true, y_pred, sample_weight)
 
     def result(self) -> Tensor:
         values = self._values()
@@ -243,9 +243,6 @@ class _Constrained(Thresholded):
         self.thresholds = grid(self.num_thresholds)
         self._cut_at(self.thresholds)
         self._make_counts()
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self._count(y_true, y_pred, sample_weight)
 
     def ratios(self) -> list[Tensor]:
         """At each threshold: the ratio that has a value to reach, and the other."""
