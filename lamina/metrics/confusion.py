@@ -300,9 +300,8 @@ def _curve(value: Any, owner: Any) -> str:
 _CURVE = Kind('one of "ROC", "PR", "PRGAIN"', _curve, good=("ROC", "pr"), bad=("area", 3))
 
 
-_GRID = Kind(  # None says nothing where thresholds are given
-    integer(2).expected, integer(2).optional().convert, good=(2,), bad=(1, 0, 2.5, "a")
-)
+# None says nothing where thresholds are given.
+_GRID = Kind(integer(2).expected, integer(2).optional().convert, good=(2,), bad=(1, 0, 2.5, "a"))
 
 
 class AUC(Thresholded):
