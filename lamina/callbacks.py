@@ -502,21 +502,21 @@ class LambdaCallback(Callback):
         on_train_batch_end: Callable | None = None,
         **kwargs: Any,
     ):
-        hooks = {
+        given = {
             "on_epoch_begin": on_epoch_begin,
             "on_epoch_end": on_epoch_end,
             "on_train_begin": on_train_begin,
             "on_train_end": on_train_end,
             "on_train_batch_begin": on_train_batch_begin,
             "on_train_batch_end": on_train_batch_end,
+            **kwargs,
         }
         known = [name for name in dir(Callback) if name.startswith("on_")]
-        for name, hook in {**hooks, **kwargs}.items():
+        for name, hook in given.items():
             if name.startswith("on_") and name not in known:
                 raise ValueError(unknown_keyword("LambdaCallback", name, known))
             if name in known and hook is not None and not callable(hook):
                 raise ValueError(f"LambdaCallback: argument `{name}` must be a function; got {short(hook)}.")
-        given = {**hooks, **kwargs}
         vars(self).update({name: value for name, value in given.items() if value is not None or name not in known})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -154,17 +154,20 @@ class QuantizationConfig(Declared):
     mode = ""
 
 
-def _or_default(value: Any, owner: Any) -> Any:
-    return AbsMaxQuantizer() if value == "default" else _quantizer.convert(value, owner)
+def _quantizer_or(default: Callable[[], Any]) -> Kind:
+    """A quantizer, None, or the word for a default one."""
+
+    def convert(value: Any, owner: Any) -> Any:
+        return default() if value == "default" else _quantizer.convert(value, owner)
+
+    return Kind('a quantizer, "default" or None', convert, good=("default", None), bad=("no-such-quantizer", 3))
 
 
 class Int8QuantizationConfig(QuantizationConfig):
     """Integers of 8 bits for weights and, one scale for each vector, for inputs."""
 
     activation_quantizer: Any = arg(
-        Kind('a quantizer, "default" or None', _or_default, good=("default", None), bad=("no-such-quantizer", 3)),
-        default="default",
-        doc="For inputs; None: they stay as they are.",
+        _quantizer_or(AbsMaxQuantizer), default="default", doc="For inputs; None: they stay as they are."
     )
     mode = "int8"
 
@@ -176,14 +179,7 @@ class Int4QuantizationConfig(QuantizationConfig):
     """
 
     activation_quantizer: Any = arg(
-        Kind(
-            'a quantizer, "default" or None',
-            lambda value, owner: None if value == "default" else _quantizer.convert(value, owner),
-            good=(None,),
-            bad=("no-such-quantizer", 3),
-        ),
-        default=None,
-        doc="For inputs; None, the default: they stay as they are.",
+        _quantizer_or(lambda: None), default=None, doc="For inputs; None, the default: they stay as they are."
     )
     block_size: int | None = arg(
         integer(-1).optional(), default=128, doc="How many weights of a channel share a scale; None or -1: all."

@@ -19,7 +19,7 @@ from .layer import Layer, scope
 from .operation import Operation, tracked
 from .scope import put
 from .symbolic import Node, SymbolicTensor, in_order
-from .trail import FAULTS, Trail, beyond_shapes, trail_of
+from .trail import FAULTS, Trail, beyond_shapes, called, trail_of
 
 
 def _in_order_of_keys(value: Any) -> list[Any]:
@@ -304,11 +304,11 @@ class Plan:
                 text = self._render(value, layer, bare)
                 known = key in layer._call_parameters  # a word of a program; others may be anybody's
                 arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
-            function, note = self._give(layer.call if bare else layer), _shown(layer)
+            function, note = self._give(layer.call if bare else layer), called(layer)
             if call.both is not None:
                 layer = call.last
                 function, arguments = self._give(call.both), [function, *arguments]
-                note += f", {_shown(layer)}"
+                note += f", {called(layer)}"
             if bare and layer._takes_training and not given:  # other layers ask the scope themselves
                 arguments.append(f"training={self._give(layer)}.training if training is None else training")
             arguments += [f"{option}={value}" for option, value in call.options.items()]
@@ -386,11 +386,6 @@ class Plan:
         if type(value) is Tensor and not value.requires_grad:
             return f"{self._give(Constant(value))}({self._variable(self._near)})"
         return self._give(value)
-
-
-def _shown(layer: Layer) -> str:
-    """A layer in a remark of one line, whatever its name holds."""
-    return f"{type(layer).__name__} {layer.name!r}"
 
 
 def masked_inputs(graph: Graph, masks: list[Any]) -> tuple[list[SymbolicTensor], list[SymbolicTensor]]:

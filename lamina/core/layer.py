@@ -442,11 +442,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         return importlib.import_module(SHOWER).html_of(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "_nodes": [],
-            "_keepers": None,
-        }  # a copy of a layer stands outside the models the original is part of
+        # A copy of a layer stands outside the models the original is part of.
+        return {**vars(self), "_nodes": [], "_keepers": None}
 
     # -- configuration ----------------------------------------------------------------------------------------------
 

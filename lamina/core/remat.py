@@ -42,10 +42,7 @@ class RematScope:
     """
 
     def __init__(
-        self,
-        mode: str | None = "full",
-        output_size_threshold: int = 1024,
-        layer_names: Sequence[str] | None = None,
+        self, mode: str | None = "full", output_size_threshold: int = 1024, layer_names: Sequence[str] | None = None
     ):
         if mode not in _MODES:
             raise ValueError(f"RematScope: `mode` must be one of {', '.join(map(repr, _MODES))}; got {short(mode)}.")

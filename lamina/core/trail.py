@@ -228,6 +228,7 @@ def named_sizes(shape: Sequence[int | None], data_format: str | None = None) -> 
 
 
 def called(layer: Any) -> str:
+    """A layer in one line, whatever its name holds."""
     return f"{type(layer).__name__} {layer.name!r}"
 
 

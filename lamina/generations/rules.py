@@ -277,7 +277,7 @@ class StepsOfTensorFlow(WeightsAsArrays):
         """As today's; how replicas share gradients says nothing, as there is one."""
         return super().apply_gradients(grads_and_vars)
 
-    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
         return weight.clone() if name == "average" else super()._initial(name, weight)
 
     _rules_of_one = frozenset({"update_step", "_resource_apply_dense"})

@@ -10,17 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FORMATS = (
-    "xyxy",
-    "yxyx",
-    "xywh",
-    "center_xywh",
-    "center_yxhw",
-    "rel_xyxy",
-    "rel_yxyx",
-    "rel_xywh",
-    "rel_center_xywh",
-)
+FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
 
 
 def convert(boxes: Tensor, source: str, target: str, size: Sequence[Any]) -> Tensor:

@@ -62,11 +62,7 @@ def add_product(z: Tensor, h: Tensor, kernel: Tensor, dropout: Tensor | None) ->
 
 
 def simple_rnn_step(
-    z: Tensor,
-    states: Sequence[Tensor],
-    recurrent_kernel: Tensor,
-    activation: Activation,
-    dropout: Tensor | None = None,
+    z: Tensor, states: Sequence[Tensor], recurrent_kernel: Tensor, activation: Activation, dropout: Tensor | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """``h' = activation(z + h U)``; z and h are (batch, units)."""
     h = activation(add_product(z, states[0], recurrent_kernel, dropout))

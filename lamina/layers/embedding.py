@@ -93,12 +93,7 @@ def _float_name(dtype: Any) -> str:
     return name
 
 
-_float_type = Kind(
-    "a type of numbers",
-    looked_up(_float_name),
-    good=("float64",),
-    bad=("float99", 3.5),
-).optional()
+_float_type = Kind("a type of numbers", looked_up(_float_name), good=("float64",), bad=("float99", 3.5)).optional()
 
 
 class ReversibleEmbedding(Embedding):

@@ -79,10 +79,7 @@ class LoRA(Quantizable):
             raise ValueError(f"{named(self)}: float8 and LoRA cannot be used together.")
         weight, sizes = getattr(self, name), self._shape_of(name)
         regularizer = getattr(self, f"{name}_regularizer", None)
-        for part, shape, initializer in (
-            ("a", (*sizes[:-1], rank), a),
-            ("b", (rank, sizes[-1]), b),
-        ):
+        for part, shape, initializer in (("a", (*sizes[:-1], rank), a), ("b", (rank, sizes[-1]), b)):
             part_name = f"lora_{name}_{part}"
             made = self.add_weight(shape, initializer, name=part_name, regularizer=regularizer)
             made.path = f"{weight.path.rpartition('/')[0]}/{part_name}"  # beside the weight, also inside a model

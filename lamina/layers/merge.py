@@ -239,6 +239,7 @@ class Concatenate(Merge):
     """The inputs one behind another along `axis`; all other sizes must agree."""
 
     axis: int = arg(integer(), default=-1, doc="The axis to join along.")
+    _reduced: ClassVar[Any] = staticmethod(torch.any)
 
     def build(self, input_shape: Any) -> None:
         shapes = _shapes(self, input_shape)
@@ -284,7 +285,7 @@ class Concatenate(Merge):
                     item = item.unsqueeze(-1)
                 item = everywhere if item is None else torch.logical_and(everywhere, item)
             joined.append(item.bool())
-        return torch.any(torch.cat(joined, self.axis), -1)
+        return self._reduced(torch.cat(joined, self.axis), -1)
 
 
 def _listed(shapes: list[tuple]) -> str:

@@ -604,16 +604,7 @@ class AddOfAllMasks(AllMasks, Add):
 class ConcatenateOfAllMasks(Concatenate):
     """A step is valid where it is in all inputs."""
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        masks = masks_of(self, inputs, mask)
-        if all(one is None for one in masks):
-            return None
-        full = []
-        for x, one in zip(inputs, masks, strict=True):
-            if one is None:
-                one = torch.ones_like(x, dtype=torch.bool)
-            full.append(one if one.ndim == x.ndim else one.unsqueeze(-1).expand_as(x))
-        return torch.all(torch.cat(full, self.axis), -1)
+    _reduced = staticmethod(torch.all)
 
 
 class SubtractOfAllMasks(AllMasks, Subtract):

@@ -20,18 +20,7 @@ from ..core.layer import InputSpec, Layer, snake_case
 from ..core.spec import require
 from ..core.weight import held, spend, weight
 from ..kernels import noise, recurrence
-from .arguments import (
-    Activity,
-    Constraints,
-    Dropouts,
-    ForgetBias,
-    Gates,
-    Initializers,
-    Regularizers,
-    Seed,
-    Tanh,
-    Units,
-)
+from .arguments import Activity, Constraints, Dropouts, ForgetBias, Gates, Initializers, Regularizers, Seed, Tanh, Units
 
 _TANH = (activations.tanh, torch.tanh)
 _SIGMOID = (activations.sigmoid, torch.sigmoid)
@@ -467,11 +456,7 @@ class RNN(Holder):
 
     def check(self) -> None:
         sizes = _listed(self.cell.state_size)
-        vars(self).update(
-            state_size=sizes,
-            _nested=not all(isinstance(size, int) for size in sizes),
-            _kept=[],
-        )
+        vars(self).update(state_size=sizes, _nested=not all(isinstance(size, int) for size in sizes), _kept=[])
         if self._sweeps:
             self.input_spec = self._taken()
 

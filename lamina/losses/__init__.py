@@ -9,15 +9,7 @@ from typing import Any
 from ..core import serialize as _serialize
 from ..core.declare import Kind, arg, as_integer, boolean, integer, listed, number
 from . import functions
-from .base import (
-    FunctionLoss,
-    Loss,
-    LossFunctionWrapper,
-    as_tensor,
-    kind_of_targets,
-    name_arg,
-    object_name,
-)
+from .base import FunctionLoss, Loss, LossFunctionWrapper, as_tensor, kind_of_targets, name_arg, object_name
 from .base import require_whole as require_whole
 from .functions import *  # noqa: F403
 

@@ -316,8 +316,27 @@ class _OfFunction(Loss):
         return made
 
 
-class LossFunctionWrapper(_OfFunction):
+class SavesFunction(Declared):
+    """Base of losses and metrics that are given their function and its further arguments."""
+
+    fn = _kwargs = _homes = DECLARED_BELOW
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        return cls(**deserialize(dict(config), homes=cls._homes))
+
+    def _shown_args(self) -> str:
+        name = getattr(self.fn, "__name__", None) or repr(self.fn)
+        return ", ".join([name, *(f"{key}={value!r}" for key, value in self._kwargs.items())])
+
+
+class LossFunctionWrapper(SavesFunction, _OfFunction):
     """A loss made of a function `fn(y_true, y_pred, **kwargs)` that gives the loss of every sample."""
+
+    _homes = ("keras.losses", "keras.metrics")
 
     def __init__(
         self,
@@ -335,21 +354,6 @@ class LossFunctionWrapper(_OfFunction):
         if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor) and y_true.ndim != y_pred.ndim:
             y_true, y_pred = same_rank(y_true, y_pred)
         return self.fn(y_true, y_pred, **self._kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**deserialize(dict(config), homes=("keras.losses", "keras.metrics")))
-
-    def _shown_args(self) -> str:
-        return shown_function(self.fn, self._kwargs)
-
-
-def shown_function(function: Any, kwargs: Mapping[str, Any]) -> str:
-    name = getattr(function, "__name__", None) or repr(function)
-    return ", ".join([name, *(f"{key}={value!r}" for key, value in kwargs.items())])
 
 
 class FunctionLoss(_OfFunction):

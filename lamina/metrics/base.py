@@ -17,13 +17,13 @@ from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
 from ..core.scope import scope
-from ..core.serialize import deserialize, get, serialize
+from ..core.serialize import get
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
 from ..losses.base import (
-    DECLARED_BELOW,
     OWN_LOSSES,
     Loss,
+    SavesFunction,
     as_tensor,
     converted,
     divide_no_nan,
@@ -31,7 +31,6 @@ from ..losses.base import (
     merge_mask,
     name_arg,
     same_rank,
-    shown_function,
     times_weight,
 )
 
@@ -260,10 +259,10 @@ class Mean(DeclaredMetric):
         return divide_no_nan(self.total, self.count)
 
 
-class MeanMetricWrapper(Mean):
+class MeanMetricWrapper(SavesFunction, Mean):
     """The mean of a function `fn(y_true, y_pred, **kwargs)`, weighed by sample weights and the mask of `y_pred`."""
 
-    fn = _kwargs = DECLARED_BELOW
+    _homes = ("keras.metrics", "keras.losses")
     name: str = name_arg()
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
@@ -279,16 +278,6 @@ class MeanMetricWrapper(Mean):
             sample_weight = merge_mask(sample_weight, mask, values, dtypes.TYPES[self.dtype])
         super().update_state(values, sample_weight)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "fn": serialize(self.fn), **serialize(self._kwargs)}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
-        return cls(**deserialize(dict(config), homes=("keras.metrics", "keras.losses")))
-
-    def _shown_args(self) -> str:
-        return shown_function(self.fn, self._kwargs)
-
 
 class FunctionMetric(MeanMetricWrapper):
     """Base of the means of Lamina's functions: `class Name(FunctionMetric, fn=function, direction="up")`.
@@ -296,7 +285,8 @@ class FunctionMetric(MeanMetricWrapper):
     The arguments of the class that are not every metric's are handed to the function by name.
     """
 
-    __init__, get_config, _shown_args = DeclaredMetric.__init__, DeclaredMetric.get_config, DeclaredMetric._shown_args
+    __init__, get_config = DeclaredMetric.__init__, DeclaredMetric.get_config  # type: ignore[assignment]
+    _shown_args = DeclaredMetric._shown_args  # type: ignore[assignment]
     from_config = classmethod(DeclaredMetric.from_config.__func__)  # type: ignore[assignment]
 
     def __init_subclass__(cls, fn: Callable | None = None, direction: str | None = None, **kwargs: Any) -> None:

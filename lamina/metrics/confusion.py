@@ -12,14 +12,7 @@ from torch import Tensor
 from ..core import config, dtypes
 from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, one_of, owned
 from ..core.errors import show_shape
-from ..losses.base import (
-    DECLARED_BELOW,
-    as_tensor,
-    broadcastable,
-    divide_no_nan,
-    misfit,
-    same_rank,
-)
+from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, divide_no_nan, misfit, same_rank
 from .base import DeclaredMetric
 
 _BELOW_ALL = -1e10  # the score of classes that are not among the best k
@@ -111,6 +104,9 @@ class Thresholded(DeclaredMetric):
         super().to(device)
         return self
 
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        self._count(y_true, y_pred, sample_weight)
+
     def _count(self, y_true: Any, y_pred: Any, sample_weight: Any, by_label: bool = False) -> None:
         name, dtype = type(self).__name__, self._cuts.dtype
         y_pred = as_tensor(y_pred, None, dtype)
@@ -156,9 +152,6 @@ class _AtThresholds(Thresholded):
         self.thresholds = _several(default if self.thresholds is None else self.thresholds)
         self._cut_at(self.thresholds)
         self._make_counts()
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self._count(y_true, y_pred, sample_weight)
 
     def result(self) -> Tensor:
         values = self._values()
@@ -251,9 +244,6 @@ class _Constrained(Thresholded):
         self._cut_at(self.thresholds)
         self._make_counts()
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        self._count(y_true, y_pred, sample_weight)
-
     def ratios(self) -> list[Tensor]:
         """At each threshold: the ratio that has a value to reach, and the other."""
         return [_ratio(*(getattr(self, kind) for kind in kinds)) for kinds in (self._bounded, self._maximized)]
@@ -310,9 +300,8 @@ def _curve(value: Any, owner: Any) -> str:
 _CURVE = Kind('one of "ROC", "PR", "PRGAIN"', _curve, good=("ROC", "pr"), bad=("area", 3))
 
 
-_GRID = Kind(  # None says nothing where thresholds are given
-    integer(2).expected, integer(2).optional().convert, good=(2,), bad=(1, 0, 2.5, "a")
-)
+# None says nothing where thresholds are given.
+_GRID = Kind(integer(2).expected, integer(2).optional().convert, good=(2,), bad=(1, 0, 2.5, "a"))
 
 
 class AUC(Thresholded):

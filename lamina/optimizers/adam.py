@@ -179,7 +179,7 @@ class ScheduleFreeAdamW(_Moments):
     epsilon: float = arg(number(0), default=1e-8, doc="Keeps the denominator above zero.")
     warmup_steps: float = arg(number(0), default=0, doc="Steps in which the step size rises from 0.")
 
-    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
         return weight.clone() if name == "momentum" else super()._initial(name, weight)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:

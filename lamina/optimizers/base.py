@@ -389,12 +389,13 @@ class Optimizer(_Arguments):
         return [self._state_of_weight] if self._state_of_weight else []
 
     def _make_slot(self, name: str, weight: Tensor) -> Weight | None:
+        """A state tensor; None if this weight has none of that name."""
         value = self._initial(name, weight.detach() if self._in_parts else whole(weight).detach())
-        return None if value is None else self._add(value, f"{path_of(weight).replace('/', '_')}_{name}")
+        return self._add(value, f"{path_of(weight).replace('/', '_')}_{name}")
 
-    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
-        """First value of a slot; None if this weight has none of that name."""
-        return torch.zeros_like(weight)
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
+        """First value of a slot: that of an argument `initial_..._value`, else 0."""
+        return torch.full_like(weight, getattr(self, f"initial_{name}_value", 0.0))
 
     def _add(self, value: Tensor, name: str) -> Weight:
         prefix = vars(self).get("name")

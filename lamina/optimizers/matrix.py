@@ -31,7 +31,7 @@ class Adafactor(Rule):
 
     _state_of_weight = ("row", "column", "velocity")
 
-    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
         if name not in ("row", "column"):
             return super()._initial(name, weight)
         if weight.dim() < 2:

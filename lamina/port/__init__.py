@@ -27,12 +27,7 @@ _Source = tuple[Graph, dict[int, str]]  # the calls to be written, the names of 
 
 
 def to_torch(
-    model: Any,
-    *,
-    channels_first: bool = False,
-    inference: bool = False,
-    verify: bool = True,
-    tolerance: float = 1e-4,
+    model: Any, *, channels_first: bool = False, inference: bool = False, verify: bool = True, tolerance: float = 1e-4
 ) -> nn.Module:
     """The model or layer as a plain module of torch, without anything of Lamina's inside, and with weights of its own.
 

@@ -120,9 +120,8 @@ def _run(to: Writer, layer: Layer, cells: Any, x: Any, mask: Any, start: Any, pa
         (mask.made.node, back, "order"),
         lambda: torch.argsort(torch.logical_not(valid).int(), dim=1, stable=True).unsqueeze(-1),
     )
-    places = to.once(  # of each step's output; that of the step before where it is not valid, -1 where there is none
-        (mask.made.node, back, "places"), lambda: valid.int().cumsum(1).unsqueeze(-1) - 1
-    )
+    # The places of the steps' outputs: that of the step before where one is not valid, -1 where there is none.
+    places = to.once((mask.made.node, back, "places"), lambda: valid.int().cumsum(1).unsqueeze(-1) - 1)
     outputs = to.module(layer, lambda: _network(to, cells), torch.take_along_dim(x, order, 1), part=part)[0]
     held = torch.take_along_dim(outputs, places.clamp(min=0).long(), 1).masked_fill(places < 0, 0.0)
     sequence = held.masked_fill(torch.logical_not(valid).unsqueeze(-1), 0.0) if layer.zero_output_for_mask else held

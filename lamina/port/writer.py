@@ -317,7 +317,7 @@ class Writer(Arranging):
         elementwise = word.split(".")[-1] in ELEMENTWISE and len({value.order for value in values}) == 1
         elementwise = elementwise and not any(value.columns for value in values)
         if not elementwise or any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
-            elementwise, values = False, [self.settled(value) for value in values]
+            elementwise = False
         count = itertools.count()
 
         def given(leaf: Any) -> Any:

@@ -54,10 +54,7 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
     parts = _parts_of(outputs)
     if isinstance(value, Mapping):
         labels = list(outputs) if isinstance(outputs, Mapping) else list(names or ())
-        unknown = [str(key) for key in value if key not in labels]
-        if unknown:
-            known = quoted(map(str, labels))
-            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
+        _require_among(labels, value, what)
         picked = [value.get(label) for label in labels]
         if not isinstance(outputs, Mapping) and any(map(_is_nest, parts)):
             return in_place(picked, outputs)  # the model's names are those of single tensors
@@ -176,11 +173,14 @@ def check_outputs(value: Any, outputs: Any, names: Sequence[str] | None, what: s
     if len(leaves_of(outputs)) > 1:
         match(value, outputs, names, what)
     elif isinstance(value, Mapping):
-        labels = [*outputs] if isinstance(outputs, Mapping) else list(names or value)
-        unknown = [str(key) for key in value if key not in labels]
-        if unknown:
-            known = quoted(map(str, labels))
-            raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
+        _require_among([*outputs] if isinstance(outputs, Mapping) else list(names or value), value, what)
+
+
+def _require_among(labels: Sequence[Any], value: Iterable[Any], what: str) -> None:
+    unknown = [str(key) for key in value if key not in labels]
+    if unknown:
+        known = quoted(map(str, labels))
+        raise ValueError(f"{what}: the model has no output {quoted(unknown)}; its outputs are {known}.")
 
 
 def _called(names: Sequence[str] | None) -> str:

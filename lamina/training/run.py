@@ -311,9 +311,7 @@ def _sum(values: list[Any], aggregation: Any, rank: int) -> Any:
 
 
 _FORM: dict[str, Any] = {"epoch": int, "batch": int, "optimizers": list, "callbacks": list, "processes": list}
-_FORM_OF_PROCESS: dict[str, Any] = {
-    "metrics": list, "buffers": list, "place": (list, type(None)), "data": list
-}  # fmt: skip
+_FORM_OF_PROCESS: dict[str, Any] = {"metrics": list, "buffers": list, "place": (list, type(None)), "data": list}
 _REPAIR = "Are model, `compile` and data as they were? To begin anew, delete the backup."
 
 
