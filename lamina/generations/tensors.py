@@ -273,10 +273,23 @@ def of_array_function(self: Tensor, function: Callable, types: Any, args: Any, k
     return function(*args, **kwargs)
 
 
+def with_assign(part: Any, variable: Weight, key: Any) -> Any:
+    """A part of a variable, which `variable[key].assign(value)` writes to."""
+
+    def assign(value: Any) -> Weight:
+        with torch.no_grad():
+            variable[key] = torch.as_tensor(value, dtype=variable.dtype, device=variable.device)
+        return variable
+
+    part.assign = assign
+    return part
+
+
 def item(self: Tensor, key: Any) -> Tensor:
     """`x[key]`, steps below zero, too."""
     try:
-        return _item(self, key)
+        found = _item(self, key)
+        return with_assign(found, self, key) if isinstance(self, Weight) else found
     except ValueError:
         keys = key if isinstance(key, tuple) else (key,)
         if not any(isinstance(each, slice) and isinstance(each.step, int) and each.step < 0 for each in keys):

@@ -35,7 +35,7 @@ _OLDER = {
 # What labels a node of a graph, or says how one runs, where and on how many threads: nothing here depends on it.
 UNHEARD = frozenset(
     """
-    _sentinel acceptable_fraction aggregation alg back_prop buffer_size caching_device clear_after_read collections
+    _sentinel acceptable_fraction aggregation alg back_prop buffer_size caching_device collections
     colocate_with_first_write_call compression cuda_only dct_method deterministic dtype_hint dynamic_size
     element_shape encoding errors exclusive expand_animations experimental_enable_variable_lifting
     experimental_use_pfor fancy_upscaling filename_suffix flush_millis ignore_errors import_scope infer_shape
