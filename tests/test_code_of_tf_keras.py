@@ -360,6 +360,48 @@ def test_parts_of_variables_are_assigned_to(installed: Any) -> None:
     assert variable.numpy().tolist() == [[0, 42], [1, 4]]
 
 
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+def test_parts_of_weights_are_assigned_to(space: Any) -> None:
+    weight = space.layers.Layer().add_weight(name="w", shape=(2, 2), initializer="ones")
+    weight[0, 1].assign(weight[0, 1] + 41)
+    weight[:, 0].assign([0.0, 3.0])
+    assert weight.numpy().tolist() == [[0, 42], [3, 1]]
+
+
+def test_rows_of_variables_are_scattered_to(installed: Any) -> None:
+    variable = installed.Variable([[1.0, 2.0], [3.0, 4.0]])
+    rows = installed.IndexedSlices(values=[[5.0, 6.0], [7.0, 8.0]], indices=[1, 0])
+    assert variable.scatter_update(rows).numpy().tolist() == [[7, 8], [5, 6]]
+    assert variable.scatter_add(rows).numpy().tolist() == [[14, 16], [10, 12]]
+    assert variable.scatter_sub(rows).numpy().tolist() == [[7, 8], [5, 6]]
+
+
+def test_what_is_read_from_an_array_is_given_up(installed: Any) -> None:
+    for kept, left in ((None, [0.0, 2.0]), (True, [0.0, 2.0]), (False, [1.0, 2.0])):
+        array = installed.TensorArray(installed.float32, size=2, clear_after_read=kept).unstack([1.0, 2.0])
+        assert float(array.read(0)) == 1.0 and array.stack().numpy().tolist() == left
+    array.write(3, 1.0)
+    with pytest.raises(ValueError, match="nothing at 2"):
+        array.read(2)
+
+
+def test_summaries_take_their_words(installed: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written: list[Any] = []
+
+    class Recorder:
+        add_histogram = add_images = lambda self, name, data, step, **told: written.append((data.shape, step, told))
+
+    recorder = types.SimpleNamespace(SummaryWriter=lambda folder: Recorder())
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", recorder)
+    with installed.summary.create_file_writer(str(tmp_path)).as_default():
+        installed.summary.histogram("h", [1.0, 2.0], step=1, buckets=5)
+        installed.summary.image("i", np.zeros((4, 2, 2, 3)), step=2)
+        installed.summary.image("i", np.zeros((4, 2, 2, 3)), max_outputs=4, step=3)
+        with pytest.raises(TypeError, match="bins"):
+            installed.summary.histogram("h", [1.0], step=1, bins=5)
+    assert written == [((2,), 1, {"bins": 5}), ((3, 3, 2, 2), 2, {}), ((4, 3, 2, 2), 3, {})]
+
+
 @pytest.mark.parametrize("name", ["max_pool", "avg_pool"])
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 def test_pools_go_over_channels_too(installed: Any, name: str, layout: str) -> None:

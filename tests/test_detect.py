@@ -175,6 +175,13 @@ def test_the_reason_names_the_line() -> None:
     assert detect({"a.py": "import b", "b.py": "from keras.layers import Merge"})[1].startswith("b.py, line 1: ")
 
 
+def test_the_reason_is_what_fits_the_fewest() -> None:
+    source = (
+        IMPORTS + "from keras.layers.convolutional import Convolution2D\nfrom keras.regularizers import activity_l2\n"
+    )
+    assert "activity_l2 is of Keras 1" in detect(source)[1]
+
+
 def test_a_guess_is_told_as_one() -> None:
     """Where names and words leave several generations."""
     assert detect("import keras")[1] == "taken for Keras 3: nothing in it is older than Keras 3"

@@ -1022,3 +1022,54 @@ def test_weights_of_keras_1_are_written_by_their_names_of_the_time():
     layer.build((None, 3))
     layer.W = np.ones((3, 2), "float32")
     assert layer.get_weights()[0].tolist() == [[1, 1]] * 3 and len(layer.weights) == 2
+
+
+# Symbolic tensors from outside ---------------------------------------------------------------------------------------
+
+
+@STATIC
+@pytest.mark.parametrize("way", ["named", "in a function", "attribute"])
+def test_methods_name_symbolic_tensors(space: ModuleType, way: str) -> None:
+    """As the autoencoders of the time did for their loss; one that is given the tensors instead computes the same."""
+    K = space.backend
+
+    def model_of(given: bool) -> Any:
+        inputs = space.layers.Input(shape=(4,))
+        hidden = space.layers.Dense(3, name="hidden")(inputs)
+
+        def helper() -> Any:
+            return hidden
+
+        class Own(space.layers.Layer):  # type: ignore[name-defined]
+            def build(self, input_shape: Any) -> None:
+                self.scale = self.add_weight(shape=(3,), initializer="ones", name="scale")
+                super().build(input_shape)
+
+            def _other(self, x: Any) -> Any:
+                if isinstance(x, list):
+                    return x[1]
+                return helper() if way == "in a function" else self.kept if way == "attribute" else hidden
+
+            def call(self, x: Any, mask: Any = None) -> Any:
+                first, other = x[0] if isinstance(x, list) else x, self._other(x)
+                self.add_loss(K.mean(K.square(other)), inputs=x)
+                return first[:, :3] * self.scale + other
+
+            def compute_output_shape(self, input_shape: Any) -> Any:
+                return (None, 3)
+
+        own = Own(name="own")
+        if way == "attribute":
+            own.kept = hidden
+        return functional(space, inputs, own([inputs, hidden] if given else inputs))
+
+    expected, model = model_of(True), model_of(False)
+    model.set_weights([np.full_like(weight, 0.3) for weight in model.get_weights()])
+    expected.set_weights(model.get_weights())
+    assert_close(model.predict(X), expected.predict(X))
+    losses = [fit(each, space, epochs=3, batch_size=4, shuffle=False).history["loss"] for each in (expected, model)]
+    assert_close(losses[1], losses[0])
+    assert [weight.shape for weight in model.get_weights()] == [weight.shape for weight in expected.get_weights()]
+    for mine, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
+        assert_close(mine, theirs)
+    assert "_outside" not in str(model.get_config())

@@ -52,11 +52,11 @@ def _decide(found: Mapping[Kind, Found]) -> tuple[str, str]:
         scores = {one: sum(one in ages for _, ages in told) for one in left}
         kept = "".join(one for one in left if scores[one] == max(scores.values()))
         if kept[0] != left[0]:
-            reason = next(
-                f"{place}: {what} is of {_versions(ages)}"
-                for (what, ages), place in told.items()
-                if kept[0] in ages and left[0] not in ages
-            )
+            telling = [each for each in told.items() if kept[0] in each[0][1] and left[0] not in each[0][1]]
+            (what, ages), place = min(
+                telling, key=lambda each: len(each[0][1])
+            )  # what leaves the fewest to choose from
+            reason = f"{place}: {what} is of {_versions(ages)}"
         left = kept
         fitting = left if kind <= Kind.WORD else fitting
     guess = f"taken for {_versions(left[0])}: " * (len(fitting) > 1)

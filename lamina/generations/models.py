@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import json
 import operator
@@ -42,7 +43,7 @@ from .dialect import CountsOthers, Dialect
 from .functions import KerasTensor, TFOpLambda
 from .habits import Call, Told, set_attribute, when_ready
 from .named_nodes import config_of_graph, graph_class
-from .tensors import uses_learning_phase
+from .tensors import places_of_symbols, uses_learning_phase
 from .weighting import (
     OF_GENERATIONS,
     CountsItself,
@@ -915,6 +916,7 @@ def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: boo
     list around one input that is none, and the arguments beside each.
     """
     given = {**dict(zip(names, node["args"], strict=False)), **node["kwargs"]}
+    given.pop("_outside", None)  # what the layer's methods name themselves
     if len(node["args"]) > len(names):  # of any number
         given |= {"*": node["args"][len(names) :]}
     first = [given.pop(names[0])] if names and names[0] in given else []
@@ -958,6 +960,30 @@ def _listed(ends: Any) -> Any:
 # Base classes and functions -------------------------------------------------------------------------------------------
 
 
+def _reaching(cls: Any) -> type:
+    """The class, whose `call` has the values of symbolic tensors in place of them while it runs."""
+    call = cls.call
+
+    def reach(self: Any, *args: Any, _outside: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+        before = {name: self._places[name][0]() for name in _outside or ()}
+        try:
+            for name, value in (_outside or {}).items():
+                self._places[name][1](value)
+            return call(self, *args, **kwargs)
+        finally:
+            for name, value in before.items():
+                self._places[name][1](value)
+
+    signature = inspect.signature(call)
+    words = {
+        **signature.parameters,
+        "_outside": inspect.Parameter("_outside", inspect.Parameter.KEYWORD_ONLY, default=None),
+    }
+    told: Any = reach
+    told.__signature__ = signature.replace(parameters=sorted(words.values(), key=lambda word: word.kind))
+    return type(cls.__name__, (cls,), {"call": reach, "__module__": cls.__module__, "__qualname__": cls.__qualname__})
+
+
 class _UserLayer(Adds, Layer):
     """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
 
@@ -981,6 +1007,15 @@ class _UserLayer(Adds, Layer):
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """What it was given: users' `call` asks for it."""
         return inputs
+
+    def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Symbolic tensors that the layer's methods name, which a static graph had, are inputs, too."""
+        if not self._dialect.table.shares_modern and any_symbolic(args) and (places := places_of_symbols(self)):
+            if not hasattr(self, "_places"):
+                object.__setattr__(self, "__class__", _reaching(type(self)))
+            vars(self)["_places"] = vars(self).get("_places", {}) | places
+            kwargs = {**kwargs, "_outside": {name: get() for name, (get, _) in places.items()}}
+        return super()._call_with_care(args, kwargs)
 
     @property
     def weights(self) -> list[Any]:

@@ -7,6 +7,8 @@ gradients pass, and what is no operator, such as `np.mean`, takes tensors as arr
 
 from __future__ import annotations
 
+import contextlib
+import dis
 import functools
 import inspect
 import math
@@ -242,6 +244,38 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     return any(names_symbols(each, seen) for each in inside)
 
 
+def places_of_symbols(layer: Any) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
+    """The variables that a layer's own methods, and functions they name, read symbolic tensors from, and its attributes
+    that hold one: by their names, what gives and what sets each."""
+
+    def place(owner: dict[str, Any], name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+        return functools.partial(owner.__getitem__, name), functools.partial(owner.__setitem__, name)
+
+    classes = (cls for cls in type(layer).__mro__ if not cls.__module__.startswith("lamina."))
+    waiting = [method for cls in classes for method in vars(cls).values()]
+    found = {name: place(vars(layer), name) for name in vars(layer) if name[0] != "_"}
+    seen: set[int] = set()
+    while waiting:
+        function = waiting.pop()
+        if not inspect.isfunction(function) or id(function) in seen or function.__module__.startswith("lamina."):
+            continue
+        seen.add(id(function))
+        named = {
+            name: (functools.partial(getattr, cell, "cell_contents"), functools.partial(setattr, cell, "cell_contents"))
+            for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        }
+        codes = [function.__code__]
+        for code in codes:  # those inside, too
+            codes += filter(inspect.iscode, code.co_consts)
+            asked = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+            named |= {name: place(function.__globals__, name) for name in asked & function.__globals__.keys()}
+        for name, (get, put) in named.items():
+            with contextlib.suppress(ValueError):  # a variable that is not yet there
+                waiting.append(get())
+                found[name] = get, put
+    return {name: (get, put) for name, (get, put) in found.items() if isinstance(get(), SymbolicTensor)}
+
+
 def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
     return self.numpy()
 
@@ -273,10 +307,23 @@ def of_array_function(self: Tensor, function: Callable, types: Any, args: Any, k
     return function(*args, **kwargs)
 
 
+def with_assign(part: Any, variable: Weight, key: Any) -> Any:
+    """A part of a variable, which `variable[key].assign(value)` writes to."""
+
+    def assign(value: Any) -> Weight:
+        with torch.no_grad():
+            variable[key] = torch.as_tensor(value, dtype=variable.dtype, device=variable.device)
+        return variable
+
+    part.assign = assign
+    return part
+
+
 def item(self: Tensor, key: Any) -> Tensor:
     """`x[key]`, steps below zero, too."""
     try:
-        return _item(self, key)
+        found = _item(self, key)
+        return with_assign(found, self, key) if isinstance(self, Weight) else found
     except ValueError:
         keys = key if isinstance(key, tuple) else (key,)
         if not any(isinstance(each, slice) and isinstance(each.step, int) and each.step < 0 for each in keys):

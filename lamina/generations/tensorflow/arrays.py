@@ -932,11 +932,13 @@ def py_function(func=None, inp=(), Tout=None):
 
 @heard
 class TensorArray:
-    """A list of tensors that is written and read by place."""
+    """A list of tensors that is written and read by place; what was read is given up, and zeros then, unless
+    `clear_after_read` is False."""
 
-    def __init__(self, dtype: Any = None, size: Any = 0):
+    def __init__(self, dtype: Any = None, size: Any = 0, clear_after_read: bool | None = None):
         self._kind = None if dtype is None else dtypes.torch_dtype(dtype)
         self._items: list[Any] = [None] * int(size)
+        self._gives_up = clear_after_read is not False
 
     def write(self, index: Any, value: Any) -> TensorArray:
         index = int(index)
@@ -944,11 +946,20 @@ class TensorArray:
         self._items[index] = tensor(value, self._kind)
         return self
 
-    def read(self, index: Any) -> Any:
-        return self._items[int(index)]
+    def read(self, index: Any) -> Tensor:
+        """Raises ValueError where none was written, or it was read before."""
+        found = self._items[int(index)]
+        if found is None:
+            raise ValueError(
+                f"TensorArray: there is nothing at {int(index)}: it was not written, or was read before, which gives "
+                "it up; make it with clear_after_read=False."
+            )
+        if self._gives_up:
+            self._items[int(index)] = None
+        return found
 
     def stack(self) -> Tensor:
-        """All, zeros where none was written."""
+        """All, zeros where there is none."""
         written = next(item for item in self._items if item is not None)
         return torch.stack([torch.zeros_like(written) if item is None else item for item in self._items])
 

@@ -598,17 +598,22 @@ class Writer:
 NAMES["summary.create_file_writer"] = NAMES["summary.SummaryWriter"] = Writer
 
 
-def _writes(method: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
-    def write(name, data, step=None):
+def _writes(method: str, change: Callable[..., Any], **words: str) -> Callable[..., Any]:
+    """What writes by a method of torch's writer, in whose words it has further arguments; `change` takes the others."""
+
+    def write(name, data, step=None, **told):
         writer = Writer.current
         if writer is not None:
             step = writer.step if step is None else step
-            getattr(writer.file, method)(name, change(data), None if step is None else int(step))
+            said = {words[word]: told.pop(word) for word in [*told] if word in words}
+            getattr(writer.file, method)(name, change(data, **told), None if step is None else int(step), **said)
 
     return taking(write)
 
 
 NAMES["summary.scalar"] = _writes("add_scalar", float)
-NAMES["summary.histogram"] = _writes("add_histogram", lambda data: tensor(data).detach())
-NAMES["summary.image"] = _writes("add_images", lambda data: tensor(data).detach().movedim(-1, 1))
+NAMES["summary.histogram"] = _writes("add_histogram", lambda data: tensor(data).detach(), buckets="bins")
+NAMES["summary.image"] = _writes(
+    "add_images", lambda data, max_outputs=3: tensor(data)[:max_outputs].detach().movedim(-1, 1)
+)
 NAMES["summary.text"] = _writes("add_text", lambda data: str(texts(data)))

@@ -215,7 +215,15 @@ class VarLenFeature(NamedTuple):
 
 
 NAMES |= {"io.FixedLenFeature": FixedLenFeature, "io.VarLenFeature": VarLenFeature, "FixedLenFeature": FixedLenFeature,
-          "VarLenFeature": VarLenFeature, "sparse.to_dense": lambda sp_input: convert_to_tensor(sp_input)}  # fmt: skip
+          "VarLenFeature": VarLenFeature}  # fmt: skip
+
+
+@named("sparse.to_dense")
+def to_dense(sp_input, default_value=None):
+    """What a VarLenFeature was read as. Raises ValueError for other values where there are none but "" and 0."""
+    if default_value:
+        raise ValueError(f"tf.sparse.to_dense: lists are filled up with '' and 0; got default_value={default_value!r}.")
+    return convert_to_tensor(sp_input)
 
 
 @named("io.parse_single_example parse_single_example")

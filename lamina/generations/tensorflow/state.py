@@ -25,6 +25,7 @@ from ...ops.base import tensor
 from ...optimizers import Optimizer
 from ..activations import in_graph
 from ..habits import when_ready
+from ..tensors import with_assign
 from .arrays import convert_to_tensor
 from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
 
@@ -82,15 +83,7 @@ class Variable(Weight, metaclass=_AnyWeight):
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
     def __getitem__(self, key: Any) -> Tensor:
-        """A part, which `v[key].assign(value)` writes to."""
-        found: Any = super().__getitem__(key)
-        found.assign = functools.partial(self._assign_at, key)
-        return found
-
-    def _assign_at(self, key: Any, value: Any) -> Any:
-        with torch.no_grad():
-            self[key] = tensor(value, self.dtype).detach()
-        return self
+        return with_assign(super().__getitem__(key), self, key)
 
     def _scattered(self, reduction: str | None, indices, updates) -> Variable:
         return self.assign(ops.scatter_update(self.detach(), indices, updates, reduction))
@@ -103,6 +96,15 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     def scatter_nd_sub(self, indices, updates) -> Variable:
         return self._scattered("add", indices, -tensor(updates))
+
+    def scatter_update(self, sparse_delta) -> Variable:
+        return self.scatter_nd_update(sparse_delta.indices[:, None], sparse_delta.values)
+
+    def scatter_add(self, sparse_delta) -> Variable:
+        return self.scatter_nd_add(sparse_delta.indices[:, None], sparse_delta.values)
+
+    def scatter_sub(self, sparse_delta) -> Variable:
+        return self.scatter_nd_sub(sparse_delta.indices[:, None], sparse_delta.values)
 
     def get_shape(self) -> TensorShape:
         return TensorShape(self.shape)
@@ -274,14 +276,16 @@ NAMES["UnconnectedGradients.NONE"], NAMES["UnconnectedGradients.ZERO"] = _NONE, 
 
 @named("IndexedSlices")
 class IndexedSlices:
-    """Rows of a tensor that is zero elsewhere; here the whole of it, as gradients always are. Rows named twice are
-    added up. Raises ValueError without a `dense_shape`."""
+    """Rows of a tensor that is zero elsewhere; with a `dense_shape` all of it, as gradients always are. Rows named
+    twice are added up."""
 
     def __new__(cls, values, indices, dense_shape=None) -> Any:
-        if dense_shape is None:
-            raise ValueError("IndexedSlices: `dense_shape` is needed, to make a whole tensor of the rows.")
-        values = tensor(values)
-        return values.new_zeros([int(size) for size in dense_shape]).index_add(0, tensor(indices).long(), values)
+        values, indices = tensor(values), tensor(indices).long()
+        made: Any = super().__new__(cls)
+        if dense_shape is not None:
+            made = values.new_zeros([int(size) for size in dense_shape]).index_add(0, indices, values)
+        made.values, made.indices = values, indices
+        return made
 
 
 @named("gradients")
