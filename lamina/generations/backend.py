@@ -41,7 +41,7 @@ from ..translation.conversions import half_pads
 from . import arithmetic, updates
 from .arithmetic import FORMATS, PUBLIC, torch_dtype
 from .dialect import Dialect
-from .parts import Part, as_listed, weight_of
+from .parts import Part, Setting, as_listed, weight_of
 from .tensors import Variable, rests_on
 from .updates import Descent, Expression
 
@@ -258,7 +258,7 @@ get_value = eval
 
 def set_value(x: Tensor, value: Any) -> None:
     x = as_listed(x)
-    if isinstance(x, Part):
+    if isinstance(x, (Part, Setting)):
         x.assign(value)
         return
     with torch.no_grad():

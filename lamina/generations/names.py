@@ -15,6 +15,7 @@ from ..core.symbolic import Node
 from ..layers import old
 from ..layers.convolution import _Convolution
 from ..layers.pooling import _GlobalPooling, _Pooling
+from ..metrics import Metric
 from ..translation.modules import OUTSIDE
 from ..translation.words import words
 from . import (
@@ -99,6 +100,19 @@ def _fill_older(dialect: Dialect) -> None:
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])
     homes["initializers"] = _first({"_compute_fans": initializations.fans_of}.get, homes["initializers"])
+    if not dialect.table.lists_weights:
+        homes["metrics"] = _weighted(dialect, homes["metrics"])
+
+
+def _weighted(dialect: Dialect, find: Find) -> Find:
+    """The metrics' classes as those of Keras 2, whose variables are weights."""
+
+    def found(name: str) -> Any:
+        metric = find(name)
+        is_class = inspect.isclass(metric) and issubclass(metric, Metric)
+        return tf_only.metric_of(dialect.module(""), metric) if is_class else metric
+
+    return found
 
 
 def _setting(dialect: Dialect, name: str) -> Any:

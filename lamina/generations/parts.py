@@ -70,3 +70,23 @@ def get_value(self: Any, borrow: bool = False, session: object = None) -> np.nda
 
 def set_value(self: Any, new_value: Any, borrow: bool = False) -> None:
     as_listed(self).assign(new_value)
+
+
+class Setting(float):
+    """A number of an optimizer, such as its momentum, that `K.set_value` changes."""
+
+    def __new__(cls, value: float, owner: Any = None, name: str = "") -> Setting:
+        made = super().__new__(cls, value)
+        made.owner, made.name = owner, name
+        return made
+
+    owner: Any
+    name: str
+
+    def assign(self, value: Any) -> None:
+        owner = self.owner
+        vars(owner)[self.name] = Setting(float(value), owner, self.name)
+        lacking = [name for names in owner._slot_names() for name in names if name not in owner._slots]
+        if owner.built and lacking:  # a momentum that was 0 has no state
+            owner._slots |= {name: [owner._make_slot(name, weight) for weight in owner._weights] for name in lacking}
+            owner._groups = None

@@ -41,7 +41,7 @@ from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import set_attribute
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
-from .parts import lying, part_of
+from .parts import Setting, lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import Shape, names_symbols
 from .updates import outside
@@ -106,6 +106,8 @@ class OptimizerShim(ByUpdates, Shim):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        own = {name: value for name, value in vars(self).items() if type(value) is float and name in self._args}
+        vars(self).update({name: Setting(value, self, name) for name, value in own.items()})
         rate: Any = self._learning_rate
         if self._decaying():
             first = torch.tensor(rate.initial_learning_rate)
@@ -153,7 +155,8 @@ class OptimizerShim(ByUpdates, Shim):
     lr = learning_rate
 
     def modern_config(self) -> dict[str, Any]:
-        config = super().modern_config()
+        found = super().modern_config().items()
+        config = {name: float(value) if isinstance(value, Setting) else value for name, value in found}
         if self._decaying():
             config["learning_rate"]["config"]["initial_learning_rate"] = float(self.learning_rate)
         return config

@@ -77,10 +77,13 @@ def _told(reduction: Any) -> Any:
     return Reduction.SUM_OVER_BATCH_SIZE if reduction == Reduction.AUTO else reduction
 
 
-def _made(home: str, name: str, found: Any, *bases: type) -> type:
-    members = {"__module__": f"lamina.tf_keras.{home}", "__doc__": found.__doc__, "_instances_of": found}
+_ROOT = "lamina.tf_keras"
+
+
+def _made(home: str, name: str, found: Any, *bases: type, root: str = _ROOT) -> type:
+    members = {"__module__": f"{root}.{home}", "__doc__": found.__doc__, "_instances_of": found}
     function: Any = getattr(found, "fn", None)
-    members |= {"fn": staticmethod(OF_SCORES[function])} if function in OF_SCORES else {}
+    members |= {"fn": staticmethod(OF_SCORES[function])} if root == _ROOT and function in OF_SCORES else {}
     return CountsOthers(name, (*bases, found), members)
 
 
@@ -126,21 +129,27 @@ def _initializer(name: str) -> type | None:
     return _random(found) if inspect.isclass(found) and "seed" in getattr(found, "_args", ()) else None
 
 
-class _Words(WeightsAsArrays):
-    """A metric in tf.keras' words. It starts afresh by either name; what a user's class calls the older one is that."""
+class MetricWords(WeightsAsArrays):
+    """A metric as Keras 2 and tf.keras write it: its variables are weights, as a layer's are. It starts afresh by
+    either name; what a user's class calls the older one is that."""
 
-    _default_dtype = Metric._default_dtype  # of overlaps too, which today count in whole numbers
     stateful = True
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "reset_states" in vars(cls) and "reset_state" not in vars(cls):
-            cls.reset_state = vars(cls)["reset_states"]
-        super().__init_subclass__(**kwargs)
-
-    weights = property(lambda self: self.variables)
 
     def reset_states(self) -> None:
         super().reset_state()
+
+    weights = property(lambda self: self.variables)
+
+    def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
+                   initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip
+        """Name before shape; how replicas share it says nothing, as there is one."""
+        return super().add_weight(shape, initializer, dtype, name)
+
+
+class _Words(MetricWords):
+    """A metric in tf.keras' words."""
+
+    _default_dtype = Metric._default_dtype  # of overlaps too, which today count in whole numbers
 
     @staticmethod
     def _samplewise(values: Any, sample_weight: Any, *how: Any) -> Any:
@@ -169,20 +178,17 @@ class _Words(WeightsAsArrays):
             vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
         return found
 
-    def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
-                   initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip
-        """Name before shape; how replicas share it says nothing, as there is one."""
-        return super().add_weight(shape, initializer, dtype, name)
 
-
-_METRIC = _made("metrics", "Metric", Metric, _Words)
+@functools.cache
+def metric_of(root: str, found: Any) -> type:
+    """The class of metrics in the words of Keras 2 or tf.keras, whose modules stand below `root`."""
+    base = metric_of(root, Metric) if found is not Metric else _Words if root == _ROOT else MetricWords
+    return _made("metrics", found.__name__, found, base, root=root)
 
 
 def _metric(name: str) -> Any:
     found = _METRICS.get(name) or getattr(metrics, name, None)
-    if not (inspect.isclass(found) and issubclass(found, Metric)):
-        return None
-    return _METRIC if found is Metric else _made("metrics", name, found, _METRIC)
+    return metric_of(_ROOT, found) if inspect.isclass(found) and issubclass(found, Metric) else None
 
 
 class KLDivergence(metrics.KLDivergence):

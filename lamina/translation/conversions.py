@@ -57,12 +57,13 @@ def pooling(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> 
 
 
 def zero_padding(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """Keras 1 also took (top, bottom, left, right) and a dictionary."""
+    """Keras 1 and 2 also took a dictionary, Keras 1 (top, bottom, left, right), too."""
     value = given["padding"]
+    listed = isinstance(value, (tuple, list)) and "data_format" not in given
     if isinstance(value, Mapping):
-        sides = ("top_pad", "bottom_pad") if "dim_ordering" in given else ()
-        value = tuple(value.get(side, 0) for side in (*sides, "left_pad", "right_pad"))
-    if isinstance(value, (tuple, list)) and len(value) == 4:
+        sides = ("top_pad", "bottom_pad") if given.keys() & {"dim_ordering", "data_format"} else ()
+        value, listed = tuple(value.get(side, 0) for side in (*sides, "left_pad", "right_pad")), True
+    if listed and len(value) == 4:
         value = (tuple(value[:2]), tuple(value[2:]))
     modern["padding"] = value
     return modern
@@ -156,9 +157,13 @@ def _largest(value: Any) -> int:
     return value if isinstance(value, int) else max(value)
 
 
-def clipped_rate(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
-    """Rates outside were moved into 0 .. 1."""
-    return {**modern, "rate": min(1.0, max(0.0, modern["rate"]))}
+def dropped(rate: Any) -> Any:
+    """Keras 1 and 2 dropped only at rates between 0 and 1: at 1, nothing."""
+    return rate if rate is None or 0 < rate < 1 else 0.0
+
+
+def between(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
+    return {**modern, "rate": dropped(modern["rate"])}
 
 
 def known_interpolation(modern: Arguments, given: Mapping[str, Any], settings: Settings) -> Arguments:
@@ -229,7 +234,7 @@ def grayscale(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
 ADAPT: dict[str, Callable[[Arguments, Mapping[str, Any], Settings], Arguments]] = {
     function.__name__: function
     for function in (
-        batch_normalization, bins, both_ways, clipped_rate, conv_lstm, convolution, decaying, embedding, grayscale,
+        batch_normalization, between, bins, both_ways, conv_lstm, convolution, decaying, embedding, grayscale,
         known_interpolation, lambda_, local, nadam, of_steps, of_terms, pooling, recurrent,
         refuse_dilated_strides, sequence, several_axes, zero_padding,
     )

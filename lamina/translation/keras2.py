@@ -6,6 +6,7 @@ from typing import Any
 
 from . import keras1, modules
 from .classes import told
+from .conversions import dropped
 from .table import Generation, Value, same
 
 TOLD = told("keras2.json", keras1.TOLD)
@@ -39,6 +40,7 @@ def _old_distribution(value: str) -> str:
 
 
 VALUES = {
+    "dropout": Value(dropped, same),  # of states, too
     **{word: Value(same, _object) for word in ("activation", "initializer", "regularizer", "constraint")},
     "distribution": Value(_distribution, _old_distribution),
 }

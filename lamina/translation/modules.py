@@ -10,7 +10,9 @@ from .lists import listed
 
 _LISTS = listed("modules.json")
 # The modules of K, whose functions `K` has.
-BACKENDS = dict.fromkeys(("backend.tensorflow_backend", "backend.theano_backend", "backend.common"), "backend")
+BACKENDS = dict.fromkeys(
+    ("backend.tensorflow_backend", "backend.theano_backend", "backend.common", "backend.numpy_backend"), "backend"
+)
 KERAS1: dict[str, str] = _LISTS["keras1"]
 KERAS2: dict[str, str] = _LISTS["keras2"]
 # Names that modules import from outside of Keras, and where these are.

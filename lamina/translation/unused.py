@@ -27,7 +27,11 @@ def _timewise(value: Any) -> bool:
 
 
 _TOLD = json.loads(Path(__file__).with_name("unused.json").read_text("utf-8"))
-_ALLOWED = {**_TOLD["allowed"], "sample_weight_mode": _timewise, "mode": lambda mode: not isinstance(mode, int)}
+_ALLOWED = {
+    **_TOLD["allowed"],
+    "sample_weight_mode": _timewise,
+    "mode": lambda mode: not (mode and isinstance(mode, int)),
+}
 UNUSED = {
     word: Unused(reason, _ALLOWED.get(word)) for reason, words in _TOLD["reasons"].items() for word in words.split()
 }
