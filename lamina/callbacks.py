@@ -676,7 +676,7 @@ class ReduceLROnPlateau(_Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = {} if logs is None else logs
-        _log_rates(self.model.optimizer, logs)
+        _log_rates(self.model, logs)
         value = self._value(logs)
         if value is None:
             return
@@ -703,17 +703,15 @@ class ReduceLROnPlateau(_Monitor):
 
 
 def _optimizers(model: Any) -> list[Any]:
-    """The model's optimizer, or those a MultiOptimizer holds."""
-    optimizer = model.optimizer
-    return list(getattr(optimizer, "optimizers", None) or [optimizer])
+    """The model's optimizer, or those a MultiOptimizer holds; not what scales the loss round them."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return getattr(optimizer, "optimizers", None) or [optimizer]
 
 
-def _log_rates(optimizer: Any, logs: dict[str, Any]) -> None:
-    several = getattr(optimizer, "optimizers", None)
-    if several:
-        logs |= {f"learning_rate_{one.name}": float(one.learning_rate) for one in several}
-    else:
-        logs["learning_rate"] = float(optimizer.learning_rate)
+def _log_rates(model: Any, logs: dict[str, Any]) -> None:
+    several = _optimizers(model)
+    alone = several[0] is getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    logs |= {"learning_rate" if alone else f"learning_rate_{one.name}": float(one.learning_rate) for one in several}
 
 
 class LearningRateScheduler(Callback, Declared):
@@ -735,7 +733,7 @@ class LearningRateScheduler(Callback, Declared):
                 print(f"Epoch {epoch + 1}: learning rate set to {rate:.4g}.", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        _log_rates(self.model.optimizer, {} if logs is None else logs)
+        _log_rates(self.model, {} if logs is None else logs)
 
 
 class SwapEMAWeights(Callback, Declared):
@@ -750,9 +748,8 @@ class SwapEMAWeights(Callback, Declared):
     _swapped = False
 
     def _pairs(self) -> list[tuple[Tensor, Tensor]]:
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         found = []
-        for one in getattr(optimizer, "optimizers", None) or [optimizer]:
+        for one in _optimizers(self.model):
             if getattr(one, "use_ema", False):
                 found += zip(one._weights, one._slots["average"], strict=True)
         if not found:
@@ -1168,7 +1165,7 @@ class TensorBoard(Callback, Declared):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = dict((logs or {}).items())
-        _log_rates(self.model.optimizer, logs)
+        _log_rates(self.model, logs)
         if self.write_steps_per_second:
             logs["steps_per_second"] = (self._batches - self._batches_before) / (time.perf_counter() - self._started)
         for name, value in logs.items():

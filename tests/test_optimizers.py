@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamina import optimizers
+from lamina import Input, Sequential, callbacks, layers, optimizers
 from lamina.core.weight import Weight, allocate
 from lamina.optimizers import schedules
 
@@ -850,6 +850,32 @@ def test_several_optimizers():
     store = {}
     both.save_own_variables(store)
     both.load_own_variables(store)
+
+
+def test_several_optimizers_below_a_scaled_loss():
+    """As a "mixed_float16" model has them: the scale is one, the rates are each optimizer's own."""
+
+    def several():
+        return optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.SGD(0.1), {"out/.*": optimizers.Adam(0.2)}))
+
+    scaled, weights = optimizers.LossScaleOptimizer(several(), initial_scale=8.0), make_weights()
+    plain, others = several(), make_weights()
+    for step in range(3):
+        grads = make_grads(step, weights)
+        scaled.apply([grad * 8 for grad in grads], weights)
+        plain.apply(grads, others)
+    scaled.apply([grad * torch.inf for grad in grads], weights)
+    assert_same([w.detach().numpy() for w in weights], [w.detach().numpy() for w in others])
+    assert scaled.iterations == 3 and scaled.dynamic_scale == 4
+    config = optimizers.serialize(scaled)
+    assert optimizers.serialize(optimizers.deserialize(json.loads(json.dumps(config)))) == config
+
+    model = Sequential([Input((2,)), layers.Dense(1)])
+    model.compile(optimizers.LossScaleOptimizer(several()), "mse")
+    schedule = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    history = model.fit(np.ones((4, 2)), np.ones(4), callbacks=[schedule], verbose=0).history
+    rates = {name: rate for name, (rate,) in history.items() if name.startswith("learning_rate")}
+    assert sorted(rates.values()) == pytest.approx([0.05, 0.1]) and len(rates) == 2
 
 
 def test_optimizer_map():

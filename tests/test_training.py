@@ -1188,6 +1188,24 @@ def test_own_compute_loss_metrics_and_predict_step(takes_training: bool) -> None
     assert seen == ([True, False] if takes_training else [])
 
 
+def test_own_compute_loss_that_judges_more_than_the_outputs() -> None:
+    class Judged(keras.Model):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return super().compute_loss(x, y, [y_pred, 2 * y_pred], sample_weight, training)
+
+    inputs = keras.Input((5,))
+    model = Judged(inputs, layers.Dense(3)(inputs))
+    with pytest.raises(ValueError, match="the model has one output"):
+        keras.Model(inputs, model.output).compile("sgd", ["mse", "mae"])
+    model.compile("sgd", ["mse", "mae"], loss_weights=[0.5, 2])
+    found = model.predict(X, verbose=0)
+    first, second = ((found - TARGETS) ** 2).mean(), abs(2 * found - TARGETS).mean()
+    results = model.evaluate(X, (TARGETS, TARGETS), verbose=0, return_dict=True)
+    expected = {"loss": first / 2 + 2 * second, "mse_loss": first, "mae_loss": second}
+    assert results == pytest.approx(expected, rel=1e-4)
+    assert set(model.fit(X, (TARGETS, TARGETS), verbose=0).history) == set(expected)
+
+
 def test_metrics_and_losses_of_the_model_itself() -> None:
     class Own(keras.Model):
         def __init__(self):

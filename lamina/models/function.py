@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..core.layer import Layer
 from .functional import Functional
 
 
@@ -11,8 +10,3 @@ class Function(Functional):
 
     Raises ValueError where an output does not depend on the inputs alone.
     """
-
-    @property
-    def operations(self) -> list[Layer]:
-        """The layers and functions that it calls, inputs first."""
-        return self._graph.layers

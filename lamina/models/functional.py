@@ -452,6 +452,11 @@ class Functional(GraphModel):
         return list(self._graph.own_layers)
 
     @property
+    def operations(self) -> list[Layer]:
+        """The layers and functions that it calls, inputs first."""
+        return list(self._graph.layers)
+
+    @property
     def output_names(self) -> list[str]:
         """The names of the layers that give the outputs."""
         return [node.layer.name for node in (tensor.node for tensor in self.outputs) if node is not None]

@@ -20,12 +20,12 @@ _HOMES = ("keras.optimizers", "keras.optimizers.schedules")
 
 def _inner(value: Any, owner: Any) -> Optimizer:
     value = serialize.deserialize(value, homes=_HOMES) if isinstance(value, Mapping) else value
-    if not isinstance(value, Optimizer) or isinstance(value, (LossScaleOptimizer, MultiOptimizer)):
+    if not isinstance(value, Optimizer) or isinstance(value, LossScaleOptimizer):
         raise Refused
     return value
 
 
-_optimizer = Kind("a plain optimizer", _inner, bad=("adam", None))
+_optimizer = Kind("an optimizer that does not scale losses itself", _inner, bad=("adam", None))
 
 
 class LossScaleOptimizer(Optimizer, bare=True):

@@ -139,7 +139,8 @@ class Trainer(_Module):
         policy = getattr(getattr(self, "dtype_policy", None), "name", "")
         scale_loss = auto_scale_loss and policy == "mixed_float16"
         ranks_of(self)  # they join
-        compiled = Compiled.of(arguments, self._symbolic_outputs(), names, scale_loss)
+        outputs = None if self._overrides("compute_loss") else self._symbolic_outputs()  # it may judge others
+        compiled = Compiled.of(arguments, outputs, names, scale_loss)
         with alone_in("compile", self):
             vars(self).update(compiled=True, loss=loss, stop_training=False, predict_function=None, _compiled=compiled)
             self._forget_steps()
