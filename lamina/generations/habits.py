@@ -135,9 +135,9 @@ class Habits(_Modern):
         return frame
 
     def _own_weights(self) -> list[Any]:
-        unlisted = self.__dict__.get("_unlisted")
-        if not unlisted:
-            return super()._own_weights()
+        unlisted = self.__dict__.get("_unlisted", ())
+        if not unlisted and self._dialect.table.shares_modern:
+            return super()._own_weights()  # those in lists, too
         return [one for name, one in self._registered() if isinstance(one, Weight) and name not in unlisted]
 
     def _train(self, weights: Iterable[Any]) -> None:
