@@ -558,7 +558,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             self.trainable = False
         if self._initial_weights is not None:
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
-            self.set_weights(initial)
+            with unset_fake_temporarily():  # of a trial, which would write nothing
+                self.set_weights(initial)
         spec = self.input_spec
         vars(self).update(_ready=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
         tend(self)

@@ -256,7 +256,7 @@ class Habits(_Modern):
         `inputs` says what they depend on, for `get_updates_for`.
         """
         if callable(updates):
-            updates = updates()
+            updates = updates() if self._trainable else []
         several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
         pairs = list(updates) if several else [] if updates is None else [updates]
         if "_ready" not in self.__dict__:
