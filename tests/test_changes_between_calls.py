@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.nn.utils import parametrize, prune
 from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
+from lamina import keras1, keras2, tf_keras
 from lamina.training import replay
 
 L = keras.layers
@@ -382,3 +384,64 @@ def test_layers_join_other_things_in_lists_and_dictionaries(base: Any, fill: Any
     layer = Holds()
     layer(np.ones((2, 3), "float32"))
     assert [tuple(weight.shape) for weight in layer.trainable_weights] == [(3, 2), (2,)]
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras])
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda layer, make: setattr(layer, "held", [make()]),
+        lambda layer, make: (setattr(layer, "held", []), layer.held.append(make())),
+        lambda layer, make: (setattr(layer, "held", {}), layer.held.update(a=make())),
+        lambda layer, make: setattr(layer, "held", ({"a": [make()]}, 1)),
+        lambda layer, make: (setattr(layer, "held", ["a"]), layer.held.append(make())),
+    ],
+    ids=["list", "appended", "dict", "nested", "joined"],
+)
+@pytest.mark.parametrize("when", ["__init__", "build"])
+def test_variables_in_lists_and_dictionaries_are_weights(space: Any, hold: Callable, when: str, tmp_path: Path) -> None:
+    class Holds(space.layers.Layer):
+        def __init__(self, **words: Any) -> None:
+            super().__init__(**words)
+            if when == "__init__":
+                hold(self, lambda: keras.Variable(np.full((1, 3), 2.0, "float32")))
+
+        def build(self, input_shape: Any) -> None:
+            if when == "build":
+                hold(self, lambda: keras.Variable(np.full((1, 3), 2.0, "float32")))
+            self.last = [self.add_weight(shape=(3,), initializer="ones", name="last")]
+
+        def call(self, x: Any) -> Any:
+            (held,) = (one for one in keras.tree.flatten(self.held) if isinstance(one, torch.Tensor))
+            return x @ held + self.last[0]
+
+    def build() -> Any:
+        return space.Sequential([space.Input((1,)), Holds()])
+
+    model = build()
+    layer = model.layers[0]
+    shapes = sorted(tuple(weight.shape) for weight in layer.trainable_weights)
+    assert shapes == [(1, 3), (3,)] and len(model.weights) == len(layer.weights) == 2
+    assert len(model.state_dict()) == len(list(model.parameters())) == 2
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 1), "float32"), np.ones((4, 3), "float32"), verbose=0)
+    trained = {weight.shape: weight for weight in model.get_weights()}
+    assert not np.allclose(trained[1, 3], 2.0)
+    model.save_weights(tmp_path / "model.weights.h5")
+    other = build()
+    other.load_weights(tmp_path / "model.weights.h5")
+    for weight in other.get_weights():
+        np.testing.assert_array_equal(weight, trained[weight.shape])
+    layer.trainable = False
+    assert not model.trainable_weights and len(model.non_trainable_weights) == 2
+
+
+@pytest.mark.parametrize("space", [keras1, keras2])
+def test_variables_in_lists_are_no_weights_before_tf_keras(space: Any) -> None:
+    class Holds(space.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.states = [space.backend.zeros((2, 3))]
+
+    layer = Holds()
+    layer.build((None, 3))
+    assert layer.weights == []

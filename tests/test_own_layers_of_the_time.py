@@ -1073,3 +1073,110 @@ def test_methods_name_symbolic_tensors(space: ModuleType, way: str) -> None:
     for mine, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
         assert_close(mine, theirs)
     assert "_outside" not in str(model.get_config())
+@pytest.mark.parametrize("space", [keras2, tf_keras, lamina], ids=["keras2", "tf_keras", "keras3"])
+@pytest.mark.parametrize("base", ["Model", "Layer"])
+def test_given_weights_are_those_of_layers_inside_an_own_one(space: ModuleType, base: str) -> None:
+    kernel = DRAWN.normal(size=(3, 2)).astype("float32")
+
+    class Holds(space.Model if base == "Model" else space.layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = space.layers.Embedding(3, 2, weights=[kernel])
+            self.dense = space.layers.Dense(2, use_bias=False, weights=[kernel[:2]])
+
+        def call(self, x: Any) -> Any:
+            return self.dense(self.table(x))
+
+    model = Holds() if base == "Model" else space.Sequential([space.layers.Input((1,)), Holds()])
+    found = model.predict(np.array([[2], [0]]), verbose=0)
+    assert_close(torch.as_tensor(found[:, 0]), torch.as_tensor(kernel[[2, 0]] @ kernel[:2]))
+
+
+@pytest.mark.parametrize("space", [tf_keras, lamina], ids=["tf_keras", "keras3"])
+def test_calls_may_decide_by_values(space: ModuleType) -> None:
+    class Halves(space.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+        def call(self, x: Any) -> Any:
+            self.count.assign(self.count + 1)
+            while x.max() > 1:
+                x = x / 2
+            return -x if x.sum() < 0 else x
+
+    inputs = space.layers.Input((3,))
+    model = space.Model(inputs, space.layers.Dense(1, kernel_initializer="ones")(Halves()(inputs)))
+    assert model.output_shape == (None, 1)
+    np.testing.assert_array_equal(model.layers[1].count, 0.0)  # nothing has been computed yet
+    for value, expected in ((8.0, 3.0), (-1.0, 3.0)):
+        np.testing.assert_allclose(model.predict(np.full((2, 3), value), verbose=0), np.full((2, 1), expected))
+
+
+def test_metrics_that_the_call_of_an_own_model_adds() -> None:
+    class Own(tf_keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = tf_keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            self.add_metric(x.sum(), name="sum", aggregation="mean")
+            return self.dense(x)
+
+    model = Own()
+    model.compile("sgd", "mse")
+    history = model.fit(X, Y, batch_size=8, verbose=0).history
+    np.testing.assert_allclose(history["sum"], [X.sum()], rtol=1e-5)
+    assert len(model.get_weights()) == 2
+
+
+def test_losses_and_metrics_of_an_own_functional_model() -> None:
+    class Own(tf_keras.Model):
+        def train_step(self, data: Any) -> Any:
+            return super().train_step(data)
+
+    inputs = tf_keras.Input((4,))
+    outputs = tf_keras.layers.Dense(1, kernel_initializer="ones")(inputs)
+    model = Own(inputs, outputs)
+    model.add_loss(outputs.sum())
+    model.add_metric(outputs.sum(), name="sum")
+    model.compile(tf_keras.optimizers.SGD(0.0))
+    history = model.fit(X, batch_size=8, verbose=0).history
+    np.testing.assert_allclose([history["loss"], history["sum"]], [[X.sum()]] * 2, rtol=1e-4)
+
+
+def test_updates_of_a_frozen_layer_are_not_asked_for() -> None:
+    class Counts(tf_keras.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+        def call(self, x: Any) -> Any:
+            self.add_update(lambda: self.count.assign(self.count + 1))
+            return x
+
+    model = tf_keras.Sequential([Counts(), tf_keras.layers.Dense(3)])
+    for trainable, expected in ((True, 1.0), (False, 1.0)):
+        model.layers[0].trainable = trainable
+        model.compile("sgd", "mse")
+        model.fit(X, Y, batch_size=8, verbose=0)
+        np.testing.assert_array_equal(model.layers[0].count, expected)
+
+
+@OLD
+def test_a_new_session_forgets_the_learning_phase(space: ModuleType) -> None:
+    space.backend.set_learning_phase(1)
+    assert space.backend.learning_phase() == 1
+    space.backend.clear_session()
+    assert space.backend.learning_phase() == 0
+
+
+def test_an_own_model_tells_its_arguments() -> None:
+    class Own(tf_keras.Model):
+        def __init__(self, units: int) -> None:
+            super().__init__()
+            self.units = units
+
+    assert Own.from_config(Own(10).get_config()).units == Own.from_config(Own(units=10).get_config()).units == 10
+
+
+def test_one_layer_makes_a_sequential() -> None:
+    assert tf_keras.Sequential(tf_keras.layers.Dense(3)).predict(X, verbose=0).shape == (8, 3)

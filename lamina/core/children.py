@@ -1,4 +1,4 @@
-"""Layers inside plain lists, tuples and dictionaries."""
+"""Layers and weights inside plain lists, tuples and dictionaries."""
 
 from __future__ import annotations
 
@@ -8,36 +8,62 @@ from typing import Any
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from .weight import Known
+
 
 class Children(nn.Module):
-    """Makes the layers in a plain list, tuple or dict attribute visible to torch, whatever is appended later."""
+    """Makes the layers and variables in a plain list, tuple or dict attribute visible to torch, whatever is appended
+    later. A weight that a layer holds as an attribute is that layer's already."""
 
     def __init__(self, items: list | tuple | dict):
         self.__dict__["_items"] = items
         super().__init__()
 
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        items = self.__dict__["_items"]
+        for key, item in items.items() if isinstance(items, dict) else enumerate(items):
+            yield str(key), item
+
     @property
     def _modules(self) -> dict[str, nn.Module]:  # type: ignore[override]
-        items = self.__dict__["_items"]
         found = {}
-        for key, item in items.items() if isinstance(items, dict) else enumerate(items):
+        for key, item in self._named():
             if isinstance(item, nn.Module):
-                found[str(key)] = item
+                found[key] = item
             elif isinstance(item, (list, tuple, dict)):
-                found[str(key)] = Children(item)
+                found[key] = Children(item)
         return found
 
-    @_modules.setter
-    def _modules(self, value: dict[str, nn.Module]) -> None:
+    @property
+    def _parameters(self) -> dict[str, Any]:  # type: ignore[override]
+        return {key: item for key, item in self._named() if isinstance(item, Known) and not item.adopted}
+
+    def loose(self) -> list[Any]:
+        """The weights inside, through lists and dicts, which are no attributes."""
+        found, held = [], [self.__dict__["_items"]]
+        for items in held:
+            for item in items.values() if isinstance(items, dict) else items:
+                if isinstance(item, (list, tuple, dict)):
+                    held.append(item)
+                elif isinstance(item, Known) and not item.adopted:
+                    found.append(item)
+        return found
+
+    def _ignore(self, value: dict[str, Any]) -> None:
         """What is inside is read from the items alone."""
 
+    _modules, _parameters = _modules.setter(_ignore), _parameters.setter(_ignore)
 
-def may_hold_modules(value: object) -> bool:
-    """Whether an attribute holds modules, or may do so later: what is empty, or has gaps, is filled."""
-    if isinstance(value, tuple) and not any(isinstance(item, (nn.Module, list, tuple, dict)) for item in value):
+
+def may_hold_parts(value: object) -> bool:
+    """Whether an attribute holds modules or weights, or may do so later: what is empty, or has gaps, is filled."""
+    if isinstance(value, tuple) and not any(isinstance(item, (*_PARTS, list, tuple, dict)) for item in value):
         return False
     leaves = pytree.tree_leaves(value)
-    return all(item is None for item in leaves) or any(isinstance(item, nn.Module) for item in leaves)
+    return all(item is None for item in leaves) or any(isinstance(item, _PARTS) for item in leaves)
+
+
+_PARTS = (nn.Module, Known)
 
 
 def inside(children: nn.Module) -> Iterator[Any]:

@@ -19,7 +19,7 @@ from .. import SHOWER
 from . import arrays, devices, dtypes, serialize, symbolic
 from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
-from .children import Children, Counts, may_count, may_hold_modules, metrics_of
+from .children import Children, Counts, may_count, may_hold_parts, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import BadConfig, NotInitialized, named, pass_on, printable
 from .scope import building, put
@@ -344,7 +344,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             pass
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
-            if may_hold_modules(value) and (value or name not in self._args):
+            if may_hold_parts(value) and (value or name not in self._args):
                 self._modules[name] = Children(value)
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
@@ -401,7 +401,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         weight = dict.get(state.get("_parameters", {}), name)
         if weight is None and not isinstance(value, Tensor):  # torch, loading with assign=True, puts tensors in there
             weight = state.get("_buffers", {}).get(name)
-        if not isinstance(weight, Known):
+        if not isinstance(weight, Known) or (isinstance(value, (list, tuple)) and may_hold_parts(value)):
             return False
         if isinstance(value, Tensor) and computes():
             self._let_stand_in()
@@ -549,13 +549,14 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         self._find_policy()
         for name, value in [*vars(self).items()] if not self._ours else ():
             late = isinstance(value, (list, dict)) and name not in self._modules and not name.startswith("_")
-            if late and value and may_hold_modules(value):  # other things were in it when it was set
+            if late and value and may_hold_parts(value):  # other things were in it when it was set
                 self._modules[name] = Children(value)
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:
             initial, vars(self)["_initial_weights"] = self._initial_weights, None
-            self.set_weights(initial)
+            with unset_fake_temporarily():  # of a trial, which would write nothing
+                self.set_weights(initial)
         spec = self.input_spec
         vars(self).update(_ready=True, _ndim=spec.ndim if isinstance(spec, InputSpec) else None)
         tend(self)

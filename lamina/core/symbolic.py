@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -433,6 +433,19 @@ def _unknown(leaves: Sequence[object]) -> bool:
     return any(None in leaf.shape or leaf.known is not None for leaf in symbols)
 
 
+@contextlib.contextmanager
+def _on_zeros(layer: Any) -> Iterator[None]:
+    """Inside, trials have values, and what they assign to weights is forgotten."""
+    before = [] if layer is None else [(weight, weight.detach().clone()) for weight in layer.weights]
+    try:
+        with put(scope, trial_on_zeros=True):
+            yield
+    finally:
+        with torch.no_grad():
+            for weight, value in before:
+                weight.copy_(value)
+
+
 def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[int, int]) -> Any:
     symbols = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
     _refuse_texts(_called(function, layer), symbols)
@@ -442,7 +455,12 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
     path = scope.path if layer is None or layer._building else (*scope.path, layer.name)
     try:
         with put(scope, training=False, depth=scope.depth + 1, path=path):
-            results = [_trial(function, args, kwargs, tried[number], number, layer) for number in range(1 + unknown)]
+            trials = range(1 + unknown)
+            try:
+                results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
+            except DataDependentOutputException:  # it decides by values, which zeros have
+                with _on_zeros(layer):
+                    results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
     finally:
         for inner in layer._flat_layers() if layer is not None else ():
             inner._losses.clear()
@@ -524,6 +542,8 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, l
         try:
             with put(scope, trying=True):
                 return function(*args, **kwargs)
+        except DataDependentOutputException:
+            raise
         except (RuntimeError, IndexError, TypeError) as error:
             raise cannot_take(_called(function, layer), args, error) from error
 

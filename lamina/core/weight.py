@@ -44,6 +44,7 @@ class Known(_Tensor):
     aggregation: str | None = None
     _name: str
     _trainable: bool  # of the weight itself; the layer's own `trainable` comes on top
+    adopted = False  # whether it is an attribute of a layer
     _awaited: _Awaited | None = None  # while its first values are still to come
 
     @property

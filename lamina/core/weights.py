@@ -247,6 +247,7 @@ class Weights(nn.Module):
     def _adopt(self, name: str, weight: Weight) -> None:
         """Register `weight` under `name`; where it stands under another name already, it moves, keeping its place."""
         register: dict[str, Any] = self._parameters if weight._trainable or weight.requires_grad else self._buffers
+        weight.adopted = True
         if type(register) is Register:
             register.put(name, None)
         for other in (self._parameters, self._buffers, vars(self)):
@@ -261,7 +262,10 @@ class Weights(nn.Module):
         register.update(items)
 
     def _own_weights(self) -> list[Any]:
-        both = (*self._parameters.values(), *self._buffers.values())
+        both = [*self._parameters.values(), *self._buffers.values()]
+        for child in self._modules.values():
+            if type(child) is Children:
+                both += child.loose()
         return [weight for weight in both if isinstance(weight, nn.Parameter)]
 
     _sublayers = inside

@@ -563,8 +563,9 @@ def names(dialect: Dialect) -> dict[str, Any]:
         dialect.follow(backend)
 
     def clear_session() -> None:
-        """Start automatic names, and the random numbers of seeds, afresh."""
+        """Start automatic names, and the random numbers of seeds, afresh; the learning phase is told no more."""
         _clear_session(free_memory=False)
+        set_learning_phase(None)
         arithmetic.forget_streams()
         dialect.reset_names()
 

@@ -138,9 +138,9 @@ class Habits(_Modern):
         return frame
 
     def _own_weights(self) -> list[Any]:
-        unlisted = self.__dict__.get("_unlisted")
-        if not unlisted:
-            return super()._own_weights()
+        unlisted = self.__dict__.get("_unlisted", ())
+        if not unlisted and self._dialect.table.shares_modern:
+            return super()._own_weights()  # those in lists, too
         return [one for name, one in self._registered() if isinstance(one, Weight) and name not in unlisted]
 
     def _train(self, weights: Iterable[Any]) -> None:
@@ -259,7 +259,7 @@ class Habits(_Modern):
         `inputs` says what they depend on, for `get_updates_for`.
         """
         if callable(updates):
-            updates = updates()
+            updates = updates() if self._trainable else []
         several = isinstance(updates, (list, tuple)) and not (isinstance(updates, Update) or _is_pair(updates))
         pairs = list(updates) if several else [] if updates is None else [updates]
         if "_ready" not in self.__dict__:

@@ -686,6 +686,8 @@ class _Sequential(AddsBeside, _ModelWords):
     input, output = GraphModel.input, GraphModel.output  # wherever it was called
 
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
+        if isinstance(layers, Layer) and self._dialect.table.shares_modern:
+            layers = [layers]
         super().__init__(layers=layers, name=name or self._dialect.unique_name("Sequential"), **kwargs)
 
     def _input_of(self, batch_shape: Any, dtype: Any) -> Any:
@@ -802,9 +804,11 @@ class _Sequential(AddsBeside, _ModelWords):
 class _AnyModel(_ModelWords):
     """`Model(inputs, outputs)` is functional; subclasses write their own `call`."""
 
+    _joined = type("OwnFunctional", (AddsBeside, Functional), {"__module__": __name__})
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         functional = cls._is_model() and bool(args or {"inputs", "outputs", "input", "output"} & set(kwargs))
-        return super().__new__(cls._dialect.find("models", "Functional") if functional else cls)
+        return super().__new__(cls._dialect.find("models", "Functional") if functional else cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any):
         # One argument by position means nothing to a subclass: `super().__init__(self)` is a slip that was let pass.

@@ -25,6 +25,7 @@ class Model(Trainer, Layer):
 
     _is_composite = True
     _of_graph: ClassVar[Any] = None  # the class of functional models, which derives from this one
+    _joined: ClassVar[Any] = None  # the class that makes a subclass functional, if another
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         of_graph = cls is Model and (len(args) >= 2 or "outputs" in kwargs or "inputs" in kwargs)
@@ -37,7 +38,7 @@ class Model(Trainer, Layer):
             cls = type(self)
             if not isinstance(self, Model._of_graph):
                 told = {"__module__": cls.__module__, "__doc__": cls.__doc__}
-                self.__class__ = type(cls.__name__, (cls, Model._of_graph), told)
+                self.__class__ = type(cls.__name__, (cls, cls._joined or Model._of_graph), told)
             self.__init_graph__(*args, **kwargs)
             return
         if args and any_symbolic(*args):

@@ -23,6 +23,7 @@ from ...core import dtypes
 from ...core.arrays import reversing_item
 from ...core.devices import here
 from ...core.symbolic import SymbolicTensor
+from ...core.weight import Weight
 from ...ops import image as pictures
 from ...ops import numpy as of_numpy
 from ...ops.base import as_index, floating, is_trial, recorded, tensor, tensors
@@ -134,6 +135,7 @@ def convert_to_tensor(value, dtype=None, shape=None, dtype_hint=None):
     """A tensor of an array, of numbers or of texts; one that is a tensor already, in that type."""
     if isinstance(value, SymbolicTensor):
         return value if dtype is None else ops.cast(value, dtype)
+    value = value.clone() if isinstance(value, Weight) else value  # which may be written to
     if dtype is None:
         first = _plain(value)
         dtype = first.dtype if isinstance(first, np.generic) and first.dtype.kind in "fc" else dtype_hint
