@@ -261,6 +261,9 @@ def set_value(x: Tensor, value: Any) -> None:
     if isinstance(x, Part):
         x.assign(value)
         return
+    if isinstance(x, float):
+        x.set(value)  # of an optimizer
+        return
     with torch.no_grad():
         x.copy_(torch.as_tensor(value))
 

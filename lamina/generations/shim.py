@@ -100,6 +100,22 @@ class SeededShim(Shim):
         return values
 
 
+class Setting(float):
+    """A number of an optimizer, a variable in its time: `K.set_value` sets it."""
+
+    owner: Any
+    name: str
+
+    def set(self, value: Any) -> None:
+        set_number(self.owner, self.name, value)
+
+
+def set_number(owner: Any, name: str, value: Any) -> None:
+    number = Setting(value)
+    number.owner, number.name = owner, name
+    vars(owner)[name] = number
+
+
 class OptimizerShim(ByUpdates, Shim):
     """The old words of an optimizer. `lr`, or `learning_rate`, is what `decay` starts from, a tensor to write to."""
 
@@ -109,6 +125,9 @@ class OptimizerShim(ByUpdates, Shim):
         if self._decaying():
             first = torch.tensor(rate.initial_learning_rate)
             vars(rate)["initial_learning_rate"] = Weight(first, trainable=False)
+        if not self._dialect.table.shares_modern:
+            for name in {"momentum", "rho", "beta_1", "beta_2"} & vars(self).keys():
+                set_number(self, name, vars(self)[name])
 
     def __getattr__(self, name: str) -> Any:
         given = vars(self).get("_as_given", {})
@@ -356,6 +375,9 @@ class LayerShim(Adds, Shim):
         shape, learned = kwargs.get("batch_input_shape"), self._words.entry.learned
         if shape is not None and learned in kwargs:
             kwargs[learned] = shape[-1]  # another one in a config whose `batch_input_shape` was changed
+        gated = self._dialect.early and self._words.name in _SIDE_BY_SIDE and len(args) < 3
+        if gated and kwargs.keys().isdisjoint(("recurrent_activation", "inner_activation")):
+            kwargs["recurrent_activation"] = "hard_sigmoid"  # "sigmoid" since 2.3
         super().__init__(*args, **kwargs)
         self._dialect.seed()
         kept, table = self._as_given, self._dialect.table
@@ -879,7 +901,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-        members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
+        members |= {} if dialect.table.shares_modern else {"__setattr__": set_attribute}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)

@@ -29,7 +29,7 @@ NAMES: dict[str, Any] = {}  # what `tensorflow` has, by path: "nn.relu"
 # Words of TensorFlow 1 for arguments that have others now.
 _OLDER = {
     "keep_dims": "keepdims", "reduction_indices": "axis", "dim": "axis", "dimension": "axis", "squeeze_dims": "axis",
-    "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input",
+    "concat_dim": "axis", "filter": "filters", "images": "input", "value": "input", "targets": "labels",
     "stride": "strides", "ksizes": "sizes",
 }  # fmt: skip
 # What labels a node of a graph, or says how one runs, where and on how many threads: nothing here depends on it.
