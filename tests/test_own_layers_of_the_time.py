@@ -1073,6 +1073,8 @@ def test_methods_name_symbolic_tensors(space: ModuleType, way: str) -> None:
     for mine, theirs in zip(model.get_weights(), expected.get_weights(), strict=True):
         assert_close(mine, theirs)
     assert "_outside" not in str(model.get_config())
+
+
 @pytest.mark.parametrize("space", [keras2, tf_keras, lamina], ids=["keras2", "tf_keras", "keras3"])
 @pytest.mark.parametrize("base", ["Model", "Layer"])
 def test_given_weights_are_those_of_layers_inside_an_own_one(space: ModuleType, base: str) -> None:

@@ -336,18 +336,27 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule or scope.by_running:
         return call_on_trial_tensors(layer, args, kwargs)
-    first = args[0] if args else next(iter(kwargs.values()))
     leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
-    names = layer._shape_parameters
-    if len(names) > 1:
-        given = {**dict(zip(layer._call_parameters, args, strict=False)), **kwargs}
-        by_name = {f"{key}_shape": shapes_of(value) for key, value in given.items()}
-        named_shapes = {name: by_name[name] for name in names[1:] if by_name.get(name) is not None}
-        shapes = layer.compute_output_shape(shapes_of(first), **named_shapes)  # a subclass may call the first otherwise
-    else:
-        shapes = layer.compute_output_shape(shapes_of(first))
+    try:
+        shapes = _by_rule(layer, args, kwargs)
+    except (TypeError, AttributeError):  # a rule of users may go by what `call` has set
+        if layer._ours:
+            raise
+        call_on_trial_tensors(layer, args, kwargs)
+        shapes = _by_rule(layer, args, kwargs)
     dtype = layer.output_dtype(leaf.torch_dtype)
     return map_shapes(lambda shape: SymbolicTensor(shape, dtype), shapes)
+
+
+def _by_rule(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    first = args[0] if args else next(iter(kwargs.values()))
+    names = layer._shape_parameters
+    if len(names) <= 1:
+        return layer.compute_output_shape(shapes_of(first))
+    given = {**dict(zip(layer._call_parameters, args, strict=False)), **kwargs}
+    by_name = {f"{key}_shape": shapes_of(value) for key, value in given.items()}
+    named_shapes = {name: by_name[name] for name in names[1:] if by_name.get(name) is not None}
+    return layer.compute_output_shape(shapes_of(first), **named_shapes)  # a subclass may call the first otherwise
 
 
 def _refuse_texts(who: str, args: Any) -> None:

@@ -27,7 +27,7 @@ from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
 from ..initializers import Initializer
 from ..layers import Input
-from .habits import Habits
+from .habits import Habits, leaving
 from .tensors import names_symbols, nodes_before
 from .updates import Expression, Standing, builds, once
 
@@ -59,6 +59,9 @@ class Adds(Habits):
         own = build and not str(build.__module__).startswith("lamina.")
         if own:  # what it computes of weights was computed once and for all, but in a static graph
             cls.build = torch.no_grad()(build) if dialect.table.shares_modern else once(build)
+        call: Any = vars(cls).get("call")
+        if call and not str(call.__module__).startswith("lamina.") and not dialect.table.shares_modern:
+            cls.compute_output_spec = leaving(cls.compute_output_spec)
         super().__init_subclass__(**kwargs)
 
     _names_of_time: frozenset[str] = frozenset()  # of attributes that the generation alone has
@@ -231,7 +234,11 @@ class Resting:
     def __init__(self, function: Callable, output: SymbolicTensor):
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         target = Input(batch_shape=output.shape)
-        value = function(target, output)
+        try:
+            value = function(target, output)
+        except ValueError:  # it takes classes by their numbers
+            target = Input(batch_shape=(*output.shape[:-1], 1))
+            value = function(target, output)
         nodes = {id(tensor): node for node in nodes_before(value) for tensor in pytree.tree_leaves(node.outputs)}
         resting: dict[int, bool] = {id(target): True}
 

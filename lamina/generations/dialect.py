@@ -64,6 +64,11 @@ class Dialect:
         self._counts: dict[str, Iterator[int]] = {}
 
     @property
+    def before_2_3(self) -> bool:
+        """Whether it is Keras 1, or 2 up to 2.2."""
+        return self.early or self.table.lists_weights
+
+    @property
     def backend(self) -> str:
         """Whose arithmetic it follows; only Keras 1 on Theano computes otherwise."""
         return serialize.read_backend() or self._backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import gc
 import itertools
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
-from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import care
@@ -59,11 +60,27 @@ def _listing(read: Callable[[Any], list[Any]], tell: Callable[[Any, Iterable[Any
 
 
 def set_attribute(self: Any, name: str, value: Any) -> None:
-    """`setattr` of Keras 1: a variable is a weight where it stands in one of the lists, not as an attribute."""
+    """`setattr` of Keras before 2.3: a variable is a weight where it stands in one of the lists, not as an attribute."""
     if issubclass(type(value), Weight) and "_ready" in self.__dict__:
-        if not any(value is own for own in self._own_weights()):
+        before_2_3 = self._dialect.early or self._dialect.table.lists_weights
+        if before_2_3 and not any(value is own for own in self._own_weights()):
             self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
     super(Habits, self).__setattr__(name, value)
+
+
+def leaving(infer: Callable[..., Any]) -> Callable[..., Any]:
+    """`compute_output_spec` for a `call` of users: what this sets on the layer is symbolic, too."""
+
+    @functools.wraps(infer)
+    def inferring(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = infer(self, *args, **kwargs)
+        left = {name: value for name, value in vars(self).items() if isinstance(value, FakeTensor)}
+        for name in left:
+            del vars(self)[name]
+        self.__dict__["_left"] = {**self.__dict__.get("_left", {}), **left}
+        return found
+
+    return inferring
 
 
 def _is_ours(frame: Any) -> bool:
@@ -127,6 +144,34 @@ class Habits(_Modern):
     def batch_input_shape(self, shape: Iterable[int | None]) -> None:
         """What configs say from now on; nothing changes in a model that is made already."""
         self.__dict__["_batch_shape"] = tuple(shape)
+
+    def _is_set_by_call(self, name: str) -> bool:
+        """Whether a `call` of users names it that has not run yet, as there is a shape rule."""
+        code = getattr(type(self).call, "__code__", None)
+        if code is None or name not in code.co_names or not self.__dict__.get("_nodes") or scope.depth or scope.trying:
+            return False
+        of_users = not (self._ours or self._dialect.table.shares_modern)
+        return of_users and ("STORE_ATTR", name) in ((each.opname, each.argval) for each in dis.get_instructions(code))
+
+    def __getattr__(self, name: str) -> Any:
+        """What the latest symbolic call set is a symbolic tensor that rests on that call."""
+        for register in ("_parameters", "_modules", "_buffers"):  # in calls: no more hops than today's
+            if name in self.__dict__.get(register, ()):
+                return self.__dict__[register][name]
+        left = self.__dict__.get("_left", {})
+        if name not in left and not self._is_set_by_call(name):
+            return super().__getattr__(name)
+        if scope.depth or scope.trying or not self._nodes:
+            return left[name]
+        node = self._nodes[-1]
+
+        def attribute(_: Any, args: Any) -> Any:
+            if not scope.trying:
+                return vars(self)[name]
+            self.call(*args, **{**node.kwargs, **({"training": False} if self._takes_training else {})})
+            return vars(self).pop(name)
+
+        return record(attribute, (pytree.tree_leaves(node.outputs)[0], node.args), {}, name)
 
     def _last_frame(self) -> Any:
         """That of the user's `call` which runs: in a static graph it ran once, and each run begins with the weights."""

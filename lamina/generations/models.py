@@ -247,7 +247,7 @@ class _ModelWords(Adds):
         asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
-        if self._dialect.table.short_accuracy:
+        if self._dialect.before_2_3:
             given["metrics"] = pytree.tree_map(lambda name: "acc" if name == "accuracy" else name, given.get("metrics"))
         super().compile(**given)
         if isinstance(self.optimizer, shim.ListedOptimizer):
@@ -259,7 +259,8 @@ class _ModelWords(Adds):
             self._compiled.__class__ = CountsItself
         of_time = OF_GENERATIONS[self._dialect.table.name]
         if self._compiled.loss is not None:
-            self._compiled.loss.__class__ = of_time.loss
+            counted = OF_GENERATIONS["keras1"] if self._dialect.before_2_3 else of_time
+            self._compiled.loss.__class__ = counted.loss
         if self._compiled.metrics is not None:
             self._compiled.metrics.__class__ = of_time.metrics
             if isinstance(self._compiled.loss, LossOfScores):
@@ -413,8 +414,21 @@ class _ModelWords(Adds):
         loss = self._compiled.loss
         told = self._compiled_by_file or not self._dialect.table.shares_modern
         if told and getattr(self, "_graph", None) is not None and loss is not None and not loss.built:
-            return names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
-        return self._names_in_order(self.get_metrics_result())
+            found = names_to_come(loss, self._compiled.metrics, self._output_structure, self.output_names)
+        else:
+            found = self._names_in_order(self.get_metrics_result())
+        return found if self._dialect.table.shares_modern else Told(found, functools.partial(self._show, "name"))
+
+    @property
+    def metrics_tensors(self) -> list[Any]:
+        """Up to Keras 2.2 symbolic tensors to show in logs are appended here, and their names to `metrics_names`."""
+        return Told((), functools.partial(self._show, "value"))
+
+    def _show(self, what: str, listed: list[Any]) -> None:
+        waiting = self.__dict__.setdefault("_waiting_metric", {})
+        waiting[what] = listed[-1]
+        if len(waiting) == 2:
+            self.add_metric(**self.__dict__.pop("_waiting_metric"))
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""
@@ -1060,7 +1074,7 @@ def merge_base(dialect: Dialect, name: str) -> Any:
 def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
     """What a class that users derive theirs from has of its own."""
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
-    return members | ({"__setattr__": set_attribute} if dialect.table.lists_weights else {})
+    return members | ({} if dialect.table.shares_modern else {"__setattr__": set_attribute})
 
 
 def special(dialect: Dialect, name: str) -> Any:

@@ -80,7 +80,9 @@ class ByUpdates(_Modern):
         return self._dialect.table.lists_weights
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
-        """The step's gradients, clipped; only the loss that is trained has some."""
+        """The step's gradients, clipped; those of a symbolic loss are symbolic."""
+        if isinstance(loss, SymbolicTensor):
+            return Gradients()([loss], list(params) if isinstance(params, (list, tuple)) else [params])
         own, known = self.__dict__.get("_step_gradients"), step_gradients()
         if own is not None or known is None:
             return [self._step_gradients[id(param)] for param in params]

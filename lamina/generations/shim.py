@@ -356,6 +356,9 @@ class LayerShim(Adds, Shim):
         shape, learned = kwargs.get("batch_input_shape"), self._words.entry.learned
         if shape is not None and learned in kwargs:
             kwargs[learned] = shape[-1]  # another one in a config whose `batch_input_shape` was changed
+        gated = self._dialect.early and self._words.name in _SIDE_BY_SIDE and len(args) < 3
+        if gated and kwargs.keys().isdisjoint(("recurrent_activation", "inner_activation")):
+            kwargs["recurrent_activation"] = "hard_sigmoid"  # "sigmoid" since 2.3
         super().__init__(*args, **kwargs)
         self._dialect.seed()
         kept, table = self._as_given, self._dialect.table
@@ -872,7 +875,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-        members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
+        members |= {} if dialect.table.shares_modern else {"__setattr__": set_attribute}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)

@@ -189,7 +189,9 @@ def _operator(name: str) -> Callable[..., object]:
     return combined
 
 
-_OPERATORS = "add radd sub rsub mul rmul truediv rtruediv neg pow matmul abs getitem lt le gt ge".split()
+_OPERATORS = """
+    add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod neg pow rpow matmul rmatmul abs getitem
+    lt le gt ge""".split()
 
 
 OF_VARIABLES = {f"__{name}__": _operator(f"__{name}__") for name in _OPERATORS}
