@@ -41,6 +41,29 @@ POLICIES = {
 }  # as Keras 3.15 writes them
 
 
+@pytest.mark.parametrize("keras", [lamina, lamina.tf_keras], ids=["keras3", "tf_keras"])
+@pytest.mark.parametrize("name", ["StringLookup", "IntegerLookup", "TextVectorization"])
+def test_vocabularies_in_other_files_are_told_before_loading(keras: Any, name: str, tmp_path: Path) -> None:
+    terms = [3, 4] if name == "IntegerLookup" else ["a", "b"]
+    dtype, shape = ("int64", (2,)) if name == "IntegerLookup" else ("string", ())
+    model = keras.Sequential([keras.Input(shape, dtype=dtype), getattr(keras.layers, name)(vocabulary=terms)])
+    config = json.loads(model.to_json())
+    assert config["config"]["layers"][1]["config"]["vocabulary"] == terms
+    (tmp_path / "sound.json").write_text(json.dumps(config))
+    config["config"]["layers"][1]["config"]["vocabulary"] = "words.txt"
+    (tmp_path / "m.json").write_text(json.dumps(config))
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        file.create_group("model_weights").attrs["layer_names"] = np.array([], "S1")
+    assert check(tmp_path / "sound.json").readable
+    for suffix in (".json", ".h5"):
+        found = check(tmp_path / f"m{suffix}")
+        assert not found.readable and found.call is None
+        assert "'words.txt', as vocabulary" in str(found.problem)
+    with pytest.raises(ValueError, match=r"'words.txt', as vocabulary.*list of terms"):
+        keras.models.load_model(tmp_path / "m.h5")
+
+
 @pytest.mark.parametrize("mode", POLICIES)
 def test_layers_quantized_by_calibration_are_told_before_loading(mode: str, tmp_path: Path) -> None:
     model = lamina.Sequential([lamina.Input((4,)), layers.Dense(2)])

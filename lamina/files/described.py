@@ -158,7 +158,7 @@ def quantized(described: Any) -> list[str]:
 
 
 def unread(described: Any, version: Any) -> str | None:
-    """Why the quantized layers of a file that Keras of this version wrote are not read; None where they are."""
+    """Why layers in a file that Keras of this version wrote are not read, by their config; None where they are."""
     modes = quantized(described)
     calibrated = [mode for mode in modes if mode.partition("/")[0] in ("gptq", "awq")]
     if calibrated:
@@ -168,6 +168,13 @@ def unread(described: Any, version: Any) -> str | None:
             "its layers are quantized to int4 in the form of Keras 3.11 to 3.13, which no later version reads: save "
             "the model in Keras before its `quantize`"
         )
+    for node in _nodes(described):
+        path = config_of(node).get("vocabulary")
+        if isinstance(path, str) and node.get("class_name") in ("StringLookup", "IntegerLookup", "TextVectorization"):
+            return (
+                f"its {node['class_name']} names another file, {path!r}, as vocabulary, which is never read: save the "
+                "model with a list of terms"
+            )
     return None
 
 

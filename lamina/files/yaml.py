@@ -12,6 +12,7 @@ import numpy as np
 from . import safe
 
 FREE_PARTS = 20_000  # values in any text, and in longer ones one to so many bytes as in JSON
+MAX_NUMBER = 1_000  # characters
 _PLAIN = ("str", "unicode", "int", "long", "float", "bool", "none", "list", "dict")  # types that Python's tags name
 
 
@@ -102,6 +103,8 @@ def _check(root: Any, yaml: Any, limit: int) -> None:
             inner = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             inner = node.value
+        elif len(node.value) > MAX_NUMBER and node.tag.endswith(("int", "long", "float")):
+            raise ValueError(f"a number of {len(node.value)} characters")  # quadratic work where it is to base 60
         sizes[key] = found = 1 + sum(map(size, inner))
         if found > limit:
             raise ValueError(f"its references mean more than {limit} values")

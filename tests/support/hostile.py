@@ -330,7 +330,9 @@ def configs() -> dict[str, Any]:
             "TimeDistributed": {"layer": {"class_name": CANARY}},
         }.items()
     }
-    functional = layer("Functional", "keras", name="f", layers=[], input_layers=[], output_layers=[])
+    functional = layer(
+        "Functional", "keras.src.models.functional", name="f", layers=[], input_layers=[], output_layers=[]
+    )
     graphs = {
         "a graph of itself": {
             **functional,
@@ -441,9 +443,13 @@ def archives(good: Path) -> dict[str, Make]:
 
         return bytes_of(change)
 
+    cells = sequential(
+        layer("RNN", cell=layer("StackedRNNCells", cells=[{"class_name": "GRUCell", "config": {"units": 1}}] * 40_000))
+    )
     local, central, end = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
     found |= {
         "a bomb": lambda path: archive(path, None, good, ("assets/x", bomb), method=zipfile.ZIP_DEFLATED),
+        "many cells": lambda path: archive(path, json.dumps(cells), good, method=zipfile.ZIP_DEFLATED),
         "a config of zeros": lambda path: archive(path, " " * (1 << 26), good, method=zipfile.ZIP_DEFLATED),
         "locked": field(central, 8, b"\x01\x00"),
         "packed oddly": field(central, 10, b"\x63\x00"),
@@ -638,6 +644,8 @@ def yamls() -> dict[str, str]:
         "a date": f"{model}2020-01-01",
         "no number": f"{model}.nan",
         "a long number": model + "9" * 10_000,
+        "a long number to base 60": model + ":".join(["59"] * 200_000),
+        "a long fraction to base 60": model + ":".join(["59"] * 200_000) + ".5",
         "many": "- x\n" * 60_000,
         "code": f'{model}!!python/object/apply:eval ["{EVIL}"]',
         "a tuple": "!!python/tuple [1, [2]]",

@@ -226,7 +226,7 @@ def configs() -> dict[str, Any]:
             "inbound_nodes": [{"args": [tensor], "kwargs": {name: 1}}],
         }
         found[f"an input and an argument named {name[:20]!r}"] = layer(
-            "Functional", "keras", name=name, layers=[inputs, after], input_layers=[name, 0, 0],
+            "Functional", "keras.src.models.functional", name=name, layers=[inputs, after], input_layers=[name, 0, 0],
             output_layers={name: ["d", 0, 0]}
         )  # fmt: skip
         found[f"a metric and an optimizer named {name[:20]!r}"] = {

@@ -203,7 +203,8 @@ class _Lookup(Textual, Adapting):
     def _read_file(self, path: str) -> list[Any]:
         if serialize.in_file():
             raise ValueError(
-                f"{named(self)}: a model file names another file, {path!r}, as vocabulary; it is never read."
+                f"{named(self)}: a model file names another file, {path!r}, as vocabulary; it is never read. Save the "
+                "model with a list of terms."
             )
         if not Path(path).is_file():
             raise ValueError(f"{named(self)}: there is no vocabulary file {path!r}.")
