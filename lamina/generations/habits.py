@@ -66,6 +66,10 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     super(Habits, self).__setattr__(name, value)
 
 
+# What layers of Keras 1 have of their own. It took `regularizers`, and left them out.
+OF_KERAS1 = {"__setattr__": set_attribute, "regularizers": property(lambda self: [], lambda self, value: None)}
+
+
 def _is_ours(frame: Any) -> bool:
     if frame is None or frame.f_code.co_filename == "<plan>":
         return True

@@ -38,7 +38,7 @@ from ..translation.words import SCALARS, Words, read_policy, to_old_value, words
 from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
-from .habits import set_attribute
+from .habits import OF_KERAS1
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
 from .parts import Setting, lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
@@ -865,6 +865,16 @@ def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
     )
 
 
+def _built_for(build: Callable) -> Callable:
+    """A `build` that calls its shape `input_shape`, too."""
+
+    @functools.wraps(build)
+    def built(self: Any, *shapes: Any, input_shape: Any = None, **others: Any) -> None:
+        build(self, *(shapes if input_shape is None else (input_shape, *shapes)), **others)
+
+    return built
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -882,7 +892,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-        members |= {"__setattr__": set_attribute} if dialect.table.lists_weights else {}
+        members |= OF_KERAS1 if dialect.table.lists_weights else {}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
@@ -903,8 +913,9 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
             members["states"] = property(_states, _set_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members |= {"get_initial_state": _initial_states, "_beginning": _own_beginning}
+        members["build"] = _built_for(modern.build)
     elif issubclass(modern, Bidirectional):
-        members["reset_states"] = _reset_both
+        members |= {"reset_states": _reset_both, "build": _built_for(modern.build)}
         bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases
     return CountsOthers(own.name, bases, members)
 
