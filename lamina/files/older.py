@@ -161,7 +161,7 @@ def converter(model: Any, source: Writer) -> Converter:
     """
     generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
     spoken = generation is not None and _first_home(model, f"lamina.{generation.name}.models")
-    if spoken and generation is not KERAS2:
+    if generation is not None and spoken and generation is not KERAS2:
         told = source.backend or ("theano" if model._made_for == "theano" else None)  # whoever made it so knew
         _check_backend(model, generation, told)
         roots = source.generation == "keras1" and _has_roots(model, source)

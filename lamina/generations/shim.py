@@ -105,8 +105,8 @@ class OptimizerShim(ByUpdates, Shim):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = {name: value for name, value in vars(self).items() if type(value) is float and name in self._args}
-        vars(self).update({name: Setting(value, self, name) for name, value in own.items()})
+        own = [name for name, value in vars(self).items() if type(value) is float and name in self._args]
+        self.__dict__.update({name: Setting(vars(self)[name], self, name) for name in own})
         rate: Any = self._learning_rate
         if self._decaying():
             first = torch.tensor(rate.initial_learning_rate)
@@ -155,7 +155,7 @@ class OptimizerShim(ByUpdates, Shim):
 
     def modern_config(self) -> dict[str, Any]:
         found = super().modern_config().items()
-        config = {name: float(value) if isinstance(value, Setting) else value for name, value in found}
+        config: dict[str, Any] = {key: float(value) if isinstance(value, Setting) else value for key, value in found}
         if self._decaying():
             config["learning_rate"]["config"]["initial_learning_rate"] = float(self.learning_rate)
         return config
