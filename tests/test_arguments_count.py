@@ -145,6 +145,7 @@ UNREAD = {
     "training.trainer.Trainer.compute_metrics:x": "given to what users write in its place",
     "translation.conversions.*:*": "given to every conversion",
     "translation.weights._same:layout": "given to every rule",
+    "translation.weights._*cudnn:layout": "given to every rule",
     # What has no effect in the original, or none on one engine and one device.
     "core.declare.kept:init": "a word for type checkers",
     "core.stateless.StatelessScope.__init__:initialize_variables": "variables have their values from the start",

@@ -23,6 +23,7 @@ from ..core.symbolic import in_order
 from ..layers import BatchNormalization
 from ..translation import checkpoints, origin, weights
 from ..translation.keras1 import KERAS1
+from ..translation.keras2 import KERAS2
 from ..translation.table import Class, Generation
 from ..translation.tf_keras import TF_KERAS
 from . import safe
@@ -30,7 +31,7 @@ from .layered import Writer
 from .stored import Stored, as_array, outline
 from .tree import Loads, backwards, put, saveables
 
-_LAYOUTS = {"keras1": KERAS1, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
+_LAYOUTS = {"keras1": KERAS1, "keras2": KERAS2, "tf_keras": TF_KERAS}  # the generations that store arrays otherwise
 _ALL_BUT_ZERO = 1_000_000  # steps after which a product of momenta is nothing
 
 
@@ -159,13 +160,14 @@ def converter(model: Any, source: Writer) -> Converter:
     Raises Misfit where they, or what the layers compute, are others and the model is not of that generation.
     """
     generation, backend = _LAYOUTS.get(source.generation), source.backend or "tensorflow"
-    if generation is not None and _first_home(model, f"lamina.{generation.name}.models"):
+    spoken = generation is not None and _first_home(model, f"lamina.{generation.name}.models")
+    if generation is not None and spoken and generation is not KERAS2:
         told = source.backend or ("theano" if model._made_for == "theano" else None)  # whoever made it so knew
         _check_backend(model, generation, told)
         roots = source.generation == "keras1" and _has_roots(model, source)
         return Converter(generation, told or "tensorflow", roots=roots)
     others = origin.otherwise(source.generation, backend)
-    turned = source.generation == "keras2" and backend == "theano" and _first_home(model, "lamina.keras2.models")
+    turned = spoken and backend == "theano"
     for layer in model.modules() if others else ():
         if turned and _same_on_theano(layer):
             continue
@@ -177,7 +179,7 @@ def converter(model: Any, source: Writer) -> Converter:
                 f"it was written by Keras {source.version or 1} on {backend}, where {named(layer)} stores or "
                 f"computes something else. {remedy}"
             )
-    return Converter(turned=bool(turned))
+    return Converter(generation if spoken and not turned else None, turned=bool(turned))
 
 
 def _has_roots(model: Any, source: Writer) -> bool:

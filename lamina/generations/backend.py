@@ -573,8 +573,11 @@ def names(dialect: Dialect) -> dict[str, Any]:
         """1, 2, 3, ... for each prefix."""
         return dialect.count(f"uid/{prefix}")
 
+    def _get_available_gpus() -> list[str]:
+        return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
+
     found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
-    own = (backend, set_backend, clear_session, get_uid)
+    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus)
     found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}

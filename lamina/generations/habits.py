@@ -24,6 +24,7 @@ from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
 from ..layers import BatchNormalization
+from ..translation.table import Generation
 from .parts import weight_of
 from .tensors import nodes_before, told, trains_otherwise
 from .updates import Update, carry_out
@@ -81,6 +82,14 @@ def leaving(infer: Callable[..., Any]) -> Callable[..., Any]:
         return found
 
     return inferring
+
+
+def of_older(table: Generation) -> dict[str, Any]:
+    """What layers of Keras 1 and 2 have of their own. Keras 1 took `regularizers`, and left them out."""
+    if table.shares_modern:
+        return {}
+    listed = {"regularizers": property(lambda self: [], lambda self, value: None)} if table.lists_weights else {}
+    return {"__setattr__": set_attribute, **listed}
 
 
 def _is_ours(frame: Any) -> bool:

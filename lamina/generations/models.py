@@ -41,7 +41,7 @@ from .activations import in_graph
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
 from .functions import KerasTensor, TFOpLambda
-from .habits import Call, Told, set_attribute, when_ready
+from .habits import Call, Told, of_older, when_ready
 from .named_nodes import config_of_graph, graph_class
 from .tensors import places_of_symbols, uses_learning_phase
 from .weighting import (
@@ -220,9 +220,13 @@ class _ModelWords(Adds):
                 return nodes[index]
         return super()._node_at(index, what)
 
+    def _trained(self) -> set[int]:
+        """The ids of the weights outside of models that are frozen."""
+        return {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
+
     @property
     def trainable_weights(self) -> list[Any]:
-        trained = {id(weight) for module in _training(self) for weight in module.parameters(recurse=False)}
+        trained = self._trained()
         found = [weight for weight in super().trainable_weights if id(weight) in trained]
         return Told(self._own_last(found), self._train)
 
@@ -548,9 +552,12 @@ class _ModelWords(Adds):
 
     @property
     def weights(self) -> list[Any]:
-        """In tf.keras layer by layer, as each has its own."""
-        inside = self._tracked() if self._dialect.table.shares_modern else ()
-        found = [*(weight for part in inside for weight in part.weights), *super().weights]
+        """In Keras 1 and 2 those that are trained, then the others; in tf.keras layer by layer, as each has its own."""
+        if not self._dialect.table.shares_modern:
+            trained = self._trained()
+            found = self._own_last(super().weights)
+            return sorted(found, key=lambda weight: not (id(weight) in trained and weight.requires_grad))
+        found = [*(weight for part in self._tracked() for weight in part.weights), *super().weights]
         return self._own_last(list({id(weight): weight for weight in found}.values()))
 
     def _set_attribute(self, name: str, value: Any) -> None:
@@ -1074,7 +1081,7 @@ def merge_base(dialect: Dialect, name: str) -> Any:
 def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
     """What a class that users derive theirs from has of its own."""
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
-    return members | ({} if dialect.table.shares_modern else {"__setattr__": set_attribute})
+    return members | of_older(dialect.table)
 
 
 def special(dialect: Dialect, name: str) -> Any:

@@ -61,6 +61,7 @@ def _translated(dialect: Dialect, network: str, model: Any, given: Any) -> Any:
     of_today = {layer.name: layer for layer in model.layers if not isinstance(layer, InputLayer)}
     turned = _is_first_resnet(dialect, network)
     pads_less = turned and dialect.table.name == "keras1"
+    instead = {"pool1_pad": lambda x: x, "avg_pool": functools.partial(_flat, dialect)} if pads_less else {}
     in_order = sorted(of_today.values(), key=lambda layer: _number(layer) or 0)  # for the numbers in names
     made = {layer.name: _layer(dialect, layer, **_told(dialect, network, layer)) for layer in in_order}
     kept = {made[name].name for name, layer in of_today.items() if getattr(layer, "keepdims", False)}
@@ -68,8 +69,8 @@ def _translated(dialect: Dialect, network: str, model: Any, given: Any) -> Any:
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         if turned and isinstance(args[0], list):  # which orders the layers, and so the weights in files
             args = (args[0][::-1],)
-        if pads_less and layer.name == "pool1_pad":
-            return args[0]
+        if layer.name in instead:
+            return instead[layer.name](args[0])
         found = layer(*args, **kwargs)
         if layer.name not in kept or len(found.shape) == len(args[0].shape):
             return found
@@ -85,8 +86,17 @@ def _translated(dialect: Dialect, network: str, model: Any, given: Any) -> Any:
         Layer.set_weights(layer, arrays)
     end = copy.outputs[0]
     if pads_less and len(end.shape) == 4:
-        end = dialect.find("layers", "AveragePooling2D")((7, 7), name="avg_pool")(end)
+        end = _pooled(dialect, end)
     return dialect.find("models", "Model")(start, end, name=model.name)
+
+
+def _pooled(dialect: Dialect, x: Any) -> Any:
+    """How ResNet50 of Keras 1 ends."""
+    return dialect.find("layers", "AveragePooling2D")((7, 7), name="avg_pool")(x)
+
+
+def _flat(dialect: Dialect, x: Any) -> Any:
+    return dialect.find("layers", "Flatten")()(_pooled(dialect, x))
 
 
 def _name(dialect: Dialect, layer: Any) -> str | None:
@@ -113,7 +123,8 @@ def _told(dialect: Dialect, network: str, layer: Any) -> dict[str, Any]:
     if not _is_first_resnet(dialect, network):
         return {"name": layer.name if _number(layer) is None else None}
     told = {"epsilon": 1e-3} if isinstance(layer, BatchNormalization) else {}
-    return {"name": _of_resnet50(layer.name), **told}
+    counts = layer.name == "conv1_pad" and dialect.table.name == "keras1"
+    return {"name": None if counts else _of_resnet50(layer.name), **told}
 
 
 def _of_resnet50(name: str) -> str | None:

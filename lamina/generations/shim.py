@@ -39,7 +39,7 @@ from ..translation.words import HOMES, SCALARS, Words, read_policy, to_old_value
 from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
-from .habits import set_attribute
+from .habits import of_older
 from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
 from .parts import Setting, lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
@@ -106,8 +106,8 @@ class OptimizerShim(ByUpdates, Shim):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = {name: value for name, value in vars(self).items() if type(value) is float and name in self._args}
-        self.__dict__.update({name: Setting(value, self, name) for name, value in own.items()})
+        own = [name for name, value in vars(self).items() if type(value) is float and name in self._args]
+        self.__dict__.update({name: Setting(vars(self)[name], self, name) for name in own})
         rate: Any = self._learning_rate
         if self._decaying():
             first = torch.tensor(rate.initial_learning_rate)
@@ -156,7 +156,7 @@ class OptimizerShim(ByUpdates, Shim):
 
     def modern_config(self) -> dict[str, Any]:
         found = super().modern_config().items()
-        config: dict[str, Any] = {name: float(value) if isinstance(value, Setting) else value for name, value in found}
+        config: dict[str, Any] = {key: float(value) if isinstance(value, Setting) else value for key, value in found}
         if self._decaying():
             config["learning_rate"]["config"]["initial_learning_rate"] = float(self.learning_rate)
         return config
@@ -858,6 +858,16 @@ def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
     )
 
 
+def _built_for(build: Callable) -> Callable:
+    """A `build` that calls its shape `input_shape`, too."""
+
+    @functools.wraps(build)
+    def built(self: Any, *shapes: Any, input_shape: Any = None, **others: Any) -> None:
+        build(self, *(shapes if input_shape is None else (input_shape, *shapes)), **others)
+
+    return built
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -875,7 +885,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-        members |= {} if dialect.table.shares_modern else {"__setattr__": set_attribute}
+        members |= of_older(dialect.table)
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
@@ -897,8 +907,9 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
             members["states"] = property(_states, _set_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members |= {"get_initial_state": _initial_states, "_beginning": _own_beginning}
+        members["build"] = _built_for(modern.build)
     elif issubclass(modern, Bidirectional):
-        members["reset_states"] = _reset_both
+        members |= {"reset_states": _reset_both, "build": _built_for(modern.build)}
         bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases
     return CountsOthers(own.name, bases, members)
 

@@ -140,9 +140,8 @@ class MetricWords(WeightsAsArrays):
 
     weights = property(lambda self: self.variables)
 
-    def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
-                   initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip
-        """Name before shape; how replicas share it says nothing, as there is one."""
+    def add_weight(self, name: str | None = None, shape: Any = (), initializer: Any = None, dtype: Any = None) -> Any:
+        """Name before shape."""
         return super().add_weight(shape, initializer, dtype, name)
 
 
@@ -177,6 +176,11 @@ class _Words(MetricWords):
         if isinstance(found, Tensor):
             vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
         return found
+
+    def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
+                   initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip
+        """How replicas share it says nothing, as there is one."""
+        return super().add_weight(name, shape, initializer, dtype)
 
 
 @functools.cache

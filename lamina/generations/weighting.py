@@ -455,8 +455,8 @@ def _by_loss(metric: Any, loss: object) -> object:
 
 
 class MetricsByLoss(MetricsOfAll):
-    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do. Keras 2 takes the last
-    of several metrics of one name."""
+    """In Keras 1 and 2 the loss of an output says which accuracy is meant before the shapes do; an output without one
+    has no metrics. Keras 2 takes the last of several metrics of one name."""
 
     loss: Any = None  # as `compile` was told
     tells_weighted = False
@@ -478,13 +478,35 @@ class MetricsByLoss(MetricsOfAll):
     def _chosen(self, outputs: Any) -> Iterator[tuple[str, list[list[Any]]]]:
         each = match(self.loss, outputs, self.output_names, "loss")
         for what, chosen in super()._chosen(outputs):
-            yield what, [[_by_loss(one, loss) for one in part] for part, loss in zip(chosen, each, strict=True)]
+            pairs = zip(chosen, each, strict=True)
+            yield what, [[_by_loss(one, loss) for one in part if loss is not None] for part, loss in pairs]
+
+
+def _each_of(metric: Any, y: object, y_pred: Tensor) -> list[Any]:
+    """The metric, or those that its function gives by name."""
+    function = getattr(metric, "fn", None)
+    if not inspect.isfunction(function) or function.__module__.startswith("lamina."):
+        return [metric]
+    with torch.no_grad():
+        found = function(y, y_pred)
+
+    def named(name: str) -> Any:
+        one = losses_of.counting(lambda y_true, y_pred: function(y_true, y_pred)[name])
+        return metrics.MeanMetricWrapper(one, name=name)
+
+    return [named(name) for name in found] if isinstance(found, Mapping) else [metric]
 
 
 class MetricsOfAllSteps(MetricsByLoss):
-    """Metrics of Keras 1 know no masks. Those of one name are `name_1`, `name_2`, ..."""
+    """Metrics of Keras 1 know no masks. Those of one name are `name_1`, `name_2`, ... A function may give several in a
+    dictionary."""
 
     keeps_all = True
+
+    def build(self, y: Any, outputs: Any) -> None:
+        super().build(y, outputs)
+        for part, true, pred in zip(self._parts, self._targets(y, outputs), leaves_of(outputs), strict=True):
+            part.metrics[:] = [one for metric in part.metrics for one in _each_of(metric, _beside(true, pred), pred)]
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         listed = [(f"{prefix}{metric.name}", metric) for prefix, metric, _ in self._listed()]

@@ -177,6 +177,34 @@ def _unlocal(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     return [arrays[0] if layout.places is None else layout.places.to_stored(arrays[0]), *arrays[1:]]
 
 
+def _by_gate(kernel: Any, units: int) -> Any:
+    """(in, gates * units) -> (gates, in, units)."""
+    return kernel.reshape(len(kernel), -1, units).swapaxes(0, 1)
+
+
+def _cudnn(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
+    """The values of a gate's kernel (in, units) are those of its transpose, as cuDNN reads them; an LSTM needs the sum
+    of the biases for input and state, which are in one row."""
+    if [array.ndim for array in arrays] != [2, 2, 1]:
+        return list(arrays)  # which do not fit, or lie as today
+    *kernels, bias = arrays
+    units = len(kernels[1])
+    gates = (_by_gate(kernel, units) for kernel in kernels)
+    swapped = [gate.reshape(len(gate), units, -1).swapaxes(1, 2).swapaxes(0, 1) for gate in gates]
+    both = bias.reshape(2, -1)
+    return [*(kernel.reshape(len(kernel), -1) for kernel in swapped), both.sum(0) if len(bias) == 8 * units else both]
+
+
+def _uncudnn(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
+    """Both biases of an LSTM are half of the sum."""
+    *kernels, bias = arrays
+    units = len(kernels[1])
+    gates = (_by_gate(kernel, units).swapaxes(1, 2) for kernel in kernels)
+    swapped = [gate.reshape(len(gate), -1, units).swapaxes(0, 1) for gate in gates]
+    both = bias if bias.ndim == 2 else (0.5 * bias)[None][[0, 0]]
+    return [*(kernel.reshape(len(kernel), -1) for kernel in swapped), both.reshape(-1)]
+
+
 def _same(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     return list(arrays)
 
@@ -192,6 +220,7 @@ LAYOUTS = {
     "simple_rnn": (_same, _same),
     "axes": (_axes, _unaxes),
     "local": (_local, _unlocal),
+    "cudnn": (_cudnn, _uncudnn),
     "gates": (_gates, _ungates),
     "convolutional_gates": (_convolutional_gates, _unconvolutional_gates),
 }

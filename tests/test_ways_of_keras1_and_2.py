@@ -1,0 +1,221 @@
+"""What Keras 1.2.2 and 2.3.1 do around layers; the numbers are theirs."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import lamina.keras1
+import lamina.keras2
+import lamina.tf_keras
+
+K1: Any = lamina.keras1
+K2: Any = lamina.keras2
+TF: Any = lamina.tf_keras
+BOTH = pytest.mark.parametrize("keras", [K1, K2], ids=["keras1", "keras2"])
+X = np.linspace(-1, 1, 12).reshape(4, 3).astype("float32")
+Y = np.array([[0.0], [1], [0], [1]], "float32")
+
+
+def _line(keras: Any, optimizer: Any) -> Any:
+    """One layer that begins with weights of 1, after one step on ones."""
+    first = {"init": "one"} if keras is K1 else {"kernel_initializer": "ones"}
+    model = keras.models.Sequential([keras.layers.Dense(1, input_shape=(2,), **first)])
+    model.compile(optimizer, "mse")
+    model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "values", "weight"),
+    [
+        ("SGD", {"momentum": 0.9}, {"momentum": 0.5, "lr": 0.05}, 0.184),
+        ("SGD", {"momentum": 0.9}, {"momentum": 0.5}, 0.116),
+        ("SGD", {"momentum": 0.9, "nesterov": True}, {"momentum": 0.0}, 0.3184),
+        ("Adam", {}, {"beta_1": 0.5, "beta_2": 0.9, "lr": 0.01}, 0.8792),
+        ("RMSprop", {}, {"rho": 0.5}, 0.4747),
+    ],
+)
+def test_numbers_of_an_optimizer_can_be_set(name: str, options: dict, values: dict, weight: float) -> None:
+    optimizer = getattr(K2.optimizers, name)(lr=0.1, **options)
+    model = _line(K2, optimizer)
+    for key, value in values.items():
+        K2.backend.set_value(getattr(model.optimizer, key), value)
+        assert K2.backend.get_value(getattr(optimizer, key)) == np.float32(value)
+    for _ in range(2):
+        model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1)))
+    np.testing.assert_allclose(model.get_weights()[0], weight, atol=6e-5)
+    told = {"learning_rate" if key == "lr" else key: value for key, value in values.items()}
+    assert optimizer.get_config().items() >= {key: pytest.approx(value) for key, value in told.items()}.items()
+
+
+@BOTH
+def test_a_number_of_an_optimizer_is_its_own(keras: Any) -> None:
+    first = keras.optimizers.SGD(lr=0.1, momentum=0.9)
+    for second in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        keras.backend.set_value(second.momentum, 0.25)
+        assert (first.momentum, second.momentum, type(second.get_config()["momentum"])) == (0.9, 0.25, float)
+    model = _line(keras, keras.optimizers.SGD(lr=0.1))
+    keras.backend.set_value(model.optimizer.momentum, 0.9)  # which has no state yet
+    assert model.train_on_batch(np.ones((4, 2)), np.zeros((4, 1))) > 0
+
+
+@BOTH
+def test_at_a_rate_of_one_nothing_is_dropped(keras: Any) -> None:
+    names = ["Dropout", "GaussianDropout", *([] if keras is K1 else ["AlphaDropout"])]
+    for name in names:
+        model = keras.models.Sequential([getattr(keras.layers, name)(1.0, input_shape=(3,))])
+        model.compile("sgd", "mse")
+        with pytest.warns(UserWarning, match="no trainable weights"):
+            assert model.train_on_batch(X, np.zeros_like(X)) == pytest.approx((X**2).mean())
+    rates = ("dropout_W", "dropout_U") if keras is K1 else ("dropout", "recurrent_dropout")
+    for rate in rates:
+        model = keras.models.Sequential([keras.layers.LSTM(2, input_shape=(3, 4), **{rate: 1.0})])
+        model.compile("sgd", "mse")
+        inputs = np.ones((2, 3, 4), "float32")
+        before = model.predict(inputs)
+        assert model.train_on_batch(inputs, np.zeros((2, 2))) == pytest.approx((before**2).mean(), rel=1e-5)
+    layer = keras.layers.SpatialDropout1D(0.5)
+    layer.rate = 0.25
+    assert layer.get_config()["p" if keras is K1 else "rate"] == 0.25
+
+
+def test_at_a_rate_of_one_all_is_dropped_in_tf_keras() -> None:
+    for layer in (TF.layers.Dropout(1.0), TF.layers.SpatialDropout1D(1.0)):
+        assert not layer(np.ones((2, 3, 4), "float32"), training=True).numpy().any()
+
+
+@BOTH
+def test_what_is_trained_comes_first_in_weights(keras: Any) -> None:
+    layers = keras.layers
+    inner = keras.models.Sequential([layers.Dense(3, input_shape=(4,), name="a"), layers.BatchNormalization(name="b")])
+    model = keras.models.Sequential([inner, layers.Dense(2, name="c")])
+    sizes = [tuple(weight.shape) for weight in model.weights]
+    assert sizes == [(4, 3), (3,), (3,), (3,), (3, 2), (2,), (3,), (3,)]
+    assert [tuple(array.shape) for array in inner.get_weights()] == [(4, 3), *[(3,)] * 5]
+    model.layers[1].trainable = False
+    assert [tuple(weight.shape) for weight in model.weights] == [(4, 3), *[(3,)] * 5, (3, 2), (2,)]
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_recurrent_layers_are_built_by_keyword(keras: Any) -> None:
+    for layer in (keras.layers.LSTM(2), keras.layers.GRU(2), keras.layers.Bidirectional(keras.layers.LSTM(2))):
+        layer.build(input_shape=(None, 3, 4))
+        assert layer.built and layer.get_weights()
+
+
+def test_metrics_of_keras_2_have_weights() -> None:
+    metric = K2.metrics.MeanSquaredError()
+    assert metric.stateful and [tuple(weight.shape) for weight in metric.weights] == [(), ()]
+    assert [tuple(weight.shape) for weight in K2.metrics.Precision(thresholds=[0.3, 0.5]).weights] == [(2,), (2,)]
+    assert isinstance(lamina.metrics.AUC(), K2.metrics.AUC) and isinstance(metric, lamina.metrics.Metric)
+
+    class Sum(K2.metrics.Metric):
+        def __init__(self, name: str = "sum", **kwargs: Any):
+            super().__init__(name=name, **kwargs)
+            self.total = self.add_weight("total", initializer="zeros")
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            self.total.assign_add(K2.backend.sum(y_true))
+
+        def result(self) -> Any:
+            return self.total
+
+        def reset_states(self) -> None:
+            super().reset_states()
+            self.total.assign(10.0)
+
+    model = K2.models.Sequential([K2.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse", metrics=[Sum()])
+    assert model.fit(X, Y, epochs=2, verbose=0).history["sum"] == [12.0, 12.0]
+
+
+def test_metrics_of_keras_1_may_be_several() -> None:
+    def ends(y_true: Any, y_pred: Any) -> dict[str, Any]:
+        return {"lo": K1.backend.min(y_pred), "hi": K1.backend.max(y_pred)}
+
+    model = K1.models.Sequential([K1.layers.Dense(1, input_dim=3, init="one")])
+    model.compile("sgd", "mse", metrics=[ends, "mae"])
+    assert model.metrics_names == ["loss", "lo", "hi", "mean_absolute_error"]
+    said = model.fit(X, Y, nb_epoch=1, verbose=0, batch_size=4, shuffle=False, validation_data=(X, Y)).history
+    assert {*said} == {f"{when}{name}" for when in ("", "val_") for name in model.metrics_names}
+    np.testing.assert_allclose(model.evaluate(X, Y, verbose=0), [2.9046, -2.3958, 2.4171, 1.6043], atol=1e-4)
+    start = K1.layers.Input((3,))
+    model = K1.models.Model(start, [K1.layers.Dense(1, init="one", name=name)(start) for name in "ab"])
+    model.compile("sgd", "mse", metrics={"b": [ends]})
+    assert model.metrics_names == ["loss", "a_loss", "b_loss", "b_lo", "b_hi"]
+
+
+def test_outputs_without_a_loss_have_no_metrics() -> None:
+    start = K2.layers.Input((3,))
+    hidden = K2.layers.Dense(1, name="a")(start)
+    model = K2.models.Model(start, [hidden, K2.layers.Activation("relu", name="b")(hidden)])
+    model.compile("sgd", {"a": "mse"}, metrics={"a": "mae", "b": "mse"})
+    assert model.metrics_names == ["loss", "a_loss", "a_mae"]
+    assert {*model.fit(X, [Y], verbose=0).history} == {*model.metrics_names}
+    assert len(model.evaluate(X, [Y], verbose=0)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "gates", "answer"),
+    [
+        ("CuDNNLSTM", 4, [0.079364, -0.109197, -0.234557, -0.287438]),
+        ("CuDNNGRU", 3, [-0.004288, 0.062822, 0.079301, 0.251496]),
+    ],
+)
+def test_weights_of_cudnn_layers_lie_as_in_keras_2(name: str, gates: int, answer: list[float], tmp_path: Path) -> None:
+    width = 4 * gates
+    values = 0.5 * np.sin(np.arange(8 * width) * 0.7).astype("float32")
+    arrays = [
+        values[: 2 * width].reshape(2, width),
+        values[2 * width : 6 * width].reshape(4, width),
+        values[6 * width :],
+    ]
+
+    def made() -> Any:
+        return K2.models.Sequential([getattr(K2.layers, name)(4, input_shape=(3, 2), name="cu")])
+
+    model, x = made(), np.cos(np.arange(6)).reshape(1, 3, 2)
+    model.set_weights(arrays)
+    np.testing.assert_allclose(model.predict(x)[0], answer, atol=1e-6)
+    kernel, recurrent, bias = model.get_weights()
+    np.testing.assert_array_equal(kernel, arrays[0])
+    np.testing.assert_array_equal(recurrent, arrays[1])
+    np.testing.assert_allclose(bias.reshape(2, -1).sum(0), arrays[2].reshape(2, -1).sum(0), rtol=1e-6)
+    model.save_weights(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "r+") as file:
+        assert file["cu/cu/bias:0"].shape == (2 * width,)
+        file["cu/cu/bias:0"][...] = arrays[2]
+    other = made()
+    other.load_weights(tmp_path / "w.h5")
+    np.testing.assert_allclose(other.predict(x)[0], answer, atol=1e-6)
+
+
+def test_regularizers_of_layers_of_keras_1_are_none() -> None:
+    layer = K1.layers.Dense(2, W_regularizer="l2", input_dim=3)
+    layer.regularizers = ["l2"]
+    assert layer.regularizers == []
+
+
+def test_keras_2_takes_all_words_of_keras_1() -> None:
+    assert K2.layers.Embedding(3, 4, dropout=0.2).get_config().keys() == K2.layers.Embedding(3, 4).get_config().keys()
+    assert K2.layers.BatchNormalization(mode=0).axis == -1
+    assert K2.layers.ZeroPadding2D({"top_pad": 1, "right_pad": 2}).padding == ((1, 0), (0, 2))
+    for refused in (lambda: K2.layers.BatchNormalization(mode=1), lambda: K2.layers.ZeroPadding2D((1, 2, 3, 4))):
+        with pytest.raises(ValueError):
+            refused()
+
+
+@pytest.mark.slow
+def test_resnet50_of_keras_1_ends_in_flatten() -> None:
+    model = K1.applications.resnet50.ResNet50(weights=None, input_shape=(224, 224, 3))
+    names = [type(layer).__name__ for layer in model.layers]
+    assert names[-4:] == ["Activation", "AveragePooling2D", "Flatten", "Dense"] and len(names) == 177
+    assert model.layers[1].name.startswith("zeropadding2d_")
+    assert model.get_layer("avg_pool").output_shape == (None, 1, 1, 2048) and model.count_params() == 25636712
