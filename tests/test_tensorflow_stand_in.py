@@ -869,7 +869,7 @@ def test_functions_of_sums_and_quotients(tf: Any) -> None:
     assert tf.cumsum(tf.constant([1, 2, 3], tf.uint8)).dtype == tf.uint8
 
 
-# Beside TensorFlow 2.21, which gave these values -----------------------------------------------------------------------
+# Beside TensorFlow 2.21, which gave these values ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
