@@ -40,7 +40,7 @@ UNREAD = {
     "*.on_*_end:*": "given to every callback",
     "*.compute_mask:inputs": "given to every layer",
     "*.compute_mask:mask": "given to every layer: some make a mask of their own, some end it",
-    "*._modules:value": "a setter that leaves the children to the items",
+    "core.children.Children._ignore:value": "a setter that leaves the children to the items",
     "*._rule:step": "given to every optimizer: some correct a bias by it",
     "core.declare._Later.__get__:instance": "Python's protocol of descriptors",
     "port.forms.*:_*": "given to every form",

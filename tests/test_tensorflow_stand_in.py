@@ -867,3 +867,97 @@ def test_functions_of_sums_and_quotients(tf: Any) -> None:
     assert tf.math.xdivy(tf.constant([0.0, 1.0]), tf.constant([0.0, 4.0])).tolist() == [0, 0.25]
     assert tf.math.rint(tf.constant([0.5, 1.5])).tolist() == [0, 2]
     assert tf.cumsum(tf.constant([1, 2, 3], tf.uint8)).dtype == tf.uint8
+
+
+# Beside TensorFlow 2.21, which gave these values ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, options, expected",
+    [
+        ("GradientDescent", {"learning_rate": 0.1}, [0.97, 1.87]),
+        ("Momentum", {"learning_rate": 0.1, "momentum": 0.9}, [0.8665, 2.014]),
+        ("Momentum", {"learning_rate": 0.1, "momentum": 0.9, "use_nesterov": True}, [0.84985, 1.8826]),
+        ("Adam", {"name": "adam"}, [0.99792516, 2.0010145]),
+        ("Adam", {"learning_rate": 0.01, "beta1": 0.8, "beta2": 0.9, "epsilon": 0.1}, [0.98777556, 2.006247]),
+        ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.5}, [0.9608023, 1.973267]),
+        ("Adadelta", {"learning_rate": 0.1}, [0.9999724, 1.9999678]),
+        ("RMSProp", {"learning_rate": 0.01}, [0.99717635, 1.9887321]),
+        ("RMSProp", {"learning_rate": 0.01, "epsilon": 0.1, "use_locking": False}, [0.99728596, 1.9891276]),
+        (
+            "RMSProp",
+            {"learning_rate": 0.01, "decay": 0.8, "momentum": 0.5, "centered": True},
+            [0.9920403, 1.9956542],
+        ),
+    ],
+)
+def test_optimizers_of_tensorflow_1(tf: Any, name: str, options: dict[str, Any], expected: list[float]) -> None:
+    make = getattr(tf.compat.v1.train, f"{name}Optimizer")
+    optimizer, variable = make(**options), tf.Variable([1.0, 2.0])
+    for gradient in ([0.5, -1.0], [0.2, 0.3], [-0.4, 2.0]):
+        optimizer.apply_gradients([(tf.constant(gradient), variable)])
+    np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5)
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(2,))])
+    model.compile(make(**options), "mse")
+    before = model.get_weights()[0]
+    model.fit(np.ones((4, 2)), np.zeros((4, 1)), verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before)
+
+
+def test_functions_of_few_scripts(tf: Any) -> None:
+    i, j = tf.constant([7, -7, 5]), tf.constant([2, 2, -3])
+    assert tf.truncatemod(i, j).tolist() == [1, -1, 2] and tf.bitwise.invert(i).tolist() == [-8, 6, -6]
+    assert tf.math.invert_permutation([2, 0, 1]).numpy().tolist() == [1, 2, 0]
+    assert tf.math.multiply_no_nan([np.inf, 2.0], [0.0, 3.0]).tolist() == [0.0, 6.0]
+    assert tf.math.reciprocal_no_nan([0.0, 2.0]).tolist() == [0.0, 0.5]
+    rows = tf.reshape(tf.range(12), (3, 4))
+    expected = [[0, 1, 2, 3], [5, 4, 6, 7], [11, 10, 9, 8]]
+    assert tf.reverse_sequence(rows, [1, 2, 4], seq_axis=1).tolist() == expected
+    turned = tf.reverse_sequence(tf.transpose(rows), [1, 2, 4], seq_axis=0, batch_axis=1)
+    assert tf.transpose(turned).tolist() == expected
+    for found, value in (
+        (tf.math.igammac(0.5, 2.0), 0.04550026),
+        (tf.math.zeta(1.5, 2.0), 1.6123754),
+        (tf.math.ndtri(0.3), -0.5244005),
+        (tf.math.bessel_i0(2.5), 3.2898395),
+    ):
+        np.testing.assert_allclose(found, value, rtol=1e-5)
+    logits = np.random.RandomState(1).uniform(-1, 1, (6, 2, 4)).astype("float32")
+    labels, lengths = [[1, 2, 2], [3, 0, 0]], ([3, 1], [6, 5])
+    by_time = tf.nn.ctc_loss(labels, logits, *lengths, blank_index=0)
+    np.testing.assert_allclose(by_time, [4.931409, 4.5486097], rtol=1e-5)
+    batches = tf.nn.ctc_loss(labels, logits.swapaxes(0, 1), *lengths, logits_time_major=False)
+    np.testing.assert_allclose(batches, by_time)
+    other = tf.nn.ctc_loss([[1, 2, 2], [0, 0, 0]], logits, *lengths, blank_index=-1)
+    np.testing.assert_allclose(other, [6.8530073, 4.4259157], rtol=1e-5)
+
+
+def test_a_tensor_of_a_variable_stays_as_it_is(tf: Any) -> None:
+    variable = tf.Variable([1.0, 2.0])
+    kept = tf.convert_to_tensor(variable)
+    variable.assign([3.0, 4.0])
+    assert kept.tolist() == [1.0, 2.0]
+
+
+def test_lists_in_examples_of_any_length(tf: Any) -> None:
+    def example(count: int) -> Any:
+        numbers = tf.train.Feature(int64_list=tf.train.Int64List(value=range(count)))
+        pairs = tf.train.Feature(int64_list=tf.train.Int64List(value=range(2 * count)))
+        words = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"a"] * count))
+        feature = {"numbers": numbers, "pairs": pairs, "words": words}
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+    features = {
+        "numbers": tf.io.VarLenFeature(tf.int64),
+        "words": tf.io.VarLenFeature(tf.string),
+        "pairs": tf.io.FixedLenSequenceFeature([2], tf.int64, allow_missing=True),
+    }
+    found = tf.io.parse_example([example(1), example(2), example(0)], features)
+    assert tf.sparse.to_dense(found["numbers"]).tolist() == [[0, 0], [0, 1], [0, 0]]
+    assert tf.sparse.to_dense(found["numbers"], default_value=-1).tolist() == [[0, -1], [0, 1], [-1, -1]]
+    assert tf.sparse.to_dense(found["words"], "z").numpy().tolist() == [[b"a", b"z"], [b"a", b"a"], [b"z", b"z"]]
+    assert found["pairs"].tolist() == [[[0, 1], [0, 0]], [[0, 1], [2, 3]], [[0, 0], [0, 0]]]
+    one = tf.io.parse_single_example(example(1), features)
+    assert tf.sparse.to_dense(one["numbers"], default_value=7).tolist() == [0] and one["pairs"].tolist() == [[0, 1]]
+    with pytest.raises(ValueError, match="allow_missing=True"):
+        tf.io.parse_single_example(example(1), {"other": tf.io.FixedLenSequenceFeature([], tf.int64)})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -467,7 +467,7 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
             trials = range(1 + unknown)
             try:
                 results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
-            except DataDependentOutputException:  # it decides by values, which zeros have
+            except _Decides:  # by values, which zeros have
                 with _on_zeros(layer):
                     results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
     finally:
@@ -516,6 +516,13 @@ _OF_NUMBERS: set[Any] = {
 }
 
 
+_ASKED = torch.ops.aten._local_scalar_dense.default
+
+
+class _Decides(Exception):
+    """What is tried asks whether something holds of values. Sizes that are values stay refused: zeros tell none."""
+
+
 class _TrialMode(FakeTensorMode):
     """Tensors have no values, but what is made of a few numbers, as sizes are, keeps them."""
 
@@ -523,6 +530,8 @@ class _TrialMode(FakeTensorMode):
         return t.numel() <= _FEW and type(t) is Tensor and not t.is_meta
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _ASKED and args[0].dtype is torch.bool and getattr(args[0], "constant", None) is None:
+            raise _Decides
         # Torch before 2.13 takes no subclasses of Parameter.
         args, kwargs = pytree.tree_map_only(Weight, lambda weight: nn.Parameter(weight.detach(), False), (args, kwargs))
         types = tuple(nn.Parameter if issubclass(kind, Weight) else kind for kind in types)
@@ -551,8 +560,6 @@ def _trial(function: Callable, args: Any, kwargs: Any, size: int, number: int, l
         try:
             with put(scope, trying=True):
                 return function(*args, **kwargs)
-        except DataDependentOutputException:
-            raise
         except (RuntimeError, IndexError, TypeError) as error:
             raise cannot_take(_called(function, layer), args, error) from error
 

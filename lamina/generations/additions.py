@@ -121,9 +121,7 @@ class Adds(Habits):
     def add_metric(self, value: Any, name: str | None = None, aggregation: str | None = "mean") -> None:
         """Add a value of the call in progress to the mean that logs show as `name`; a metric's is the metric's own."""
         if "_added_metrics" not in vars(self):
-            self.__dict__.update(
-                _added_metrics={}, _may_count=True
-            )  # no attribute of the user's: its state is no weight
+            self.__dict__.update(_added_metrics={}, _may_count=True)  # their states are no weights
         own: dict[str | None, Any] = self._added_metrics
         metric = getattr(value, "_metric_obj", None)
         if metric is not None:

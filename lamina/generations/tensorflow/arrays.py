@@ -103,6 +103,59 @@ def _table() -> None:
 
 _table()
 
+# Functions of torch under TensorFlow's names, element by element.
+_OF_TORCH = """
+math.xlogy=special.xlogy math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
+math.ndtri=special.ndtri math.nextafter=nextafter math.bessel_i0=special.i0 math.bessel_i0e=special.i0e
+math.bessel_i1=special.i1 math.bessel_i1e=special.i1e truncatemod=fmod math.invert_permutation=argsort
+bitwise.bitwise_and=bitwise_and bitwise.bitwise_or=bitwise_or bitwise.bitwise_xor=bitwise_xor bitwise.invert=bitwise_not
+bitwise.left_shift=bitwise_left_shift bitwise.right_shift=bitwise_right_shift
+"""
+
+
+def _of_torch(function):
+    def call(x, y=None):
+        found = function(tensor(x)) if y is None else function(*tensors(x, y))
+        return found.to(torch.int32) if function is torch.argsort else found
+
+    return recorded(call)
+
+
+for _line in _OF_TORCH.split():
+    _path, _, _word = _line.partition("=")
+    NAMES[_path] = taking(_of_torch(functools.reduce(getattr, _word.split("."), torch)), (), _path.rpartition(".")[2])
+
+
+@op("math.reciprocal_no_nan")
+def reciprocal_no_nan(x):
+    x = tensor(x)
+    return torch.where(x == 0, 0, 1 / x)
+
+
+@op("math.multiply_no_nan")
+def multiply_no_nan(x, y):
+    """0 where y is 0, whatever x is."""
+    x, y = tensors(x, y)
+    return torch.where(y == 0, 0, x * y)
+
+
+@op("reverse_sequence", "input seq_lengths seq_axis batch_axis")
+def reverse_sequence(input, seq_lengths, seq_axis, batch_axis=0):
+    """The first `seq_lengths` steps of each sample backwards; the rest stays."""
+    x, lengths = tensor(input).movedim((batch_axis, seq_axis), (0, 1)), tensor(seq_lengths).long()[:, None]
+    steps = torch.arange(x.shape[1], device=x.device)[None]
+    places = torch.where(steps < lengths, lengths - 1 - steps, steps)
+    turned = torch.gather(x, 1, places.reshape(*places.shape, *[1] * (x.ndim - 2)).expand_as(x))
+    return turned.movedim((0, 1), (batch_axis, seq_axis))
+
+
+@op("nn.ctc_loss")
+def ctc_loss(labels, logits, label_length, logit_length, logits_time_major=True, blank_index=0):
+    """For each sample; labels: (batch, most labels), logits: (steps, batch, labels) or batch first."""
+    logits = tensor(logits)
+    scores = logits.transpose(0, 1) if logits_time_major else logits
+    return ops.ctc_loss(labels, scores, label_length, logit_length, (blank_index or 0) % scores.shape[-1])
+
 
 def _extreme(paths, is_first):
     """The larger or smaller of two; where they are the same the gradient is the first one's."""

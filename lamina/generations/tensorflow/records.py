@@ -214,16 +214,27 @@ class VarLenFeature(NamedTuple):
     dtype: DType
 
 
-NAMES |= {"io.FixedLenFeature": FixedLenFeature, "io.VarLenFeature": VarLenFeature, "FixedLenFeature": FixedLenFeature,
-          "VarLenFeature": VarLenFeature}  # fmt: skip
+class FixedLenSequenceFeature(NamedTuple):
+    """Any number of parts of one shape; those of several examples are filled up with zeros or empty texts."""
+
+    shape: Iterable[int]
+    dtype: DType
+    allow_missing: bool = False
+
+
+_FEATURES = (FixedLenFeature, VarLenFeature, FixedLenSequenceFeature)
+NAMES |= {f"{home}{kind.__name__}": kind for kind in _FEATURES for home in ("io.", "")}
 
 
 @named("sparse.to_dense")
-def to_dense(sp_input, default_value=None):
-    """What a VarLenFeature was read as. Raises ValueError for other values where there are none but "" and 0."""
-    if default_value:
-        raise ValueError(f"tf.sparse.to_dense: lists are filled up with '' and 0; got default_value={default_value!r}.")
-    return convert_to_tensor(sp_input)
+def to_dense(sp_input, default_value=0):
+    """What `VarLenFeature` gave, with the default where an example of several has no value."""
+    found, absent = convert_to_tensor(sp_input), getattr(sp_input, "absent", None)
+    if absent is None or default_value in (0, "", b""):
+        return found
+    if isinstance(found, Texts):
+        return texts(np.where(absent, text_bytes(default_value), np.asarray(found)))
+    return found.masked_fill(torch.from_numpy(absent).to(found.device), default_value)
 
 
 @named("io.parse_single_example parse_single_example")
@@ -233,8 +244,10 @@ def parse_single_example(serialized, features):
     found = {}
     told: Any
     for name, told in features.items():
-        if not isinstance(told, (FixedLenFeature, VarLenFeature)):
+        if not isinstance(told, _FEATURES):
             raise ValueError(f"parse_example: {name!r} must be a FixedLenFeature or a VarLenFeature; got {told!r}.")
+        if isinstance(told, FixedLenSequenceFeature) and not told.allow_missing and name not in given:
+            raise ValueError(f"parse_example: the example has no {name!r}, and its feature no allow_missing=True.")
         value = given[name].value() if name in given else []
         if not value and isinstance(told, FixedLenFeature):
             if told.default_value is None:
@@ -244,15 +257,21 @@ def parse_single_example(serialized, features):
         if any(isinstance(each, bytes) for each in value) != (told.dtype == "string" and bool(value)):
             raise ValueError(f"parse_example: {name!r} is told to be of {told.dtype}, but the file has other values.")
         made = convert_to_tensor(value, told.dtype)
-        found[name] = made.reshape(tuple(told.shape)) if isinstance(told, FixedLenFeature) else made
+        shape = () if isinstance(told, VarLenFeature) else tuple(told.shape)
+        found[name] = made.reshape(shape if isinstance(told, FixedLenFeature) else (-1, *shape))
     return found
 
 
 @named("io.parse_example parse_example")
 def parse_example(serialized, features):
     """Of several examples, stacked; lists of any length are filled up with zeros or empty texts."""
-    rows = Dataset.from_tensor_slices(texts(serialized)).map(lambda one: parse_single_example(one, features))
-    return rows.padded_batch(len(rows)).get_single_element()
+    rows = [parse_single_example(one, features) for one in texts(serialized)]
+    found = Dataset(lambda: iter(rows), len(rows)).padded_batch(len(rows)).get_single_element()
+    for name, told in features.items():
+        if isinstance(told, VarLenFeature):
+            counts = np.array([[len(row[name])] for row in rows])
+            found[name].absent = np.arange(found[name].shape[1]) >= counts
+    return found
 
 
 @named("io.decode_raw decode_raw")

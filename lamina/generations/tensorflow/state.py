@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ... import files, ops
+from ... import files, ops, optimizers
 from ...core import dtypes
 from ...core.layer import Layer
 from ...core.symbolic import SymbolicTensor
@@ -422,6 +422,46 @@ class Module:
         own = self._own_modules()
         found = [*own, *(each for part in own for each in getattr(part, "submodules", ()))]
         return tuple({id(part): part for part in found}.values())
+
+
+# Optimizers of TensorFlow 1, for `compile` and custom loops -------------------------------------------------------
+
+
+@named("train.GradientDescentOptimizer")
+def sgd(learning_rate):
+    return optimizers.SGD(learning_rate)
+
+
+@named("train.MomentumOptimizer")
+def momentum(learning_rate, momentum, use_nesterov=False):
+    return optimizers.SGD(learning_rate, momentum, use_nesterov)
+
+
+@named("train.AdamOptimizer")
+def adam(learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    return optimizers.Adam(learning_rate, beta1, beta2, epsilon)
+
+
+@named("train.AdagradOptimizer")
+def adagrad(learning_rate, initial_accumulator_value=0.1):
+    return optimizers.Adagrad(learning_rate, initial_accumulator_value, 0.0)
+
+
+@named("train.AdadeltaOptimizer")
+def adadelta(learning_rate=0.001, rho=0.95, epsilon=1e-8):
+    return optimizers.Adadelta(learning_rate, rho, epsilon)
+
+
+@named("train.RMSPropOptimizer")
+def rmsprop(learning_rate, decay=0.9, momentum=0.0, epsilon=1e-10, centered=False):
+    return _FromOnes(learning_rate, decay, momentum, epsilon, centered)
+
+
+class _FromOnes(optimizers.RMSprop):
+    """RMSprop whose mean of squares begins with ones."""
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor | None:
+        return torch.ones_like(weight) if name == "velocity" else super()._initial(name, weight)
 
 
 # What is kept in files ------------------------------------------------------------------------------------------------
