@@ -195,7 +195,7 @@ class Node:
             leaf.copy()
             if isinstance(leaf, np.ndarray)
             else leaf.detach()
-            if type(leaf) is Tensor and leaf.grad_fn is not None
+            if isinstance(leaf, Tensor) and leaf.grad_fn is not None
             else leaf
             for leaf in leaves
         ]

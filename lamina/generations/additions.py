@@ -236,11 +236,7 @@ class Resting:
     def __init__(self, function: Callable, output: SymbolicTensor):
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         target = Input(batch_shape=output.shape)
-        try:
-            value = function(target, output)
-        except ValueError:  # it takes classes by their numbers
-            target = Input(batch_shape=(*output.shape[:-1], 1))
-            value = function(target, output)
+        value = function(target, output)
         nodes = {id(tensor): node for node in nodes_before(value) for tensor in pytree.tree_leaves(node.outputs)}
         resting: dict[int, bool] = {id(target): True}
 
