@@ -146,6 +146,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
+    _rule_is_second = False  # shapes are those of `call`, whatever the rule says
     _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
     _stateless = False  # it counts as built from the start and writes no build config
     _quantizes: ClassVar[tuple[str | None, ...]] = (None,)  # its modes of `quantize`, beside None

@@ -336,6 +336,9 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule or scope.by_running:
         return call_on_trial_tensors(layer, args, kwargs)
+    if layer._rule_is_second:
+        with contextlib.suppress(ValueError, TypeError):  # what goes by values has the rule alone
+            return call_on_trial_tensors(layer, args, kwargs)
     leaf = next(leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor))
     try:
         shapes = _by_rule(layer, args, kwargs)

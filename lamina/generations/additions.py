@@ -60,8 +60,10 @@ class Adds(Habits):
         if own:  # what it computes of weights was computed once and for all, but in a static graph
             cls.build = torch.no_grad()(build) if dialect.table.shares_modern else once(build)
         call: Any = vars(cls).get("call")
-        if call and not str(call.__module__).startswith("lamina.") and not dialect.table.shares_modern:
-            cls.compute_output_spec = leaving(cls.compute_output_spec)
+        if call and not str(call.__module__).startswith("lamina."):
+            cls._rule_is_second = dialect.table.shares_modern
+            if not dialect.table.shares_modern:
+                cls.compute_output_spec = leaving(cls.compute_output_spec)
         super().__init_subclass__(**kwargs)
 
     _names_of_time: frozenset[str] = frozenset()  # of attributes that the generation alone has
@@ -234,11 +236,7 @@ class Resting:
     def __init__(self, function: Callable, output: SymbolicTensor):
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         target = Input(batch_shape=output.shape)
-        try:
-            value = function(target, output)
-        except ValueError:  # it takes classes by their numbers
-            target = Input(batch_shape=(*output.shape[:-1], 1))
-            value = function(target, output)
+        value = function(target, output)
         nodes = {id(tensor): node for node in nodes_before(value) for tensor in pytree.tree_leaves(node.outputs)}
         resting: dict[int, bool] = {id(target): True}
 

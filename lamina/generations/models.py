@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import json
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -185,6 +186,7 @@ def _training(module: nn.Module) -> Iterator[nn.Module]:
 
 
 _Model: Any = object  # the modern class, which comes behind in the classes made
+_STEPS = ("steps", "steps_per_epoch", "validation_steps")
 _ENDINGS = (".h5", ".hdf5", ".keras", ".safetensors", ".weights.json")
 
 
@@ -409,7 +411,9 @@ class _ModelWords(Adds):
         own = f"Sequential.{method}"
         if isinstance(self, Sequential) and own in self._dialect.table.methods:
             method = own
-        return method_arguments(self._dialect.table, method, args, kwargs)
+        given = method_arguments(self._dialect.table, method, args, kwargs)
+        steps = [key for key in _STEPS if isinstance(given.get(key), float)]  # `len(x) / batch_size`, which counts up
+        return {**given, **{key: math.ceil(given[key]) for key in steps}}
 
     @property
     def metrics_names(self) -> list[str]:

@@ -16,13 +16,14 @@ from ..core import serialize
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 from ..core.operation import Gradients
+from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
 from ..core.weight import Weight
 from ..optimizers import Optimizer
 from ..optimizers.schedules import LearningRateSchedule
 from .dialect import CountsOthers
 from .tensors import rests_on
-from .updates import Descent, Expression, carry_out, made_of, rule_of, step_gradients
+from .updates import Descent, Expression, Update, carry_out, made_of, rule_of, step_gradients
 
 _Sizes = Sequence[int]
 _Modern: Any = object  # the modern class, which comes behind in the classes made
@@ -50,7 +51,13 @@ class ByUpdates(_Modern):
             self.__dict__["updates"] = self._as_pairs(self.get_gradients(loss, weights), weights)
             return self.updates
         if loss is None and known is not None:
-            return [Descent(self, [known[id(weight)] for weight in weights], weights)]
+            other = vars(self).get("get_gradients")  # of the optimizer that holds this one
+            found = [known[id(weight)] for weight in weights] if other is None else other(loss, weights)
+            if not self.built:
+                self.build(weights)
+            count = self._iterations
+            self.__dict__["updates"] = [Update((count, count.detach() + 1)), Descent(self, found, weights, False)]
+            return self.updates
         if isinstance(loss, Expression):
             return [Descent(self, made_of(Gradients.of, ([loss], weights), {}), weights)]
         if not isinstance(loss, SymbolicTensor):
@@ -79,14 +86,24 @@ class ByUpdates(_Modern):
     def _older_order(self) -> bool:
         return self._dialect.table.lists_weights
 
+    def descend(self, gradients: list[Any], weights: list[Any]) -> None:
+        """A step by the values that numbers of this optimizer have now, which code may have made follow variables."""
+        follow = {name: float(one.anew()) for name, one in vars(self).items() if isinstance(one, Expression)}
+        rate = follow.pop("_rate_to_follow", None)
+        before = None if rate is None else self._learning_rate.detach().clone()
+        with put(self, **follow):
+            if before is not None:
+                self._learning_rate.assign(rate)
+            self.apply(gradients, weights)
+        if before is not None:
+            self._learning_rate.assign(before)
+
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Tensor]:
         """The step's gradients, clipped; those of a symbolic loss are symbolic."""
         if isinstance(loss, SymbolicTensor):
             return Gradients()([loss], list(params) if isinstance(params, (list, tuple)) else [params])
-        own, known = self.__dict__.get("_step_gradients"), step_gradients()
-        if own is not None or known is None:
-            return [self._step_gradients[id(param)] for param in params]
-        return self._clipped([known[id(param)] for param in params])  # another optimizer holds this one
+        known = self.__dict__.get("_step_gradients") or step_gradients() or {}  # those of one that holds this
+        return self._clipped([known[id(param)] for param in params])
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         if self._in_todays_words():
@@ -94,7 +111,7 @@ class ByUpdates(_Modern):
             return
         found = {id(weight): grad for weight, grad in zip(self._weights, grads, strict=True) if grad is not None}
         params = [weight for weight in self._weights if id(weight) in found]
-        self.__dict__["_step_gradients"] = dict(zip(found, self._clipped([*found.values()]), strict=True))
+        self.__dict__["_step_gradients"] = found
         constraints = {param: param.constraint for param in params if getattr(param, "constraint", None) is not None}
         given = {"loss": None, "params": params, "constraints": constraints}
         updates = self._asked(given)
@@ -113,7 +130,10 @@ class ByUpdates(_Modern):
         self._iterations.add_(1)
 
     def _of_now(self, descent: Descent) -> Descent:
-        """Down the gradients of this step, also where the rule told its updates once and hands them on again."""
+        """Down the gradients of this step, also where the rule told its updates once and hands them on again; not where
+        it put a function of its own in the place of those that find them."""
+        if "get_gradients" in vars(descent.optimizer):
+            return descent
         return descent._replace(gradients=[self.__dict__["_step_gradients"][id(one)] for one in descent.weights])
 
     def _in_todays_words(self) -> bool:
@@ -143,6 +163,12 @@ class ByUpdates(_Modern):
 class OptimizerOfUsers(ByUpdates, Optimizer):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """One whose `__init__` does not call this one's is as good."""
+        made = super().__new__(cls)
+        OptimizerOfUsers.__init__(made)
+        return made
 
     def __init__(self, **kwargs: Any):
         unknown = kwargs.keys() - {"clipnorm", "clipvalue", "name"}

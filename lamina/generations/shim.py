@@ -44,7 +44,7 @@ from .initializations import InLayout, constrain_in_layout, forget_bias, in_layo
 from .parts import Setting, lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import Shape, names_symbols
-from .updates import outside
+from .updates import Expression, outside
 
 _Modern: Any = object  # the modern class, which comes behind in the classes made
 _PLAIN = (type(None), bool, int, float)  # values that stand for no object
@@ -147,7 +147,9 @@ class OptimizerShim(ByUpdates, Shim):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        if self._decaying() and not callable(value):
+        if isinstance(value, Expression) and "_as_given" in vars(self):
+            self.__dict__["_rate_to_follow"] = value
+        elif self._decaying() and not callable(value):
             self.learning_rate.fill_(self._args["learning_rate"].convert(value, self))
         else:
             super(Shim, type(self)).learning_rate.fset(self, value)

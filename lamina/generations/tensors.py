@@ -216,10 +216,6 @@ def rests_on(losses: Iterable[SymbolicTensor]) -> set[int]:
     return found
 
 
-_OF_SYMBOLS = frozenset(("_keras_history", "input_masks", "output_masks"))
-_NONE = (lambda: None).__code__
-
-
 def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     """Whether a value is, holds or, as a function of users, names symbolic tensors, or asks for one's layer."""
     seen = set() if seen is None else seen
@@ -236,10 +232,9 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif isinstance(value, functools.partial):
         inside = [value.func, *value.args, *value.keywords.values()]
     elif inspect.ismethod(value):
-        beside = (getattr(type(value.__self__), name, None) for name in getattr(value, "__code__", _NONE).co_names)
-        inside = [value.__func__, getattr(value.__self__, "__dict__", {}), *filter(inspect.isfunction, beside)]
+        inside = [value.__func__, getattr(value.__self__, "__dict__", {})]
     elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
-        if not _OF_SYMBOLS.isdisjoint(value.__code__.co_names):
+        if "_keras_history" in value.__code__.co_names:
             return True
         try:
             told = inspect.getclosurevars(value)

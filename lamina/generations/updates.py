@@ -212,6 +212,7 @@ class Descent(NamedTuple):
     optimizer: Any
     gradients: list[Any]  # for each of the weights; of a symbolic loss they are symbolic
     weights: list[Any]
+    counts: bool = True  # the step; else an update beside it does
 
 
 class _Collecting(threading.local):
@@ -279,9 +280,11 @@ def carry_out(updates: Sequence[Any]) -> None:
     """Give variables the values that go with them, all found before. What is no pair has happened already."""
     with torch.no_grad():
         now = {id(value): value.anew() for value in pytree.tree_leaves([*updates]) if isinstance(value, Expression)}
-        for update in updates:
+        for update in sorted(updates, key=lambda one: not isinstance(one, Descent)):
             if isinstance(update, Descent):
-                update.optimizer.apply(update.gradients, update.weights)
+                update.optimizer.descend(update.gradients, update.weights)
+                if not update.counts:
+                    update.optimizer._iterations.sub_(1)
             elif isinstance(update, (tuple, list)) and len(update) == 2 and isinstance(update[0], Tensor):
                 variable, value = update
                 value = now.get(id(value), value)

@@ -1,0 +1,249 @@
+"""What code of more public repositories relies on: layers, losses, optimizers and callbacks of the time."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamina import keras1, keras2, tf_keras
+from lamina.generations import install, tensors
+from lamina.generations.alias import uninstall
+
+OLDER = pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
+X = np.arange(8, dtype="float32").reshape(2, 4) / 8
+
+
+@pytest.fixture(autouse=True)
+def where_old_code_runs() -> Iterator[None]:
+    """As `install` leaves tensors."""
+    tensors.as_old_code_has_them(True)
+    yield
+    tensors.as_old_code_has_them(False)
+
+
+@pytest.fixture
+def early() -> Iterator[None]:
+    install("keras2.2")
+    yield
+    uninstall()
+
+
+def _model(space: ModuleType, layer: Any, out: int = 1) -> Any:
+    x = space.layers.Input((4,))
+    return space.models.Model(x, space.layers.Dense(out)(layer(x)))
+
+
+# Keras 2.0 to 2.2 -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("early")
+def test_gates_before_keras_2_3_are_hard_sigmoids() -> None:
+    layers = keras2.layers
+    for layer in (layers.LSTM(2), layers.GRU(2), layers.Bidirectional(layers.LSTM(2)).layer, layers.LSTMCell(2)):
+        assert layer.get_config()["recurrent_activation"] == "hard_sigmoid"
+    assert layers.LSTM(2, recurrent_activation="sigmoid").get_config()["recurrent_activation"] == "sigmoid"
+    assert layers.LSTM(2, "tanh", "sigmoid").get_config()["recurrent_activation"] == "sigmoid"
+
+
+def test_gates_since_keras_2_3_are_sigmoids() -> None:
+    assert keras2.layers.LSTM(2).get_config()["recurrent_activation"] == "sigmoid"
+
+
+@pytest.mark.usefixtures("early")
+def test_losses_before_keras_2_3_leave_out_samples_of_weight_0() -> None:
+    model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(4,), kernel_initializer="zeros")])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    assert model.metrics_names == ["loss", "acc"]
+    y = np.array([[2.0], [4.0]])
+    assert model.test_on_batch(X, y, sample_weight=np.array([1.0, 0.0]))[0] == pytest.approx(4.0)
+
+
+@pytest.mark.usefixtures("early")
+def test_variables_as_attributes_before_keras_2_3_are_no_weights() -> None:
+    class Scaled(keras2.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.fixed = keras2.backend.ones((4,))
+            self.own = self.add_weight(name="own", shape=(4,), initializer="ones")
+            super().build(input_shape)
+
+        def call(self, x: Any) -> Any:
+            return x * self.own * self.fixed
+
+    assert len(_model(keras2, Scaled()).get_weights()) == 3
+
+
+# What a call sets, and losses that know of it ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", [False, True], ids=["traced", "by its rule"])
+@OLDER
+def test_what_a_call_sets_on_its_layer_is_symbolic(space: ModuleType, rule: bool) -> None:
+    class Penalized(space.layers.Layer):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            self.size = space.backend.sum(space.backend.square(x), axis=-1)
+            return x * 2
+
+        if rule:
+            compute_output_shape = get_output_shape_for = lambda self, input_shape: input_shape
+
+    layer = Penalized()
+    model = _model(space, layer)
+    size = layer.size
+    model.compile("sgd", lambda y, p: space.backend.mean(space.backend.square(p), axis=-1) * 0 + size)
+    assert model.train_on_batch(X, np.zeros((2, 1))) == pytest.approx(float((X**2).sum(-1).mean()))
+    found = space.backend.function([model.input], [size])([X])[0]
+    np.testing.assert_allclose(found, (X**2).sum(-1), rtol=1e-6)
+
+
+@OLDER
+def test_a_shape_rule_may_go_by_what_the_call_has_set(space: ModuleType) -> None:
+    class Halves(space.layers.Layer):
+        parts = None
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            self.parts = [1, 3]
+            return x[:, :3]
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (input_shape[0], max(self.parts))  # type: ignore[call-overload]
+
+        get_output_shape_for = compute_output_shape
+
+    assert _model(space, Halves()).predict(X).shape == (2, 1)
+
+
+@OLDER
+def test_metrics_may_be_appended_beside_their_names(space: ModuleType) -> None:
+    model = _model(space, space.layers.Activation("linear"))
+    model.compile("sgd", "mse")
+    model.metrics_names.append("size")
+    model.metrics_tensors.append(space.backend.sum(model.output) * 0 + 3)
+    assert model.train_on_batch(X, np.zeros((2, 1)))[-1] == pytest.approx(3.0)
+
+
+# Optimizers and training ------------------------------------------------------------------------------------------
+
+
+@OLDER
+def test_numbers_of_an_optimizer_are_set_like_variables(space: ModuleType) -> None:
+    model = _model(space, space.layers.Activation("linear"))
+    optimizer = space.optimizers.SGD(lr=0.1, momentum=0.9)
+    model.compile(optimizer, "mse")
+    space.backend.set_value(optimizer.momentum, 0.0)
+    model.train_on_batch(X, np.ones((2, 1)))
+    before = model.get_weights()
+    space.backend.set_value(optimizer.lr, 0.0)
+    model.train_on_batch(X, np.ones((2, 1)))
+    assert optimizer.get_config()["momentum"] == 0.0
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_remainders_follow_their_variable() -> None:
+    K = keras2.backend
+    count = K.variable(3, dtype="int64")
+    whole, rest, of = K.equal(count % 3, 0), count // 2, 7 % count
+    assert (K.eval(whole), K.eval(rest), K.eval(of)) == (True, 1, 1)
+    K.set_value(count, 4)
+    assert (K.eval(whole), K.eval(rest), K.eval(of)) == (False, 2, 3)
+
+
+def test_an_optimizer_that_accumulates_for_the_one_it_holds() -> None:
+    K = keras2.backend
+
+    class Accumulating(keras2.optimizers.Optimizer):
+        def __init__(self, optimizer: Any, steps: int):  # and not that of its base
+            self.optimizer, self.steps = optimizer, steps
+            self.iterations = K.variable(0, dtype="int64")
+            self.due = K.equal(self.iterations % steps, 0)
+            self.optimizer.lr = K.switch(self.due, self.optimizer.lr, 0.0)
+            self.optimizer.get_gradients = lambda loss, params: [one / self.steps for one in self.sums]
+
+        def get_updates(self, loss: Any, params: Any) -> Any:
+            self.updates = [K.update_add(self.iterations, 1)]
+            self.updates.append(K.update_add(self.optimizer.iterations, K.cast(self.due, "int64")))
+            self.sums = [K.zeros(K.int_shape(one)) for one in params]
+            for grad, one in zip(self.get_gradients(loss, params), self.sums, strict=True):
+                self.updates.append(K.update(one, K.switch(self.due, grad, one + grad)))
+            self.updates += self.optimizer.get_updates(loss, params)[1:]
+            return self.updates
+
+    model = keras2.models.Sequential([keras2.layers.Dense(1, input_shape=(4,), use_bias=False)])
+    model.compile(Accumulating(keras2.optimizers.SGD(0.1), 2), "mse")
+    weights = [model.get_weights()[0]]
+    for _ in range(3):
+        model.train_on_batch(X, np.zeros((2, 1)))
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(weights[0], weights[2])
+    gradient = 2 * (X.T @ (X @ weights[0])) / 2
+    np.testing.assert_allclose(weights[3], weights[2] - 0.1 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_an_optimizer_of_ones_own_clips_once() -> None:
+    class Halved(keras2.optimizers.Optimizer):
+        def __init__(self, optimizer: Any):
+            self.optimizer, self.clipnorm = optimizer, 1e-6
+            self._gradients = optimizer.get_gradients
+
+        def get_gradients(self, loss: Any, params: Any) -> Any:
+            return [grad / 2 for grad in self._gradients(loss, params)]
+
+        def get_updates(self, loss: Any, params: Any) -> Any:
+            self.optimizer.get_gradients = self.get_gradients
+            return self.optimizer.get_updates(loss, params)
+
+    found = []
+    for optimizer in (keras2.optimizers.SGD(0.05), Halved(keras2.optimizers.SGD(0.1))):
+        layer = keras2.layers.Dense(1, input_shape=(4,), kernel_initializer="ones")
+        model = keras2.models.Sequential([layer])
+        model.compile(optimizer, "mse")
+        model.train_on_batch(X, np.zeros((2, 1)))
+        found.append(model.get_weights()[0])
+    np.testing.assert_allclose(*found, rtol=1e-6)
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras], ids=["keras2", "tf_keras"])
+def test_steps_count_up(space: ModuleType) -> None:
+    model = _model(space, space.layers.Activation("linear"))
+    model.compile("sgd", "mse")
+    batches: list[int] = []
+
+    def data() -> Iterator[Any]:
+        while True:
+            batches.append(1)
+            yield X, np.zeros((2, 1))
+
+    told = space.callbacks.LambdaCallback(on_batch_end=lambda batch, logs: steps.append(batch))
+    steps: list[int] = []
+    model.fit_generator(data(), steps_per_epoch=5 / 2, epochs=1, verbose=0, callbacks=[told])
+    assert steps == [0, 1, 2]
+
+
+# tf.keras ---------------------------------------------------------------------------------------------------------
+
+
+def test_shapes_in_tf_keras_are_those_of_the_call() -> None:
+    class First(tf_keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs[0]
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    inputs = [tf_keras.layers.Input((4,)) for _ in range(2)]
+    assert tuple(First()(inputs).shape) == (None, 4)
+
+
+def test_words_of_tensorflow_1() -> None:
+    install("keras2")
+    try:
+        import tensorflow as tf
+
+        y = np.array([1.0, 0.0], "float32")
+        found = tf.nn.weighted_cross_entropy_with_logits(targets=y, logits=y * 0, pos_weight=2.0)
+        np.testing.assert_allclose(found.numpy(), np.log(2) * np.array([2, 1]), rtol=1e-6)
+        assert keras2.layers.Input((3,)).shape[1]._value == 3
+    finally:
+        uninstall()
