@@ -1029,7 +1029,7 @@ class _UserLayer(Adds, Layer):
         if not self._dialect.table.shares_modern and any_symbolic(args) and (places := places_of_symbols(self)):
             if not hasattr(self, "_places"):
                 object.__setattr__(self, "__class__", _reaching(type(self)))
-            vars(self)["_places"] = vars(self).get("_places", {}) | places
+            self.__dict__["_places"] = vars(self).get("_places", {}) | places
             kwargs = {**kwargs, "_outside": {name: get() for name, (get, _) in places.items()}}
         return super()._call_with_care(args, kwargs)
 
