@@ -368,6 +368,12 @@ def test_parts_of_weights_are_assigned_to(space: Any) -> None:
     assert weight.numpy().tolist() == [[0, 42], [3, 1]]
 
 
+def test_functions_of_numpy_take_tensors(installed: Any) -> None:
+    x = installed.constant([[1.0, 2.0], [3.0, 4.0]])
+    assert np.min(x) == 1 and np.max(x) == 4 and np.std(x) == pytest.approx(np.sqrt(1.25))
+    assert np.mean(x, axis=1).tolist() == [1.5, 3.5] and np.argmax(x, axis=-1).tolist() == [1, 1]
+
+
 def test_rows_of_variables_are_scattered_to(installed: Any) -> None:
     variable = installed.Variable([[1.0, 2.0], [3.0, 4.0]])
     rows = installed.IndexedSlices(values=[[5.0, 6.0], [7.0, 8.0]], indices=[1, 0])

@@ -67,6 +67,8 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if importlib.util.find_spec("tensorflow") is None:
         _stand_in(generation, modules)
+        tensor: Any = tensors.Tensor
+        tensor.__array_function__ = tensors.of_array_function  # which NumPy's functions take
 
 
 def uninstall() -> None:
