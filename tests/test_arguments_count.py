@@ -131,6 +131,7 @@ UNREAD = {
     "losses.functions._fused_binary:axis": "given to every fused loss: the mean of all values has no axis",
     "metrics.confusion._CountOf._make_counts:labels": "given to every metric of counts",
     "models.sequential.Sequential._build_for:kwargs": "given to every layer",
+    "optimizers.base.Optimizer._initial:name": "a hook: some slots begin as something else than zeros",
     "optimizers.base.Optimizer._kind:weight": "a hook: some optimizers treat weights apart",
     "optimizers.base.Optimizer._decay_of:group": "a hook: some optimizers decay weights apart",
     "optimizers.gradient.SGD._update:step": "given to every optimizer: some correct a bias by it",
