@@ -109,6 +109,10 @@ def test_ensembles_by_torch_func() -> None:
     [
         (lambda: keras.Variable(np.ones(2)), torch.ones(2, dtype=torch.float64)),
         (lambda: keras.Variable(1.5, dtype="float16"), torch.tensor(1.5, dtype=torch.float16)),
+        (lambda: keras.Variable([1, 2]), torch.tensor([1, 2], dtype=torch.int32)),
+        (lambda: keras.Variable(2**40, dtype="int64"), torch.tensor(2**40)),
+        (lambda: keras.Variable(np.arange(2)), torch.arange(2)),
+        (lambda: keras.Variable([[True]]), torch.tensor([[True]])),
         (lambda: keras.Variable("zeros", (2, 3)), torch.zeros(2, 3)),
         (lambda: keras.Variable(keras.initializers.Ones(), shape=2, dtype="int32"), torch.ones(2, dtype=torch.int32)),
         (lambda: L.Layer().add_weight((2,), initializer="one"), torch.ones(2)),

@@ -201,7 +201,11 @@ def _values(x: Tensor) -> np.ndarray:
 
 def _first_value(initializer: Any, shape: Any, dtype: Any) -> torch.Tensor:
     if not (callable(initializer) or isinstance(initializer, (str, Mapping))):
-        return torch.tensor(initializer)
+        value = torch.tensor(initializer)
+        if dtype is None and isinstance(initializer, (int, float, list, tuple)):  # in Keras' types, not torch's
+            own = {torch.int64: "int32", torch.get_default_dtype(): config.floatx()}.get(value.dtype)
+            value = value if own is None else value.to(dtypes.torch_dtype(own))
+        return value
     if shape is None:
         raise ValueError(f"Variable: `shape` is needed with the initializer {initializer!r}; only a value has its own.")
     make = serialize.get(initializer, "keras.initializers")
