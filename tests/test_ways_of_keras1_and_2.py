@@ -103,7 +103,7 @@ def test_what_is_trained_comes_first_in_weights(keras: Any) -> None:
     assert [tuple(weight.shape) for weight in model.weights] == [(4, 3), *[(3,)] * 5, (3, 2), (2,)]
 
 
-@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("keras", [K2, TF], ids=["keras2", "tf_keras"])
 def test_recurrent_layers_are_built_by_keyword(keras: Any) -> None:
     for layer in (keras.layers.LSTM(2), keras.layers.GRU(2), keras.layers.Bidirectional(keras.layers.LSTM(2))):
         layer.build(input_shape=(None, 3, 4))

@@ -862,6 +862,7 @@ def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
 
 def _built_for(build: Callable) -> Callable:
     """A `build` that calls its shape `input_shape`, too."""
+    build = build.__wrapped__  # pyright: ignore[reportFunctionMemberAccess] -- guarded once, as the class' own
 
     @functools.wraps(build)
     def built(self: Any, *shapes: Any, input_shape: Any = None, **others: Any) -> None:
@@ -909,7 +910,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
             members["states"] = property(_states, _set_states)
         members["reset_states"] = _reset_states if dialect.table.resets_to_states else _zero_states
         members |= {"get_initial_state": _initial_states, "_beginning": _own_beginning}
-        members["build"] = _built_for(modern.build)
+        members |= {} if dialect.table.lists_weights else {"build": _built_for(modern.build)}
     elif issubclass(modern, Bidirectional):
         members |= {"reset_states": _reset_both, "build": _built_for(modern.build)}
         bases = (_PenaltyOfMerged, *bases) if dialect.table.sums_activity else bases

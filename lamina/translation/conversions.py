@@ -85,6 +85,9 @@ def recurrent(modern: Arguments, given: Mapping[str, Any], settings: Settings) -
         modern.pop("input_dim", None)
         if "input_dim" in given or given.get("input_length") is None:
             modern.pop("input_length", None)
+    for rate in ("dropout", "recurrent_dropout"):
+        if modern.get(rate) == 1:
+            modern[rate] = 0.0  # see `dropped`
     return modern
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from . import modules
 from .classes import told
-from .conversions import dropped
 from .table import Generation, Value, same
 
 TOLD = told("keras1.json")
@@ -46,7 +45,6 @@ def _format(value: Any) -> Any:
 
 
 VALUES = {
-    "dropout": Value(dropped, same),  # of states, too
     "initializer": Value(_initializer, _initializer_name),
     "data_format": Value(_format, {"channels_first": "th", "channels_last": "tf"}.get),
     "unit_forget_bias": Value(lambda value: value in (True, "one"), {True: "one", False: "zero"}.get),
