@@ -30,6 +30,7 @@ from ..core.symbolic import SIZES, SymbolicTensor
 from ..kernels import convolution, local, normalization, pooling, products, resize, window
 from ..losses import functions as losses
 from ..ops import base, nn
+from ..translation.conversions import per_axis
 from . import activations
 from . import losses as of_the_time
 from .tensors import names_symbols
@@ -126,10 +127,6 @@ def _last(data_format: str | None) -> bool:
 
 def _pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _times(value: Any, rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
 # Creation -------------------------------------------------------------------------------------------------------------
@@ -619,7 +616,7 @@ def _conv(rank: int) -> None:
     def conv(x: X, kernel: X, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
         pads: Any = (padding,) if rank == 1 else _sides(padding, rank)
-        steps, dilation = _times(strides, rank), _times(dilation_rate, rank)
+        steps, dilation = per_axis(strides, rank), per_axis(dilation_rate, rank)
         return convolution.convolution(x, kernel, None, steps, pads, dilation, 1, _last(data_format))
 
     _named(f"conv{rank}d", conv)
@@ -632,7 +629,7 @@ for _rank in (1, 2, 3):
 @public
 def depthwise_conv2d(x: X, depthwise_kernel: X, strides: Any = (1, 1), padding: Any = "valid",
                      data_format: str | None = None, dilation_rate: Any = (1, 1)) -> Tensor:  # fmt: skip
-    sizes = _times(strides, 2), _sides(padding, 2), _times(dilation_rate, 2)
+    sizes = per_axis(strides, 2), _sides(padding, 2), per_axis(dilation_rate, 2)
     return convolution.convolution(x, depthwise_kernel, None, *sizes, None, _last(data_format))
 
 
@@ -640,7 +637,7 @@ def _separable_conv(rank: int) -> None:
     def conv(x: X, depthwise_kernel: X, pointwise_kernel: X, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
         kernels = depthwise_kernel, pointwise_kernel, None
-        how: Any = _times(strides, rank), _sides(padding, rank), _times(dilation_rate, rank), _last(data_format)
+        how: Any = per_axis(strides, rank), _sides(padding, rank), per_axis(dilation_rate, rank), _last(data_format)
         return convolution.separable_convolution(x, *kernels, *how)
 
     _named(f"separable_conv{rank}d", conv)
@@ -650,7 +647,7 @@ def _conv_transpose(rank: int) -> None:
     def conv(x: X, kernel: X, output_shape: Any, strides: Any = 1, padding: Any = "valid",
              data_format: str | None = None, dilation_rate: Any = 1) -> Tensor:  # fmt: skip
         """What a convolution of `output_shape` passes back to its input; kernel (*k, out, in)."""
-        last, steps, dilation = _last(data_format), _times(strides, rank), _times(dilation_rate, rank)
+        last, steps, dilation = _last(data_format), per_axis(strides, rank), per_axis(dilation_rate, rank)
         inside = builtins.slice(1, -1) if last else builtins.slice(2, None)
         _sides(padding, rank)  # refuses those it has no meaning for
         pads: Any = ("valid",) * rank

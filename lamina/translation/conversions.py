@@ -17,13 +17,14 @@ from .table import Settings
 Arguments = dict[str, Any]
 
 
-def _sizes(value: Any, rank: int) -> tuple[int, ...]:
+def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    """A size for each axis, of one for all or of several."""
     return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
 def half_pads(size: Sequence[int], dilation: int | Sequence[int]) -> tuple[tuple[int, int], ...]:
     """What "same" pads on Theano, before and after along each axis, whatever the stride."""
-    reach = [(k - 1) * d for k, d in zip(size, _sizes(dilation, len(size)), strict=True)]
+    reach = [(k - 1) * d for k, d in zip(size, per_axis(dilation, len(size)), strict=True)]
     return tuple(((r + 1) // 2, r // 2) for r in reach)
 
 
@@ -32,7 +33,7 @@ def convolution(modern: Arguments, given: Mapping[str, Any], settings: Settings)
     mode = modern["padding"]
     size = modern["kernel_size"]
     sizes = (size,) if isinstance(size, int) else tuple(size)
-    dilation = _sizes(modern.get("dilation_rate", 1), len(sizes))
+    dilation = per_axis(modern.get("dilation_rate", 1), len(sizes))
     if mode == "full":
         modern["padding"] = tuple(((k - 1) * d,) * 2 for k, d in zip(sizes, dilation, strict=True))
     elif mode == "same" and "output_shape" not in given and settings.get("backend") == "theano":
