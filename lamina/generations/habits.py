@@ -174,13 +174,13 @@ class Habits(_Modern):
             return left[name]
         node = self._nodes[-1]
 
-        def attribute(_: Any, args: Any) -> Any:
+        def attribute(made: Any) -> Any:  # it rests on the output, too
             if not scope.trying:
                 return vars(self)[name]
-            self.call(*args, **{**node.kwargs, **({"training": False} if self._takes_training else {})})
+            self.call(*made[1:], **{**node.kwargs, **({"training": False} if self._takes_training else {})})
             return self.__dict__.pop(name)
 
-        return record(attribute, (pytree.tree_leaves(node.outputs)[0], node.args), {}, name)
+        return record(attribute, ((pytree.tree_leaves(node.outputs)[0], *node.args),), {}, name)
 
     def _last_frame(self) -> Any:
         """That of the user's `call` which runs: in a static graph it ran once, and each run begins with the weights."""
