@@ -1114,6 +1114,23 @@ def test_calls_may_decide_by_values(space: ModuleType) -> None:
         np.testing.assert_allclose(model.predict(np.full((2, 3), value), verbose=0), np.full((2, 1), expected))
 
 
+def test_a_loop_that_does_not_end_on_zeros_is_told() -> None:
+    class Doubles(lamina.layers.Layer):
+        def call(self, x: Any) -> Any:
+            while x.sum() < 10:
+                x = x * 2
+            return x
+
+    class ByRule(Doubles):
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    inputs = lamina.Input((3,))
+    with pytest.raises(ValueError, match=r"doubles.* a loop does not end in 1,000 rounds\. Write its rule"):
+        Doubles(name="doubles")(inputs)
+    assert lamina.Model(inputs, ByRule()(inputs)).predict([[1.0, 2.0, 3.0]], verbose=0).tolist() == [[2, 4, 6]]
+
+
 def test_metrics_that_the_call_of_an_own_model_adds() -> None:
     class Own(tf_keras.Model):
         def __init__(self) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import dtypes, masking
 from .arrays import beside, no_complex, reversing_item, twin
@@ -446,11 +447,11 @@ def _unknown(leaves: Sequence[object]) -> bool:
 
 
 @contextlib.contextmanager
-def _on_zeros(layer: Any) -> Iterator[None]:
+def _on_zeros(layer: Any, who: str) -> Iterator[None]:
     """Inside, trials have values, and what they assign to weights is forgotten."""
     before = [] if layer is None else [(weight, weight.detach().clone()) for weight in layer.weights]
     try:
-        with put(scope, trial_on_zeros=True):
+        with put(scope, trial_on_zeros=True), _FewDecisions(who):
             yield
     finally:
         with torch.no_grad():
@@ -471,7 +472,7 @@ def _tried(function: Callable, args: Any, kwargs: Any, layer: Any, tried: tuple[
             try:
                 results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
             except _Decides:  # by values, which zeros have
-                with _on_zeros(layer):
+                with _on_zeros(layer, _called(function, layer)):
                     results = [_trial(function, args, kwargs, tried[number], number, layer) for number in trials]
     finally:
         for inner in layer._flat_layers() if layer is not None else ():
@@ -520,10 +521,29 @@ _OF_NUMBERS: set[Any] = {
 
 
 _ASKED = torch.ops.aten._local_scalar_dense.default
+_MOST_DECISIONS = 1_000
 
 
 class _Decides(Exception):
     """What is tried asks whether something holds of values. Sizes that are values stay refused: zeros tell none."""
+
+
+class _FewDecisions(TorchDispatchMode):
+    """Raises ValueError for a loop that does not end on zeros."""
+
+    def __init__(self, who: str):
+        super().__init__()
+        self._who, self._left = who, _MOST_DECISIONS
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _ASKED:
+            self._left -= 1
+            if self._left < 0:
+                raise ValueError(
+                    f"{self._who} goes by values: on the zeros that its shape is found with, a loop does not end in "
+                    f"{_MOST_DECISIONS:,} rounds. Write its rule: compute_output_shape."
+                )
+        return func(*args, **(kwargs or {}))
 
 
 class _TrialMode(FakeTensorMode):
