@@ -711,7 +711,9 @@ def _optimizers(model: Any) -> list[Any]:
 def _log_rates(model: Any, logs: dict[str, Any]) -> None:
     several = _optimizers(model)
     alone = several[0] is getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    logs |= {"learning_rate" if alone else f"learning_rate_{one.name}": float(one.learning_rate) for one in several}
+    logs.update(
+        {"learning_rate" if alone else f"learning_rate_{one.name}": float(one.learning_rate) for one in several}
+    )
 
 
 class LearningRateScheduler(Callback, Declared):

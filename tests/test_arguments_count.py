@@ -17,6 +17,7 @@ from support.declared import CLASSES, arguments
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
     "core.remat.RematScope.__exit__:error": "Python passes it",
+    "core.symbolic._FewDecisions.__torch_dispatch__:types": "torch passes it",
     "core.declare.fixed:init": "type checkers read it",
     "generations.initializations.ForgetBias.__call__:dtype": "given to every initializer",
     "generations.functions.SlicingOpLambda.operation_config:kwargs": "a slice has none",

@@ -304,7 +304,7 @@ BOMB = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n" f
         ("!!python/object/apply:numpy.core.multiarray.scalar [!!python/object/apply:numpy.dtype {args: [O8, 0, 1], "
          "state: !!python/tuple [3, '|']}, !!binary AAAAAAAAAAA=]", "no type of a number"),
         ("!!python/object/apply:numpy.core.multiarray.scalar 5", "no YAML"),
-        ("1" * 5000, "digits"), ("", "empty"), ("a: 1\n---\nb: 2", "single document"), ("{a: b", "no YAML"),
+        ("1" * 5000, "number of 5000"), ("", "empty"), ("a: 1\n---\nb: 2", "single document"), ("{a: b", "no YAML"),
     ],
 )  # fmt: skip
 def test_yaml_that_is_no_model_is_refused_at_once(text: str, why: str) -> None:

@@ -38,7 +38,8 @@ MAX_WHOLE_EXPANSION = 100  # the same for a whole file, where not everything is 
 FREE_BYTES = 1 << 20
 FREE_TEXT = 1 << 23  # bytes of JSON in any archive, and in larger ones so many to every stored byte
 MAX_TEXT_EXPANSION = 20
-FREE_PARTS = 20_000  # values in the JSON of any file, and in larger ones one to so many bytes of the whole file
+FREE_PARTS = 200_000  # values in the JSON of any file, and in larger ones one to so many bytes of the whole file
+FREE_OBJECTS = 20_000  # of these, what layers and their parts are made of
 BYTES_OF_PART = 8  # Keras itself writes 15
 IN_MEMORY = 1 << 20  # what is larger is unpacked to disk
 WINDOW = 1 << 22  # bytes of a file that are looked at together
@@ -206,7 +207,8 @@ def read_json(archive: zipfile.ZipFile, name: str) -> Any:
 def parse_json(text: str, size: int, what: str, **options: Any) -> Any:
     """JSON in a file of `size` bytes. Raises ValueError for what is none, or would take long to make objects of."""
     parts = sum(map(text.count, ",[{"))
-    if parts > FREE_PARTS + size // BYTES_OF_PART:
+    more = size // BYTES_OF_PART
+    if parts > FREE_PARTS + more or text.count("{") > FREE_OBJECTS + more:
         raise ValueError(f"{what} describes {parts} values, which is out of proportion to the file's {size} bytes")
     try:
         return json.loads(text, **options)

@@ -190,44 +190,44 @@ def _ask(name: str, *given: ast.expr, keywords: Sequence[ast.keyword] = ()) -> a
     return ast.Call(ast.Attribute(ast.Name(_HERE, ast.Load()), name, ast.Load()), list(given), list(keywords))
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) or (isinstance(value, np.ndarray) and value.dtype.kind in "iu")
 
 
-def divide(left: Any, right: Any) -> Any:
+def divide(left, right):
     return left // right if _whole(left) and _whole(right) else left / right
 
 
-def divide_in_place(left: Any, right: Any) -> Any:
+def divide_in_place(left, right):
     return operator.ifloordiv(left, right) if _whole(left) and _whole(right) else operator.itruediv(left, right)
 
 
-def round(value: Any, digits: int = 0) -> float:
+def round(value, digits=0):
     scale = 10.0**digits
     return math.copysign(math.floor(abs(value) * scale + 0.5) / scale, value)
 
 
-def cmp(left: Any, right: Any) -> int:
+def cmp(left, right):
     return (left > right) - (left < right)
 
 
-def decode(value: Any, *how: str) -> Any:
+def decode(value, *how):
     return value if isinstance(value, str) else value.decode(*how)
 
 
-def load(file: Any) -> Any:
+def load(file):
     return pickle.load(_binary(file), encoding="latin1")
 
 
-def loads(text: Any) -> Any:
+def loads(text):
     return pickle.loads(text.encode("latin1") if isinstance(text, str) else text, encoding="latin1")
 
 
-def dump(value: Any, file: Any, protocol: int | None = None) -> None:
+def dump(value, file, protocol=None):
     pickle.dump(value, _binary(file), protocol)
 
 
-def _binary(file: Any) -> Any:
+def _binary(file):
     return file.buffer if isinstance(file, io.TextIOWrapper) else file
 
 
@@ -241,7 +241,7 @@ class _Finder:
     def __init__(self, root: str):
         self._root = Path(root).resolve()
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         places = (
             [str(self._root)]
             if path is None

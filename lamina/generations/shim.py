@@ -888,7 +888,7 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members["_names_of_time"] = _names_of_time(own, modern)
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
-        members |= of_older(dialect.table)
+        members |= of_older(dialect.table) if dialect.table.lists_weights else {}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)

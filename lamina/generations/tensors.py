@@ -257,7 +257,7 @@ def places_of_symbols(layer: Any) -> dict[str, tuple[Callable[[], Any], Callable
     seen: set[int] = set()
     while waiting:
         function = waiting.pop()
-        if not inspect.isfunction(function) or id(function) in seen or function.__module__.startswith("lamina."):
+        if not inspect.isfunction(function) or id(function) in seen or str(function.__module__).startswith("lamina."):
             continue
         seen.add(id(function))
         named = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.abc
 import sys
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -69,7 +70,7 @@ class StandIn(ModuleType):
 class _Below(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds whatever is imported from below the stand-in."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         ours = fullname.startswith("theano.") and isinstance(sys.modules.get("theano"), StandIn)
         return ModuleSpec(fullname, self, is_package=True) if ours else None
 

@@ -12,6 +12,7 @@ import inspect
 import math
 import sys
 import time
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
@@ -67,7 +68,7 @@ def take_back() -> None:
 class _Moved(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds modules that are gone, or are left without names, where what they held is installed."""
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         held = MODULES.get(fullname)
         if held is None or (fullname not in _EMPTIED and PathFinder.find_spec(fullname, path)):
             return None

@@ -324,7 +324,13 @@ def write_lookup(config: Arguments, shape: tuple | None) -> Arguments:
     return {**config, "dtype": "int64"} if config["output_mode"] == "int" else config
 
 
+def write_clipped_rate(config: Arguments, shape: tuple | None) -> Arguments:
+    """A rate stands in the config as one from 0 to 1."""
+    return {key: min(1.0, max(0.0, value)) if key in ("rate", "p") else value for key, value in config.items()}
+
+
 WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
+    "clipped_rate": write_clipped_rate,
     "lambda_": write_lambda,
     "lookup": write_lookup,
     "of_texts": lambda config, shape: {**config, "dtype": "string"},

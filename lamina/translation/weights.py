@@ -185,7 +185,7 @@ def _by_gate(kernel: Any, units: int) -> Any:
 def _cudnn(arrays: Sequence[np.ndarray], layout: Layout) -> Arrays:
     """The values of a gate's kernel (in, units) are those of its transpose, as cuDNN reads them; an LSTM needs the sum
     of the biases for input and state, which are in one row."""
-    if [array.ndim for array in arrays] != [2, 2, 1]:
+    if [array.ndim for array in arrays] != [2, 2, 1] or len(arrays[2]) != 2 * arrays[1].shape[1]:
         return list(arrays)  # which do not fit, or lie as today
     *kernels, bias = arrays
     units = len(kernels[1])
@@ -221,6 +221,7 @@ LAYOUTS = {
     "axes": (_axes, _unaxes),
     "local": (_local, _unlocal),
     "cudnn": (_cudnn, _uncudnn),
+    "cudnn_too": (_cudnn, _same),  # files of either are read
     "gates": (_gates, _ungates),
     "convolutional_gates": (_convolutional_gates, _unconvolutional_gates),
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import unused
-from .conversions import ADAPT, WRITE
+from .conversions import ADAPT, WRITE, dropped
 from .table import Generation, Settings, Value, same
 
 # What every layer takes beside its own arguments.
@@ -167,7 +167,7 @@ class Words:
         for key, default in self.accepted.items():
             if key in unsaved:
                 continue
-            if key in kept:
+            if key in kept and (key not in ("rate", "p") or config["rate"] == dropped(kept[key])):  # not changed since
                 found[key] = kept[key]
             elif key in self.several:
                 found[key] = config[generation.joined[self.several]][self.several.index(key)]
