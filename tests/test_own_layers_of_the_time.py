@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -1199,3 +1200,27 @@ def test_an_own_model_tells_its_arguments() -> None:
 
 def test_one_layer_makes_a_sequential() -> None:
     assert tf_keras.Sequential(tf_keras.layers.Dense(3)).predict(X, verbose=0).shape == (8, 3)
+
+
+def test_a_model_of_keras_1_with_an_own_layer_in_a_model_inside_is_saved(tmp_path: Path) -> None:
+    """With the states of its optimizer, which go by names of weights."""
+
+    class Scales(keras1.layers.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.factor = keras1.backend.variable(np.arange(1.0, 4.0), name="factor")
+            self.moved = keras1.backend.variable(np.zeros(3), name="moved")
+            self.trainable_weights, self.non_trainable_weights = [self.factor], [self.moved]
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x * self.factor + self.moved
+
+    Input, Model = keras1.layers.Input, keras1.models.Model
+    start, x = Input((3,)), Input((3,))
+    model = Model(x, keras1.layers.Dense(1)(Model(start, Scales()(start))(x)))
+    model.compile("adam", "mse")
+    data = np.arange(12.0).reshape(4, 3), np.ones((4, 1))
+    model.train_on_batch(*data)
+    model.save(str(tmp_path / "model.h5"))
+    again = keras1.models.load_model(str(tmp_path / "model.h5"), {"Scales": Scales})
+    np.testing.assert_array_equal(again.predict(data[0]), model.predict(data[0]))
+    assert [again.train_on_batch(*data) for _ in range(2)] == [model.train_on_batch(*data) for _ in range(2)]

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.running import undone
 
+import lamina
 from lamina.generations.alias import install, installed_keras
 
 pytestmark = [
@@ -119,3 +121,4 @@ def test_nothing_of_it_is_left() -> None:
         install("keras1")
         importlib.import_module("theano.tensor.signal.pool")
     assert not [name for name in sys.modules if name.startswith("theano")]
+    assert not hasattr(torch.Tensor, "dimshuffle") and not hasattr(lamina.KerasTensor, "dimshuffle")

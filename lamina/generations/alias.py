@@ -87,6 +87,7 @@ def uninstall() -> None:
     tensors.as_old_code_has_them(False)
     DIALECTS["keras2"].early = False
     take_back()
+    theano.leave()
     while _replaced:
         setattr(*_replaced.pop())
 

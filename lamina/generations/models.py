@@ -596,7 +596,8 @@ class _ModelWords(Adds):
     weight_parts = shim.parts_of
 
     def weight_names(self) -> list[str]:
-        return [name for layer in self._weight_layers() if layer.weights for name in layer.weight_names()]
+        names = (shim.weight_names(layer) for layer in self._weight_layers() if layer.weights)
+        return [*itertools.chain(*names)]
 
     def to_old_weights(self, arrays: Sequence[Any]) -> list[Any]:
         return shim.in_old_order(self._weight_layers(), arrays)

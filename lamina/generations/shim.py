@@ -258,6 +258,12 @@ def parts_of(layer: Any) -> list[Any] | None:
     return None
 
 
+def weight_names(layer: Any) -> list[str]:
+    """What its generation calls a layer's weights; those of users' own layers have the names they were given."""
+    told = getattr(layer, "weight_names", None)
+    return told() if told else [weight.name for weight in layer.weights]
+
+
 def shared_out(
     parts: Iterable[Any], arrays: Sequence[Any], count: Callable[[Any], list[Any]]
 ) -> Iterator[tuple[Any, list[Any]]]:

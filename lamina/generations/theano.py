@@ -32,6 +32,7 @@ sgn=sign sqr=square sub=subtract true_div=true_divide
 nnet.elu nnet.selu nnet.sigmoid nnet.softmax nnet.softplus nnet.softsign
 """
 _COMPARING = "eq=equal ge=greater_equal gt=greater le=less_equal lt=less neq=not_equal"  # which give numbers
+_METHODS = ((Tensor, "dimshuffle"), (SymbolicTensor, "dimshuffle"), (SymbolicTensor, "T"))
 _AXES = {"scalar": 0, "vector": 1, "row": 2, "col": 2, "matrix": 2, "tensor3": 3, "tensor4": 4, "tensor5": 5}
 _TYPES = {"": None, "f": "float32", "d": "float64", "i": "int32", "l": "int64", "b": "int8", "w": "int16"}
 
@@ -86,9 +87,8 @@ sys.meta_path.append(_Below())
 
 def stand_in(backend: Any) -> dict[str, ModuleType]:
     """The modules `theano`, `theano.tensor`, `theano.tensor.nnet`; `backend` is the generation's `keras.backend`."""
-    for cls in (Tensor, SymbolicTensor):
-        cls.dimshuffle = dimshuffle  # type: ignore[union-attr]
-    SymbolicTensor.T = property(ops.transpose)  # type: ignore[attr-defined]
+    for cls, name in _METHODS:
+        setattr(cls, name, property(ops.transpose) if name == "T" else dimshuffle)
     root, tensor, nnet = (StandIn(name) for name in ("theano", "theano.tensor", "theano.tensor.nnet"))
     for module in (root, tensor, nnet):
         module.__path__ = []
@@ -142,6 +142,13 @@ def _calls(backend: Any) -> dict[str, Any]:
         return found if several else found[0]
 
     return {"shared": shared, "function": function, "grad": grad}
+
+
+def leave() -> None:
+    """Tensors have no methods of Theano's any more."""
+    for cls, name in _METHODS:
+        if name in vars(cls):
+            delattr(cls, name)
 
 
 def _pairs(words: str) -> list[tuple[str, str]]:
