@@ -54,6 +54,7 @@ def test_a_script_of_python_2_runs_as_it_did(source: str, tmp_path: Path, capsys
     [
         "try:\n  import cPickle as pickle\nexcept ImportError:\n  import pickle\nprint(7 / 2)",
         "import sys\nif sys.version_info[0] < 3:\n  text = unicode\n  import Queue\nprint(7 / 2)",
+        "def f(x):\n  import cPickle\n  return isinstance(x, unicode)\nprint(7 / 2)",
         "xrange = range\nprint(7 / 2 + 0 * sum(xrange(2)))",
     ],
 )

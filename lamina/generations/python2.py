@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import importlib.util
 import io
 import linecache
 import math
@@ -20,7 +21,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from importlib.util import decode_source
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -60,7 +60,7 @@ def compiled(parts: Mapping[str, str | bytes], packaged: bool = False) -> list[C
         refused, codes = error, []
         if _tool() is None and is_python2((error.text or "").strip()):
             raise NoTool(error.filename) from None
-    texts = [decode_source(source) if isinstance(source, bytes) else source for source in parts.values()]
+    texts = [importlib.util.decode_source(source) if isinstance(source, bytes) else source for source in parts.values()]
     try:
         rewritten = _rewritten(texts, next(iter(parts)), packaged)
         meanings = _Meanings("\n".join(texts))
@@ -81,17 +81,19 @@ def compiled(parts: Mapping[str, str | bytes], packaged: bool = False) -> list[C
 
 
 def _is_older(source: str | bytes) -> bool:
-    """Whether Python 3 reads it, though it asks for what only Python 2 has, and not for one of two versions."""
+    """Whether Python 3 reads it, and must fail: it asks for what only Python 2 has, in no function that may never run,
+    and not for one of two versions."""
     tree = ast.parse(source)
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Try) or (isinstance(node, ast.If) and re.search("version|PY|py", ast.dump(node.test))):
+        if isinstance(node, _UNSURE) or (isinstance(node, ast.If) and re.search("version|PY|py", ast.dump(node.test))):
             continue
-        if isinstance(node, ast.Import) and any(alias.name in _MODULES for alias in node.names):
-            return True
-        if isinstance(node, ast.ImportFrom) and node.module in _MODULES and not node.level:
+        asked = [alias.name for alias in node.names] if isinstance(node, ast.Import) else ()
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            asked = [node.module]
+        if any(name in _MODULES and importlib.util.find_spec(name) is None for name in asked):
             return True
         if isinstance(node, ast.Name) and node.id in BUILTINS and node.id not in bound:
             return True
@@ -100,6 +102,7 @@ def _is_older(source: str | bytes) -> bool:
 
 
 _MODULES = ("cPickle", "cStringIO", "StringIO", "urllib2", "urlparse", "ConfigParser", "Queue", "Tkinter", "HTMLParser")
+_UNSURE = (ast.Try, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _NEXT = "#%lamina-next\n"  # between parts
 
 
