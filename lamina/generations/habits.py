@@ -63,8 +63,7 @@ def _listing(read: Callable[[Any], list[Any]], tell: Callable[[Any, Iterable[Any
 def set_attribute(self: Any, name: str, value: Any) -> None:
     """`setattr` before Keras 2.3: a variable is a weight where it stands in one of the lists, not as an attribute."""
     if issubclass(type(value), Weight) and "_ready" in self.__dict__:
-        before_2_3 = self._dialect.early or self._dialect.table.lists_weights
-        if before_2_3 and not any(value is own for own in self._own_weights()):
+        if self._dialect.before_2_3 and not any(value is own for own in self._own_weights()):
             self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
     super(Habits, self).__setattr__(name, value)
 

@@ -412,8 +412,10 @@ class _ModelWords(Adds):
         if isinstance(self, Sequential) and own in self._dialect.table.methods:
             method = own
         given = method_arguments(self._dialect.table, method, args, kwargs)
-        steps = [key for key in _STEPS if isinstance(given.get(key), float)]  # `len(x) / batch_size`, which counts up
-        return {**given, **{key: math.ceil(given[key]) for key in steps}}
+        for key in _STEPS:  # `len(x) / batch_size` counts up
+            if isinstance(given.get(key), float):
+                given[key] = math.ceil(given[key])
+        return given
 
     @property
     def metrics_names(self) -> list[str]:
