@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils import parametrizations as P
 
 import lamina as keras
 from lamina import layers as L
@@ -164,3 +165,87 @@ def test_parametrized_weights_count(make, name, shape) -> None:
             weight.copy_(2 * values[key] + 1 if key == name else values[key])
     torch.nn.utils.parametrize.register_parametrization(layer, name, Doubled())
     torch.testing.assert_close(layer(x), plain(x))
+
+
+@pytest.mark.parametrize("of", [P.weight_norm, P.spectral_norm, P.orthogonal])
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: L.Dense(4), (2, 3)),
+        (lambda: L.Conv1D(4, 3, padding="causal"), (2, 9, 3)),
+        (lambda: L.Conv2DTranspose(4, 3), (2, 9, 9, 3)),
+        (lambda: L.EinsumDense("abc,cd->abd", (None, 5)), (2, 9, 3)),
+    ],
+)
+def test_torchs_parametrizations(of: Callable, make: Callable, shape: tuple) -> None:
+    layer, x = make(), torch.randn(shape)
+    plain = layer(x)
+    of(layer, "kernel")
+    if of is P.weight_norm:
+        torch.testing.assert_close(layer(x), plain)
+    layer(x).square().sum().backward()
+    before = layer(x)
+    torch.optim.SGD(layer.parameters(), 0.1).step()
+    assert not torch.equal(layer(x), before)
+    twin = make()
+    twin(x)
+    of(twin, "kernel").load_state_dict(layer.state_dict())
+    torch.testing.assert_close(twin(x), layer(x))
+    trained = layer(x)
+    torch.nn.utils.parametrize.remove_parametrizations(layer, "kernel")
+    torch.testing.assert_close(layer(x), trained)
+
+
+def test_a_parameter_of_a_weight_and_what_is_detached_from_it() -> None:
+    layer = L.Dense(3)
+    layer(torch.ones(1, 2))
+    assert type(layer.kernel.detach()) is torch.Tensor
+    assert torch.nn.Parameter(layer.kernel, requires_grad=False).requires_grad is False
+    again = torch.nn.Parameter(layer.kernel)
+    assert again.requires_grad and again.is_leaf and again.data_ptr() == layer.kernel.data_ptr()
+
+
+class Resting(L.Layer):
+    def build(self, shape: tuple) -> None:
+        self.scale = self.add_weight(shape=shape[1:], initializer="ones")
+
+    def call(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale.detach()
+
+
+def test_torch_compiles_what_detaches_a_weight() -> None:
+    layer, x = Resting(), torch.randn(2, 3)
+    expected = layer(x)
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), expected)
+
+
+class Joined(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense, self.joined, self.attention = L.Dense(3), L.Concatenate(), L.MultiHeadAttention(2, 3)
+        self.recurrent = L.LSTM(4, return_sequences=True)
+        self.model = keras.Sequential([keras.Input((8, 7)), L.Flatten(), L.Dense(2)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = self.dense(x)
+        seen = self.recurrent(steps)
+        return self.model(self.joined([steps, self.attention(seen, value=seen)]))
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (
+            lambda: torch.nn.Sequential(L.Conv2D(4, 3), L.BatchNormalization(), L.Flatten(), L.Dropout(0.5)),
+            (2, 5, 5, 3),
+        ),
+        (Joined, (2, 8, 5)),
+    ],
+)
+def test_a_layer_is_one_step_of_what_torch_traces(make: Callable, shape: tuple) -> None:
+    module, x = make().eval(), torch.randn(shape)
+    expected = module(x)
+    traced = torch.fx.symbolic_trace(module)
+    torch.testing.assert_close(traced(x), expected)
+    steps = [node for node in traced.graph.nodes if node.op == "call_module"]
+    assert len(steps) == len([*module.children()])

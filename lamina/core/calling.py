@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.module import _global_forward_hooks, _global_forward_pre_hooks
 from torch.utils import _pytree as pytree
 
@@ -49,6 +49,16 @@ def computes() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _step_of_fx(layer: Any, args: tuple, kwargs: dict[str, Any]) -> fx.Proxy | None:
+    """The layer as one step of what torch.fx traces; None where it does not trace this call."""
+    if isinstance(args[0], (Tensor, np.ndarray, symbolic.SymbolicTensor)):
+        return None
+    proxy = next((leaf for leaf in pytree.tree_leaves(args[0]) if isinstance(leaf, fx.Proxy)), None)
+    if proxy is None:
+        return None
+    return proxy.tracer.create_proxy("call_module", proxy.tracer.path_of_module(layer), args, kwargs)
 
 
 class Keepers:
@@ -195,6 +205,8 @@ class Calling(Weights):
                 tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
                 args = args if tensor is None else (tensor, *args[1:])
             if not self._takes_as_is(args, kwargs):
+                if args and (step := _step_of_fx(self, args, kwargs)) is not None:
+                    return step
                 args, kwargs, recorded = self._made_ready(args, kwargs)
             if self.input_spec is not None:
                 self.check_inputs(_first(args, kwargs))

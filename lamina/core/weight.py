@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
+from torch.compiler import is_dynamo_compiling
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -191,7 +193,14 @@ class Weight(Known, nn.Parameter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
+    def detach(self) -> Any:
+        found = super().detach()
+        if is_dynamo_compiling() or sys._getframe(1).f_code is not _OF_PARAMETER:
+            return found
+        return self.like(found)  # nn.Parameter(weight), as parametrizations have it, takes the weight's own type alone
 
+
+_OF_PARAMETER = nn.Parameter.__new__.__code__
 Variable = Weight  # as Keras calls it
 
 
