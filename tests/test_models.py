@@ -849,3 +849,40 @@ def test_a_sequential_model_built_for_a_shape_takes_the_type_of_its_first_layer(
     assert model.inputs[0].dtype == kind
     if kind == "float64":
         assert float(model(np.array([[1 / 3]]))) == 1 / 3
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras])
+def test_a_layer_of_two_names_is_one_of_the_models_layers(space: Any) -> None:
+    class Tied(space.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = space.layers.Dense(3)
+            self.decoder, self.both = self.encoder, [self.encoder, space.layers.Dense(2)]
+
+        def call(self, x: Any) -> Any:
+            return self.decoder(x)
+
+    model = Tied()
+    assert model.layers == [model.encoder, model.both[1]]
+
+
+@pytest.mark.parametrize("space", [keras, keras1, keras2, tf_keras])
+def test_symbolic_tensors_tell_where_they_come_from(space: Any) -> None:
+    layer = space.layers.Dense(2)
+    layer(space.layers.Input((3,)))
+    made = layer(space.layers.Input((3,)))._keras_history
+    assert made.operation is made.layer is made[0] is layer and tuple(made[1:]) == (made.node_index, 0) == (1, 0)
+
+
+@pytest.mark.parametrize("space", [keras, keras1, keras2, tf_keras])
+@pytest.mark.parametrize("end", ["activation", "layer"])
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mse"])
+def test_a_softmax_over_one_class_is_told_of_in_training(space: Any, end: str, loss: str) -> None:
+    layers = space.layers
+    x = layers.Input((3,))
+    y = layers.Activation("softmax")(layers.Dense(1)(x)) if end == "layer" else layers.Dense(1, activation="softmax")(x)
+    model = space.models.Model(x, y)
+    model.compile("sgd", loss)
+    with pytest.warns(UserWarning, match="softmax over one class is always 1.*sigmoid") as told:
+        model.fit(np.ones((4, 3), "float32"), np.ones((4, 1), "float32"), verbose=0)
+    assert len(told) == 1

@@ -800,7 +800,7 @@ def test_loss_scaling(spec, capturable):
     plain = make(spec)
     scaled.build(weights)
     scaled.capturable = capturable
-    scales = []
+    scales, good = [], []
     for step, overflow in enumerate([False, False, True, False, True, False, False]):
         grads = make_grads(step, weights)
         scale = scaled.scale_loss(torch.ones(()))
@@ -811,8 +811,9 @@ def test_loss_scaling(spec, capturable):
             plain.apply(grads, others)
         scaled.apply(own)
         scales.append(scaled.dynamic_scale.item())
+        good.append(scaled.step_counter.item())
         assert_same([w.detach().numpy() for w in weights], [w.detach().numpy() for w in others], rtol=1e-6)
-    assert scales == [8, 16, 8, 8, 4, 4, 8]
+    assert scales == [8, 16, 8, 8, 4, 4, 8] and good == [1, 0, 0, 1, 0, 1, 0]
     assert scaled.iterations == 5
 
 

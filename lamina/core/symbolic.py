@@ -9,7 +9,7 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,15 @@ DIVISIBLE_SIZES = (55440, 110880)  # then with these, for what splits an unknown
 MAX_DEPTH = 50  # of lists and dictionaries in the arguments of a call; Python's parser ends at 200 brackets
 # What torch logs of a trial that fails, the error says, once.
 logging.getLogger("torch._subclasses.fake_tensor").addFilter(lambda record: not scope.trying)
+
+
+class History(NamedTuple):
+    """Where a symbolic tensor comes from, as Keras tells it: the layer, which of its calls, which of its outputs."""
+
+    operation: Any
+    node_index: int
+    tensor_index: int
+    layer = property(lambda self: self.operation)  # as tf.keras says
 
 
 class SymbolicTensor:
@@ -82,9 +91,9 @@ class SymbolicTensor:
         return type(self)
 
     @property
-    def _keras_history(self) -> tuple[Any, int, int]:
+    def _keras_history(self) -> History:
         assert self.node is not None
-        return self.node.layer, self.node.layer._nodes.index(self.node), self.index
+        return History(self.node.layer, self.node.layer._nodes.index(self.node), self.index)
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"

@@ -228,7 +228,7 @@ class Match:
         for (optimizer, _), state in zip(self.optimizers, self._states, strict=True):
             if state.scale is not None and hasattr(optimizer, "dynamic_scale"):
                 optimizer.dynamic_scale.assign(state.scale)
-                optimizer._good_steps.assign(state.good_steps or 0)
+                optimizer.step_counter.assign(state.good_steps or 0)
             optimizer = older.updating(optimizer)
             older.set_counts(optimizer, state.steps or 0, state.product)
             with torch.no_grad():

@@ -286,7 +286,7 @@ class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
     @property
     def dynamic_counter(self) -> Tensor | None:
         """How many good steps there were in a row."""
-        return (self._good_steps if self.built else torch.tensor(0)) if self.dynamic else None
+        return (self.step_counter if self.built else torch.tensor(0)) if self.dynamic else None
 
     _unscaled = False  # whether gradients are, as those given to `apply_gradients`
 

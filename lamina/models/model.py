@@ -72,8 +72,8 @@ class Model(Trainer, Layer):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers directly inside this one."""
-        return [child for child in self._sublayers() if isinstance(child, Layer)]
+        """The layers directly inside this one, each once."""
+        return [child for child in dict.fromkeys(self._sublayers()) if isinstance(child, Layer)]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name or at that place. Raises ValueError where there is none."""

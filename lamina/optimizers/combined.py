@@ -56,15 +56,10 @@ class LossScaleOptimizer(Optimizer, bare=True):
         """Make the state of this and the inner optimizer."""
         if not self.built:
             weights = list(variables)
-            self._good_steps = self._add_scalar(0, torch.int32, "step_counter")
-            self._scale = self._add_scalar(self.initial_scale, torch.float32, "dynamic_scale")
+            self.step_counter = self._add_scalar(0, torch.int32, "step_counter")
+            self.dynamic_scale = self._add_scalar(self.initial_scale, torch.float32, "dynamic_scale")
             self.inner_optimizer.build(weights)
             super().build(weights)
-
-    @property
-    def dynamic_scale(self) -> Tensor:
-        """The present scale."""
-        return self._scale
 
     @property
     def variables(self) -> list[Weight]:
@@ -90,7 +85,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
 
     def scale_loss(self, loss: Tensor) -> Tensor:
         """The loss times the present scale."""
-        return loss * (self._scale.detach() if self.built else self.initial_scale)
+        return loss * (self.dynamic_scale.detach() if self.built else self.initial_scale)
 
     def finalize_variable_values(self, var_list: Iterable[Tensor]) -> None:
         self.inner_optimizer.finalize_variable_values(var_list)
@@ -111,14 +106,14 @@ class LossScaleOptimizer(Optimizer, bare=True):
             self._apply_if(finite, grads)
         elif finite.item():
             self.inner_optimizer._apply(grads)
-        finite = finite.to(self._scale.device)
-        grown = self._good_steps == self.dynamic_growth_steps - 1
-        self._scale.mul_(torch.where(finite, torch.where(grown, 2.0, 1.0), 0.5))
-        self._good_steps.copy_(torch.where(finite & ~grown, self._good_steps + 1, 0))
+        finite = finite.to(self.dynamic_scale.device)
+        grown = self.step_counter == self.dynamic_growth_steps - 1
+        self.dynamic_scale.mul_(torch.where(finite, torch.where(grown, 2.0, 1.0), 0.5))
+        self.step_counter.copy_(torch.where(finite & ~grown, self.step_counter + 1, 0))
 
     def _divisor(self) -> Any:
         """What gradients are divided by."""
-        return self._scale.detach() if self._capturable else self._scale.item()
+        return self.dynamic_scale.detach() if self._capturable else self.dynamic_scale.item()
 
     def _apply_if(self, finite: Tensor, grads: list[Tensor | None]) -> None:
         """The step, taken back on the device if `finite` is false."""

@@ -118,6 +118,8 @@ class Passes:
         loss: Any = self._compiled.loss
         if not loss.built:
             loss.build(y, outputs)
+        if any(last.stands_for is activations.softmax and result.shape[-1] == 1 for result, _, last in scores):
+            warn("A softmax over one class is always 1, whatever the model learns: use a sigmoid.")
         used = loss.uses(outputs, scores)
         self.watched = [(layer, last) for layer, last in self.watched if last in used]
         self.asks, self._seeks = bool(used), False
