@@ -75,6 +75,7 @@ UNREAD = {
     "core.weight.Weight.__init__:*": "`__new__` reads them",
     "core.*.__init__:*args": "`__new__` reads them",
     "generations.rules.OptimizerOfUsers.__new__:*": "`__init__` reads them",
+    "generations.tensorflow.state.Module.__new__:*": "`__init__` reads them",
     "core.*.numpy:force": "torch's protocol: it copies in any case",
     "core.*.__reduce_ex__:protocol": "Python's protocol",
     "core.weight.Known.__repr__:kwargs": "torch's protocol",

@@ -731,6 +731,34 @@ def test_number_types_in_words_of_tensorflow_where_torch_is_not_imported(kind: s
     assert torch.ones(2).dtype is torch.float32
 
 
+@pytest.mark.parametrize("space", [lamina, tf_keras])
+@pytest.mark.parametrize("inner", [True, False, None])
+@pytest.mark.parametrize("outer", [True, False, None])
+def test_defaults_of_training_reach_the_layers_inside(space: Any, outer: bool | None, inner: bool | None) -> None:
+    """The outermost default that is no None counts where nothing is told, as in tf_keras 2.21 and Keras 3.15."""
+
+    class Inner(space.layers.Layer):
+        def call(self, x, training=inner):
+            return x * 2 if training else x
+
+    def holding(base: Any) -> Any:
+        class Outer(base):
+            def __init__(self):
+                super().__init__()
+                self.inner = Inner()
+
+            def call(self, x, training=outer):
+                return self.inner(x)
+
+        return Outer()
+
+    x = np.ones((1, 1), "float32")
+    told = bool(inner if outer is None else outer)
+    for made in (holding(space.layers.Layer), holding(space.Model), space.Sequential([holding(space.layers.Layer)])):
+        assert [made(x).item(), made(x, training=True).item(), made(x, training=False).item()] == [1 + told, 2, 1]
+        assert made.predict(x, verbose=0).item() == 1 if hasattr(made, "predict") else True
+
+
 def test_what_looks_inside_a_model_finds_its_inputs(tf: Any) -> None:
     """As keract does: the inputs a model is fed, whether it is compiled, and a function with views of dictionaries."""
     model = tf.keras.Sequential(

@@ -82,6 +82,7 @@ UNUSED = {
     "models.*_state_tree": "users call them",
     "optimizers.base.Optimizer._get_variable_index": "users' own optimizers call it: Keras' name",
     "optimizers.base.Optimizer.add_optimizer_variables": "users' own optimizers call it",
+    "core.calling.Calling._flatten_layers": "others' code asks for layers by it",
     "optimizers.base.Optimizer.exclude_from_weight_decay": "users call it",
     "optimizers.base.Optimizer.stateless_apply": "users call it",
     "optimizers.base.Optimizer.zero_grad": "users call it",

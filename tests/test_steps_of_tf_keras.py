@@ -132,6 +132,50 @@ def test_mixed_precision_trains_as_ever(tf: Any) -> None:
     np.testing.assert_allclose(found[1][0], found[0][0], 1e-2)
 
 
+@pytest.mark.parametrize("how", ["plain", "scaled", "minimize"])
+def test_own_steps_in_mixed_precision(tf: Any, how: str) -> None:
+    """`compile` scales the loss, which own steps have to know as they do in tf_keras 2.21: the step is the same."""
+
+    class Own(tf.keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.abs(self(x, training=True) - tf.cast(y, tf.float16)))
+                scaled = self.optimizer.get_scaled_loss(loss) if how == "scaled" else loss
+            if how == "minimize":
+                self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+                return {"loss": loss}
+            gradients = tape.gradient(scaled, self.trainable_variables)
+            if how == "scaled":
+                gradients = self.optimizer.get_unscaled_gradients(gradients)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            return {"loss": loss}
+
+    x = np.ones((1, 2), "float32")
+    tf.keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = Own([tf.keras.layers.Dense(1, kernel_initializer="ones")])
+        model.compile(tf.keras.optimizers.SGD(0.5), "mse")
+        model.fit(x, x[:, :1] * 4, verbose=0)
+        assert [each.tolist() for each in model.get_weights()] == [[[1.5], [1.5]], [0.5]]
+        assert (float(model.optimizer.loss_scale), int(model.optimizer.iterations)) == (2.0**15, 1)
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+def test_steps_are_counted_in_int64(tf: Any) -> None:
+    class Schedule(tf.keras.optimizers.schedules.LearningRateSchedule):
+        def __call__(self, step: Any) -> Any:
+            self.seen = step.dtype
+            return tf.cast(step, tf.float32) * 0.1
+
+    schedule = Schedule()
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1)])
+    model.compile(tf.keras.optimizers.SGD(schedule), "mse")
+    model.fit(np.ones((2, 1)), np.ones((2, 1)), verbose=0)
+    assert schedule.seen == model.optimizer.iterations.dtype == tf.int64
+
+
 def test_gradients_of_complex_variables(tf: Any) -> None:
     x = tf.Variable(tf.complex([1.0, 3.0], [2.0, -1.0]))
     with tf.GradientTape() as tape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import importlib
 import subprocess
@@ -295,6 +296,61 @@ def test_variables_and_modules(tf: Any) -> None:
     assert w.numpy().tolist() == [[2, 2], [2, 2]] and w.value().shape == (2, 2)
     with pytest.raises(ValueError, match="shape"):
         w.assign([1.0])
+
+
+@pytest.mark.parametrize("how", ["layer", "model", "sequential"])
+def test_variables_of_modules_inside_layers_are_trained_and_saved(tf: Any, how: str, tmp_path: Path) -> None:
+    """Values are those of tf_keras 2.21 after one step; so is their order, but in a module as a layer."""
+    ones = functools.partial(tf.keras.layers.Dense, 1, kernel_initializer="ones")
+
+    class Part(tf.Module):
+        def __init__(self):  # without `super().__init__()`
+            self.w = tf.Variable([[1.0, 2.0]])
+            self.scale = [tf.Variable(0.5), tf.Variable(3.0, trainable=False)]
+
+        def __call__(self, x):
+            return x @ self.w * self.scale[0]
+
+    def holding(base: Any) -> Any:
+        class Holder(base):
+            def __init__(self):
+                super().__init__()
+                self.rows, self.first, self.part, self.last = [], ones(), Part(), ones()
+                if base is tf.keras.Model:
+                    self.rows.append(tf.Variable(5.0))
+
+            def call(self, x):
+                y = self.last(self.part(self.first(x)))
+                return y * self.rows[0] if self.rows else y
+
+        return Holder()
+
+    def make() -> Any:
+        if how == "model":
+            return holding(tf.keras.Model)
+        inside = [holding(tf.keras.layers.Layer)] if how == "layer" else [ones(input_shape=(2,)), Part(), ones()]
+        return tf.keras.Sequential(inside)
+
+    model, x = make(), np.ones((1, 2), "float32")
+    model.compile(tf.keras.optimizers.SGD(0.01), "mae")
+    model.fit(x, x[:, :1], verbose=0)
+    expected = {
+        "layer": [1.97, -0.015, 0.44, 2.98, 1.97, -0.01, 3],
+        "sequential": [1.97, -0.015, 0.44, 3, 2.98, 1.97, -0.01],
+        "model": [4.97, 1.85, -0.075, 0.2, 3, 2.9, 1.85, -0.05],
+    }[how]
+    assert len(model.trainable_weights) == len(expected) - 1
+    arranged = sorted if how == "sequential" else list
+    for found in model.get_weights(), model.weights:
+        sums = arranged(float(tf.reduce_sum(each)) for each in found)
+        np.testing.assert_allclose(sums, arranged(expected), atol=1e-6)
+    again = make()
+    again(x)
+    model.save_weights(tmp_path / "w.weights.h5")
+    again.load_weights(tmp_path / "w.weights.h5")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    model.trainable = False
+    assert not model.trainable_weights and len(model.weights) == len(expected)
 
 
 def test_checkpoints(tf: Any, tmp_path: Path) -> None:

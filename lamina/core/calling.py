@@ -257,7 +257,7 @@ class Calling(Weights):
                 raise TypeError(f"{named(self)}: `training` must be True or False; put several inputs into one list.")
             explicit = bool(explicit)
         training = scope.training if explicit is None else explicit
-        training = True if training is None and self._trains_untold and self.training else training  # inside, too
+        training = self._untold if training is None and self.training is self._untold else training  # inside, too
         if self._takes_training and not by_position:
             kwargs["training"] = self.training if training is None else training
         if scope.depth == 0:

@@ -101,7 +101,7 @@ def _facts_of(call: Callable) -> dict[str, Any]:
         "_call_parameters": words,
         "_needed_by_call": frozenset(p.name for p in beyond if p.default is p.empty and p.kind not in _REST),
         "_takes_training": "training" in words,
-        "_trains_untold": "training" in words and signature.parameters["training"].default is True,
+        "_untold": signature.parameters["training"].default if "training" in words else None,
         "_takes_mask": "mask" in words,
         "_takes_masks_of": any(word.endswith("_mask") for word in words),
         "forward": call,
@@ -137,7 +137,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
-    _trains_untold = False  # its `call` says `training=True`: a call that nothing else is told of is in training
+    _untold: ClassVar[Any] = None  # the default of `training` in `call`: what counts where nothing else is told
     _takes_masks_of = False  # of other arguments, under words of their own, such as `key_mask`
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given
     _mask_axes: ClassVar[tuple[int, int] | None] = None  # of the input: their sizes are a mask's; None: any
@@ -205,7 +205,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             nn.Module.__init__(self)
         base = {key: kwargs.pop(key) for key in _BASE_KEYWORDS if key in kwargs and key not in self._args}
         vars(self).update(
-            training=self._trains_untold,
+            training=self._untold is True,
             _ready=False,  # its build has run
             _building=False,
             _care=UNBUILT,

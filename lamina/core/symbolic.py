@@ -398,7 +398,7 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
 
 def call_on_trial_tensors(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Run `call` as inference: its `training` may have no default."""
-    asks = layer._takes_training and not layer._trains_untold
+    asks = layer._takes_training and layer._untold is not True
     if asks and "training" not in layer._call_parameters[: len(args)]:
         kwargs = {**kwargs, "training": False}
     run = run_on_trial_tensors if layer._ours else run_beside_known_sizes

@@ -341,7 +341,7 @@ def _children(item: Any, node: Node) -> Iterator[tuple[list[str], Any]]:
     if isinstance(item, dict):
         yield from (([str(key)], child) for key, child in item.items() if _holds(child))
         return
-    if not isinstance(item, nn.Module):  # a module of TensorFlow's
+    if "_modules" not in vars(item):  # a module of TensorFlow's, or another object
         yield from (
             ([name], child) for name, child in vars(item).items() if _holds(child) or hasattr(child, "__dict__")
         )

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 from torch.utils import _pytree as pytree
 
 from ..core import care
 from ..core.care import Changes
+from ..core.children import inside
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 from ..core.errors import named
@@ -97,6 +98,17 @@ def _is_ours(frame: Any) -> bool:
     return str(frame.f_globals.get("__name__")).startswith("lamina.")
 
 
+def nearest_first(module: nn.Module) -> tuple[Any, ...]:
+    """All modules inside, the nearest first, as `tf.Module` lists them."""
+    found: dict[int, Any] = {}
+    row: list[Any] = [module]
+    for each in row:  # which grows
+        near = [part for part in inside(each) if id(part) not in found]
+        found.update({id(part): part for part in near})
+        row += near
+    return tuple(found.values())
+
+
 class Habits(_Modern):
     """Lists of weights that may be written to; updates; losses by input; the record of calls in the old words."""
 
@@ -117,16 +129,7 @@ class Habits(_Modern):
     variables = property(lambda self: self.weights)
     non_trainable_variables = property(lambda self: self.non_trainable_weights)
 
-    @property
-    def submodules(self) -> tuple[Any, ...]:
-        """All layers inside, the nearest first, as `tf.Module` lists them."""
-        found: dict[int, Any] = {}
-        row = [self]
-        for layer in row:  # which grows
-            near = [each for each in layer._flatten_layers(False, False) if id(each) not in found]
-            found.update({id(each): each for each in near})
-            row += near
-        return tuple(found.values())
+    submodules = property(nearest_first)
 
     @property
     def initial_weights(self) -> Any:

@@ -21,7 +21,7 @@ from .. import files
 from .. import layers as modern_layers
 from ..callbacks import by_name
 from ..core import masking, serialize
-from ..core.children import may_count
+from ..core.children import Children, may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
@@ -33,6 +33,7 @@ from ..models import Model, Sequential, from_config
 from ..models.functional import Functional, GraphModel
 from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
+from ..optimizers import LossScaleOptimizer, Optimizer
 from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
 from ..training.trainer import _OWN
@@ -195,6 +196,32 @@ def _told(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in ("options", "save_format") and value is not None}
 
 
+class _Beside:
+    """Variables among the layers of a subclassed model: of a list, or of a module that is no layer."""
+
+    def __init__(self, weights: list[Any]):
+        self.weights = weights
+
+    def get_weights(self) -> list[Any]:
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, arrays: Sequence[Any]) -> None:
+        for weight, array in zip(self.weights, arrays, strict=True):
+            weight.assign(array)
+
+
+def _parts_in(holder: nn.Module) -> Iterator[Any]:
+    """What the attributes of a subclassed model hold, in the order in which they were set."""
+    for part in holder._modules.values():
+        if isinstance(part, Layer):
+            yield part
+        elif isinstance(part, Children):
+            yield from _parts_in(part)
+            yield _Beside([*part._parameters.values()])
+        elif part is not None:
+            yield _Beside([*getattr(part, "variables", (*part.parameters(), *part.buffers()))])
+
+
 class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
@@ -240,10 +267,18 @@ class _ModelWords(Adds):
         """Hook: losses and metrics that name symbolic tensors of a model."""
         return given
 
+    def _optimizer_of(self, identifier: Any) -> Any:
+        """The generation's own; in half precision that which scales losses, in words that own steps know."""
+        found = self._dialect.get("optimizers", identifier)
+        half = self._dialect.table.shares_modern and self.dtype_policy.name == "mixed_float16"
+        if half and isinstance(found, Optimizer) and not isinstance(found, LossScaleOptimizer):
+            return self._dialect.find("mixed_precision", "LossScaleOptimizer")(found)
+        return found
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
-        given["optimizer"] = self._dialect.get("optimizers", given["optimizer"])
+        given["optimizer"] = self._optimizer_of(given["optimizer"])
         told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
             if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
@@ -576,19 +611,25 @@ class _ModelWords(Adds):
 
     def _tracked(self) -> list[Any]:
         """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""
-        found = self._weight_layers()
+        found = self._weight_layers() if self._is_graph or not self._asks_inside else [*_parts_in(self)]
         for name, place in reversed(self._metrics_behind.items()):
             found[place:place] = [one for one in pytree.tree_leaves(vars(self).get(name)) if isinstance(one, Metric)]
         return list({id(one): one for one in found}.values())
 
     def _own_last(self, weights: list[Any]) -> list[Any]:
         """Those of layers, then those of none."""
-        own = {id(weight) for weight in self._own_weights()}
+        own = {id(weight) for weight in self._own_in_order()}
         return sorted(weights, key=lambda weight: id(weight) in own) if own else weights
 
     def _own_in_order(self) -> list[Any]:
         """Those of no layer, such as variables that are attributes, the trained ones first."""
-        return sorted(self._own_weights(), key=lambda weight: not weight._trainable)
+        found = self._own_weights()
+        if found and not self._is_graph and self._asks_inside:
+            beside = {id(one) for part in _parts_in(self) if isinstance(part, _Beside) for one in part.weights}
+            found = [weight for weight in found if id(weight) not in beside]
+        return sorted(found, key=lambda weight: not weight._trainable)
+
+    _is_graph = property(lambda self: hasattr(self, "_graph"))
 
     @property
     def _asks_inside(self) -> bool:

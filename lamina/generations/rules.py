@@ -252,6 +252,7 @@ class StepsOfTensorFlow(WeightsAsArrays):
     """What tf.keras' optimizers do besides: steps down a loss, which a function computes or a tape recorded."""
 
     _averages_begin_with_weights = True
+    _counted_in = torch.int64
 
     @property
     def iterations(self) -> Any:

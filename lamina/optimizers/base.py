@@ -282,13 +282,14 @@ class Optimizer(_Arguments):
         self._groups: list[Group] | None = None
         self._spared: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
         self._capturable = False
-        self._iterations = self._add_scalar(0, torch.int32, "iteration")
+        self._iterations = self._add_scalar(0, self._counted_in, "iteration")
         super().__init__(*args, **kwargs)
         self.name = self.name or unique_name(snake_case(type(self).__name__))
         for variable in self._variables:
             variable.path = f"{self.name}/{variable.name}"
 
     _clips_one_way: ClassVar[bool] = True
+    _counted_in = torch.int32
 
     def check(self) -> None:
         clips = {name: getattr(self, name) for name in ("clipnorm", "clipvalue", "global_clipnorm")}

@@ -274,7 +274,7 @@ def _train(module: nn.Module, own_step: bool, training: bool) -> None:
     if not isinstance(module, (Layer, Children)):
         module.train(training)
         return
-    if not (own_step and getattr(module, "_trains_untold", False)):
+    if not (own_step and getattr(module, "_untold", None) is True):
         put_flag(module, training)
     for child in module.children():
         _train(child, own_step, training)

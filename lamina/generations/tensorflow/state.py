@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,16 +16,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ... import files, ops, optimizers
+from ... import files, ops, optimizers, tree
 from ...core import dtypes
+from ...core.children import Children
 from ...core.layer import Layer
+from ...core.scope import snake_case
 from ...core.symbolic import SymbolicTensor
 from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
 from ..activations import in_graph
-from ..habits import when_ready
+from ..habits import nearest_first, when_ready
 from ..tensors import with_assign
 from .arrays import convert_to_tensor
 from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
@@ -371,13 +374,23 @@ def _concrete(call: Callable, *args: object, **kwargs: object) -> Callable:
 
 
 @named("Module")
-class Module:
-    """Variables, layers and modules by attribute: `variables`, `trainable_variables`, `submodules`."""
+class Module(nn.Module):
+    """Variables, layers and modules by attribute: `variables`, `trainable_variables`, `submodules`.
+
+    A layer that holds one has its variables, as those of any torch module; `super().__init__` need not be called.
+    """
+
+    def __new__(cls, *args, **kwargs) -> Any:
+        made = super().__new__(cls)
+        nn.Module.__init__(made)
+        return made
 
     def __init__(self, name: str | None = None):
-        self._name = name or "".join(
-            "_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(type(self).__name__)
-        )
+        self._name = name or snake_case(type(self).__name__)
+
+    # Attributes are plain ones, and what is in them is read from them alone: lists may grow.
+    __setattr__, __delattr__ = object.__setattr__, object.__delattr__  # type: ignore[assignment]
+    __repr__ = object.__repr__  # type: ignore[assignment]
 
     @property
     def name(self) -> str:
@@ -391,37 +404,37 @@ class Module:
     def with_name_scope(method: Callable) -> Callable:
         return method
 
-    def _parts(self) -> Iterator[Any]:
+    def _parts(self, kind: type) -> dict[str, Any]:
+        """What attributes hold, alone or in lists and dictionaries, by names sorted."""
+        found: dict[str, Any] = {}
         for key in sorted(vars(self)):
-            yield from pytree.tree_leaves(vars(self)[key], lambda leaf: isinstance(leaf, (Module, nn.Module)))
+            held = tree.flatten(vars(self)[key])
+            more = {key if len(held) == 1 else f"{key}_{place}": leaf for place, leaf in enumerate(held)}
+            found |= {name: leaf for name, leaf in more.items() if isinstance(leaf, kind)}
+        return found
 
-    def _all(self, attribute: str) -> list[Any]:
-        found = {id(part): part for part in self._parts() if isinstance(part, Weight)}
-        for part in self._own_modules():
-            found |= {id(one): one for one in getattr(part, attribute) if id(one) not in found}
-        return list(found.values())
-
-    def _own_modules(self) -> list[Any]:
-        return [part for part in self._parts() if isinstance(part, (Module, nn.Module))]
+    _modules = property(lambda self: self._parts(nn.Module), Children._ignore)  # type: ignore[assignment]
+    _parameters = property(lambda self: self._parts(Weight), Children._ignore)  # type: ignore[assignment]
 
     @property
     def variables(self) -> tuple[Any, ...]:
-        return tuple(self._all("variables"))
+        """Module by module; of a layer those first that are not trained."""
+        found: dict[int, Any] = {}
+        for each in self.modules():
+            own = [one for one in (*each._parameters.values(), *each._buffers.values()) if isinstance(one, Weight)]
+            own = own if isinstance(each, Module) else sorted(own, key=lambda one: bool(one._trainable))
+            found |= {id(one): one for one in own if id(one) not in found}
+        return tuple(found.values())
 
     @property
     def trainable_variables(self) -> tuple[Any, ...]:
-        return tuple(one for one in self._all("trainable_variables") if one.trainable)
+        return tuple(one for one in self.variables if one.trainable)
 
     @property
     def non_trainable_variables(self) -> tuple[Any, ...]:
-        trained = {id(one) for one in self.trainable_variables}
-        return tuple(one for one in self.variables if id(one) not in trained)
+        return tuple(one for one in self.variables if not one.trainable)
 
-    @property
-    def submodules(self) -> tuple[Any, ...]:
-        own = self._own_modules()
-        found = [*own, *(each for part in own for each in getattr(part, "submodules", ()))]
-        return tuple({id(part): part for part in found}.values())
+    submodules = property(nearest_first)
 
 
 # Optimizers of TensorFlow 1, for `compile` and custom loops -------------------------------------------------------
@@ -455,6 +468,13 @@ def adadelta(learning_rate=0.001, rho=0.95, epsilon=1e-8):
 @named("train.RMSPropOptimizer")
 def rmsprop(learning_rate, decay=0.9, momentum=0.0, epsilon=1e-10, centered=False):
     return _FromOnes(learning_rate, decay, momentum, epsilon, centered)
+
+
+@named("train.experimental.enable_mixed_precision_graph_rewrite mixed_precision.enable_mixed_precision_graph_rewrite")
+def enable_mixed_precision_graph_rewrite(opt, loss_scale="dynamic"):
+    """The optimizer with a scaled loss; no graph is here to be rewritten, layers compute by their own policy."""
+    made = sys.modules["tensorflow"].keras.mixed_precision.LossScaleOptimizer
+    return made(opt) if loss_scale == "dynamic" else made(opt, dynamic=False, initial_scale=float(loss_scale))
 
 
 class _FromOnes(optimizers.RMSprop):
