@@ -16,6 +16,7 @@ from support.declared import CLASSES, arguments
 
 # Parameters that are not read, by function and parameter (patterns), and why.
 UNREAD = {
+    "core.children.Aside.named_modules:*": "torch passes them",
     "core.remat.RematScope.__exit__:error": "Python passes it",
     "core.symbolic._FewDecisions.__torch_dispatch__:types": "torch passes it",
     "core.declare.fixed:init": "type checkers read it",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 import lamina.keras1
 import lamina.keras2
 import lamina.tf_keras
+from lamina.generations.alias import install, uninstall
 
 K1: Any = lamina.keras1
 K2: Any = lamina.keras2
@@ -219,3 +223,145 @@ def test_resnet50_of_keras_1_ends_in_flatten() -> None:
     assert names[-4:] == ["Activation", "AveragePooling2D", "Flatten", "Dense"] and len(names) == 177
     assert model.layers[1].name.startswith("zeropadding2d_")
     assert model.get_layer("avg_pool").output_shape == (None, 1, 1, 2048) and model.count_params() == 25636712
+
+
+@contextmanager
+def _before_2_3() -> Iterator[Any]:
+    install("keras2.2")
+    try:
+        yield importlib.import_module("keras")
+    finally:
+        uninstall()
+
+
+def _own_layer(keras: Any, listed: str = "") -> Any:
+    class Own(keras.layers.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.inner, self.many, self.drop = keras.layers.Dense(3), [], keras.layers.Dropout(0.5)
+
+        def build(self, shape: Any) -> None:
+            self.inner.build(shape)
+            self.many.append(keras.layers.Dense(3))
+            self.many[0].build(shape)
+            if listed == "set":
+                self.trainable_weights = self.inner.trainable_weights
+            elif listed:
+                self._trainable_weights.extend(self.inner.trainable_weights)
+            super().build(shape)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return self.drop(x) + self.inner(x) + self.many[0](x)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (shape[0], 3)
+
+        get_output_shape_for = compute_output_shape
+
+    return Own
+
+
+# Counts of weights as in Keras 1.2.2 and 2.3.1; 2.2.4 tracks no layers.
+@pytest.mark.parametrize(
+    ("generation", "listed", "count"),
+    [("keras1", "", 0), ("keras1", "set", 2), ("keras2.2", "", 0), ("keras2.2", "extend", 2), ("keras2", "", 2)],
+)
+def test_which_layers_inside_count(generation: str, listed: str, count: int) -> None:
+    with _before_2_3() if generation == "keras2.2" else nullcontext(K1 if generation == "keras1" else K2) as keras:
+        model = keras.models.Sequential()
+        model.add(_own_layer(keras, listed)(input_shape=(3,)))
+        model.add(keras.layers.Dense(1))
+        own = model.layers[0]
+        model.compile("sgd", "mse")
+        assert (len(own.weights), len(own.trainable_weights), len(model.get_weights())) == (count, count, count + 2)
+        before = [layer.get_weights()[0] for layer in (own.inner, own.many[0])]
+        losses = {float(model.train_on_batch(X[:, :3], np.ones((len(X), 1)))) for _ in range(2)}
+        after = [layer.get_weights()[0] for layer in (own.inner, own.many[0])]
+        assert [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [count > 0, False]
+        ones = np.ones((1, 3), "float32")
+        inside = keras.backend.function([model.inputs[0], keras.backend.learning_phase()], [own.output])
+        assert len({str(inside([ones, 1])[0]) for _ in range(20)}) > 1  # a Dropout inside drops, in training alone
+        assert len({str(model.predict(ones)) for _ in range(5)}) == 1
+        assert len(losses) == 2
+
+
+# By TF 1.15's assign_moving_average(zero_debias=True), as Keras 2.1.3 to 2.2.5 called it.
+def test_moving_averages_before_2_3_forget_what_they_began_with() -> None:
+    inputs = np.random.RandomState(0).randn(8, 3) * 3 + 2
+    start = [np.ones(3), np.zeros(3), np.full(3, 7.0), np.full(3, 9.0)]
+    with _before_2_3() as keras:
+        model = keras.models.Sequential([keras.layers.BatchNormalization(input_shape=(3,))])
+        model.compile("sgd", "mse")
+        for shift, mean in ((0, [4.7851, 3.4574, 1.361]), (1, [5.2877, 3.96, 1.8635]), (2, [5.7918, 4.4641, 2.3677])):
+            if shift == 0:
+                model.set_weights(start)
+            model.train_on_batch(inputs + shift, inputs)
+            found = model.layers[0].get_weights()[2:]
+            np.testing.assert_allclose(found, [mean, [4.5333, 7.1075, 14.1234]], rtol=1e-4)
+        model.set_weights(start)
+        model.train_on_batch(inputs, inputs)
+        np.testing.assert_allclose(model.layers[0].get_weights()[2], [5.5364, 4.2087, 2.1122], rtol=1e-4)
+        assert len(model.get_weights()) == 4 and "zero_debias" not in model.layers[0].get_config()
+
+
+@BOTH
+def test_arguments_are_set_by_their_old_names(keras: Any) -> None:
+    first, x, picture = keras is K1, keras.layers.Input((2,)), keras.layers.Input((8, 8, 3))
+    layer = keras.layers.LeakyReLU(0.1)
+    layer.alpha = 0.5
+    np.testing.assert_allclose(keras.models.Model(x, layer(x)).predict(-np.ones((1, 2))), -0.5)
+    assert layer.get_config()["alpha"] == 0.5
+    layer = keras.layers.Dropout(0.5)
+    setattr(layer, "p" if first else "rate", 0.25)
+    assert layer.get_config()["p" if first else "rate"] == 0.25 and layer(x) is not None
+    layer = keras.layers.Dense(3)
+    setattr(layer, "output_dim" if first else "units", 5)
+    assert keras.backend.int_shape(layer(x)) == (None, 5)
+    layer = keras.layers.Convolution2D(2, 3, 3, dim_ordering="tf") if first else keras.layers.Conv2D(2, 3)
+    setattr(layer, "border_mode" if first else "padding", "same")
+    setattr(layer, "subsample" if first else "strides", (2, 2))
+    assert keras.backend.int_shape(layer(picture)) == (None, 4, 4, 2)
+
+
+@BOTH
+def test_a_decay_can_be_set(keras: Any) -> None:
+    for decay in (0.0, 0.5):
+        optimizer = keras.optimizers.SGD(lr=1.0, decay=decay)
+        model = _line(keras, optimizer)  # one step
+        keras.backend.set_value(optimizer.decay, 3.0)
+        assert keras.backend.get_value(optimizer.decay) == 3 == optimizer.get_config()["decay"]
+        before = model.get_weights()[1]
+        loss = model.train_on_batch(np.zeros((1, 2)), before.reshape(1, 1) - 1)
+        assert loss == pytest.approx(1)
+        np.testing.assert_allclose(model.get_weights()[1], before - 2 / (1 + 3 * 1), rtol=1e-5)
+        keras.backend.set_value(optimizer.lr, 0.5)
+        assert keras.backend.get_value(optimizer.lr) == 0.5 and optimizer.get_config()["decay"] == 3
+
+
+# Values of Keras 2.3.1.
+@pytest.mark.parametrize(
+    ("options", "values"),
+    [
+        ({}, [0, 0, -0.5, 0, 2]),
+        ({"negative_slope": 0.1}, [-0.2, 0, -0.5, 0, 2]),
+        ({"negative_slope": 0.3, "max_value": 1.0}, [-0.6, 0, 0, 0, 1]),
+    ],
+)
+def test_a_relu_of_keras2_may_begin_below_zero(options: dict, values: list[float]) -> None:
+    layer = K2.layers.ReLU(threshold=-1.0, **options)
+    found = K2.backend.get_value(layer(K2.backend.variable(np.array([[-3.0, -1.0, -0.5, 0.0, 2.0]]))))
+    np.testing.assert_allclose(found, [values], atol=1e-6)
+    with pytest.raises(ValueError, match="threshold"):
+        TF.layers.ReLU(threshold=-1.0)
+
+
+@BOTH
+def test_several_outputs_without_masks_have_a_none_each(keras: Any) -> None:
+    x = keras.layers.Input((2,))
+    model = keras.models.Model(x, [keras.layers.Dense(1)(x), keras.layers.Dense(2)(x)])
+    assert model.compute_mask([x], [None]) == [None, None]
+
+
+def test_deserialize_writes_the_name_in_small_letters() -> None:
+    config = K2.optimizers.serialize(K2.optimizers.SGD())
+    assert isinstance(K2.optimizers.deserialize(config), K2.optimizers.SGD) and config["class_name"] == "sgd"

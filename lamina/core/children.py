@@ -55,6 +55,17 @@ class Children(nn.Module):
     _modules, _parameters = _modules.setter(_ignore), _parameters.setter(_ignore)
 
 
+class Aside(nn.Module):
+    """Modules in a list, tuple or dict that train and move with the module which holds them, and are no part of it."""
+
+    def __init__(self, items: list | tuple | dict):
+        super().__init__()
+        self._modules["items"] = Children(items)
+
+    def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        return iter(())
+
+
 def may_hold_parts(value: object) -> bool:
     """Whether an attribute holds modules or weights, or may do so later: what is empty, or has gaps, is filled."""
     if isinstance(value, tuple) and not any(isinstance(item, (*_PARTS, list, tuple, dict)) for item in value):
@@ -71,7 +82,7 @@ def inside(children: nn.Module) -> Iterator[Any]:
     for child in children._modules.values():
         if isinstance(child, Children):
             yield from inside(child)
-        elif child is not None:
+        elif child is not None and type(child) is not Aside:
             yield child
 
 

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import care
 from ..core.care import Changes
-from ..core.children import inside
+from ..core.children import Aside, inside
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 from ..core.errors import named
@@ -24,7 +24,7 @@ from ..core.layer import scope
 from ..core.operation import record
 from ..core.symbolic import Node, SymbolicTensor, shapes_of
 from ..core.weight import Weight
-from ..layers import BatchNormalization
+from ..layers import BatchNormalization, Layer
 from ..translation.table import Generation
 from .parts import weight_of
 from .tensors import nodes_before, told, trains_otherwise
@@ -61,11 +61,28 @@ def _listing(read: Callable[[Any], list[Any]], tell: Callable[[Any, Iterable[Any
     return property(lambda self: Told(read(self), functools.partial(tell, self)), tell)
 
 
+def _counts_apart(self: Any, name: str, value: Any) -> bool:
+    """Whether the weights of layers that users' code makes an attribute are not the layer's, unless its own
+    `trainable_weights` says so: of those in lists, and before Keras 2.3 of all."""
+    lists = isinstance(value, (list, tuple, dict))
+    if not lists and not (isinstance(value, Layer) and self._dialect.before_2_3):
+        return False
+    if hasattr(self, "_is_composite") or name in self._args or _is_ours(sys._getframe(2)):
+        return False
+    return type(self).trainable_weights is Habits.trainable_weights
+
+
 def set_attribute(self: Any, name: str, value: Any) -> None:
-    """`setattr` before Keras 2.3: a variable is a weight where it stands in one of the lists, not as an attribute."""
-    if issubclass(type(value), Weight) and "_ready" in self.__dict__:
+    """`setattr` of Keras 1 and 2. Before 2.3 a variable is a weight where it stands in one of the lists, not as an
+    attribute."""
+    ready = "_ready" in self.__dict__
+    if ready and issubclass(type(value), Weight):
         if self._dialect.before_2_3 and not any(value is own for own in self._own_weights()):
             self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
+    elif ready and not self._ours and _counts_apart(self, name, value):
+        object.__setattr__(self, name, value)
+        self._modules[name] = Aside([value] if isinstance(value, Layer) else value)
+        return
     super(Habits, self).__setattr__(name, value)
 
 

@@ -912,6 +912,11 @@ class _Functional(AddsBeside, _ModelWords):
         kept = {id(layer) for layer in layers}
         self.__dict__["_gone"] = frozenset(id(layer) for layer in self._all_layers() if id(layer) not in kept)
 
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """As today's; in Keras 1 and 2 None for each of several outputs without a mask."""
+        found, count = super().compute_mask(inputs, mask), len(self.outputs)
+        return [None] * count if found is None and count > 1 and not self._dialect.table.shares_modern else found
+
     @property
     def output_names(self) -> list[str]:
         """Each once, so that every output of a layer has its own loss in logs: `lstm`, `lstm_1`."""

@@ -350,5 +350,7 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
 
 
 def _deserialize(dialect: Dialect, home: str, config: Any, custom_objects: Any = None) -> Any:
+    if home == "optimizers" and dialect.table.name == "keras2" and dialect.table.canonical(config["class_name"], home):
+        config["class_name"] = config["class_name"].lower()  # in the caller's config, as Keras 2 did
     with serialize.custom_object_scope(custom_objects or {}):
         return dialect.get(home, config)

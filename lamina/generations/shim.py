@@ -108,15 +108,24 @@ class OptimizerShim(ByUpdates, Shim):
         super().__init__(*args, **kwargs)
         own = [name for name, value in vars(self).items() if type(value) is float and name in self._args]
         self.__dict__.update({name: Setting(vars(self)[name], self, name) for name in own})
-        rate: Any = self._learning_rate
         if self._decaying():
-            first = torch.tensor(rate.initial_learning_rate)
-            vars(rate)["initial_learning_rate"] = Weight(first, trainable=False)
+            self._begin_with(self._learning_rate.initial_learning_rate)
+
+    def _begin_with(self, rate: float) -> None:
+        """Let what `decay` divides be a variable."""
+        vars(self._learning_rate)["initial_learning_rate"] = Weight(torch.tensor(rate), trainable=False)
+
+    def decay_by(self, decay: float) -> None:
+        """Divide the learning rate by 1 + decay * steps from now on."""
+        rate = float(self.learning_rate)
+        self._as_given["decay"] = Setting(decay, self, "decay")
+        super(Shim, type(self)).learning_rate.fset(self, InverseTimeDecay(rate, 1, decay))
+        self._begin_with(rate)
 
     def __getattr__(self, name: str) -> Any:
         given = vars(self).get("_as_given", {})
         if name in given and not name.startswith("_"):
-            return given[name]
+            return Setting(given[name], self, name) if name == "decay" and given[name] is not None else given[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     @property
@@ -134,7 +143,8 @@ class OptimizerShim(ByUpdates, Shim):
     def _decaying(self) -> bool:
         """Whether its schedule is the one that `decay` asked for."""
         asked = vars(self).get("_as_given", {}).get("decay")
-        return bool(asked) and isinstance(vars(self).get("_learning_rate"), InverseTimeDecay)
+        told = bool(asked) or isinstance(asked, Setting)
+        return told and isinstance(vars(self).get("_learning_rate"), InverseTimeDecay)
 
     @property
     def learning_rate(self) -> Any:
@@ -415,6 +425,8 @@ class LayerShim(Adds, Shim):
         if self._dialect.table.draws_by_layout:
             modern |= in_layout(self._words, given, modern, self._dialect.settings())
             modern |= forget_bias(given["forget_bias_init"]) if "forget_bias_init" in given else {}
+        if self._dialect.early and self._words.name == "BatchNormalization":
+            modern["zero_debias"] = True  # 2.1.3 to 2.2.5
         gates = modern.get("recurrent_initializer") if self._dialect.table.sums_activity else None
         if isinstance(gates, Identity) and self._words.name in _SIDE_BY_SIDE:
             modern["recurrent_initializer"] = of_each_gate(gates)
@@ -877,6 +889,24 @@ def _built_for(build: Callable) -> Callable:
     return built
 
 
+def _set_by(old: str, new: str, convert: Callable[[Any], Any] | None) -> property:
+    """An argument's old name, by which layers were changed after they were made."""
+
+    def read(self: Any) -> Any:
+        return self.__dict__[old] if old in self.__dict__ else self.__getattr__(old)
+
+    def write(self: Any, value: Any) -> None:
+        given = self.__dict__.get("_as_given")
+        if given is None:  # before `__init__`
+            self.__dict__[old] = value
+            return
+        value = self._resolve(old, value)
+        given.update({old: value} if old in given else {})
+        setattr(self, new, value if convert is None else convert(value))
+
+    return property(read, write)
+
+
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
     """The class of that name: the modern one in the generation's words."""
     own = words(dialect.table, home, name)
@@ -895,6 +925,9 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members |= {"load_own_variables": _load_local} if own.entry.weights == "local" else {}
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
         members |= of_older(dialect.table) if dialect.table.lists_weights else {}
+        now = {old: own.now(old) for old in own.accepted}
+        renamed = {old: each[0] for old, each in now.items() if len(each) == 1 and each[0][0] != old}
+        members |= {old: _set_by(old, *new) for old, new in renamed.items() if new[0] in modern._args}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)

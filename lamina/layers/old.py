@@ -25,9 +25,9 @@ from ..core.operation import recorded
 from ..core.symbolic import is_shape
 from ..core.weight import weight
 from ..initializers import initializer
-from ..kernels import noise, pooling, resize
+from ..kernels import noise, normalization, pooling, resize
 from ..kernels.convolution import plan_transposed
-from .activation import LeakyReLU, PReLU, Softmax, _Elementwise
+from .activation import LeakyReLU, PReLU, ReLU, Softmax, _Elementwise
 from .arguments import KernelBias
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
@@ -129,6 +129,18 @@ class LeakyReLUOfAnySlope(LeakyReLU):
     negative_slope: float = arg(number(), default=0.3, doc="Slope below zero.")
 
 
+class ReLUOfAnyThreshold(ReLU):
+    """The identity may begin below zero (Keras 2)."""
+
+    threshold: float = arg(number(), default=0.0, doc="Where the identity begins.")
+
+    def call(self, inputs: Tensor) -> Tensor:
+        outputs = super().call(inputs)
+        if self.max_value is None or self.threshold >= 0:
+            return outputs
+        return outputs.masked_fill((inputs > self.threshold) & (inputs < 0), 0.0)  # a largest output has a least one
+
+
 class ThresholdedReLU(_Elementwise):
     """x above `theta`, else 0 (Konda et al., 2014)."""
 
@@ -222,9 +234,31 @@ class DeconvolutionTo(Conv2DTranspose):
 
 class BatchNormalizationBySample(BatchNormalization):
     """Masked steps count like others. With `by_sample` the statistics are those of the last axis, and epsilon is added
-    to the deviation once more."""
+    to the deviation once more. With `zero_debias` moving statistics are `sum / (1 - momentum ** steps)`, where the sum
+    begins with 0, whatever they were before the first step."""
 
     by_sample: bool = arg(boolean, default=False, kw_only=True, config="set")
+    zero_debias: bool = arg(boolean, default=False, kw_only=True, config="set")
+
+    def build(self, input_shape: tuple) -> None:
+        super().build(input_shape)
+        if self.zero_debias:
+            vars(self)["_plain"] = False
+            shape = self.moving_mean.shape
+            for name, size in (("_steps", ()), ("_sum_of_means", shape), ("_sum_of_variances", shape)):
+                self.register_buffer(name, torch.zeros(size, dtype=self.moving_mean.dtype), persistent=False)
+
+    def _move(self, mean: Tensor, variance: Tensor, correction: float) -> None:
+        if not self.zero_debias:
+            super()._move(mean, variance, correction)
+            return
+        buffers = self._buffers
+        share = 1 - self.momentum ** buffers["_steps"].add_(1)
+        sums = buffers["_sum_of_means"], buffers["_sum_of_variances"]
+        averages = self.moving_mean, self.moving_variance
+        for total, average, value in zip(sums, averages, (mean, variance * correction), strict=True):
+            normalization.move(total, value, self.momentum)
+            average.copy_(total / share)
 
     def behind(self, layer: Any) -> Any:
         return None if self.by_sample else super().behind(layer)
