@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -219,6 +220,76 @@ def test_steps_count_up(space: ModuleType) -> None:
     steps: list[int] = []
     model.fit_generator(data(), steps_per_epoch=5 / 2, epochs=1, verbose=0, callbacks=[told])
     assert steps == [0, 1, 2]
+
+
+# Keras 1 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras], ids=["keras1", "keras2", "tf"])
+def test_in_place_operators_leave_variables(space: ModuleType) -> None:
+    K = space.backend
+    zeros = total = K.zeros((3,))
+    total += K.constant(np.ones((2, 3)))
+    assert total.shape == (2, 3)
+    for change in ("+=", "-=", "*=", "/="):
+        held = {"v": K.ones((3,))}
+        exec(f"before = v\nv {change} 2.0", held)
+        assert held["before"].tolist() == [1, 1, 1] != held["v"].tolist()
+    assert zeros.tolist() == [0, 0, 0]
+
+
+def test_sides_of_zero_padding_of_keras_1() -> None:
+    for padding, sides in (((1, 2), (1, 1, 2, 2)), ((1, 2, 3, 4), (1, 2, 3, 4)), ({"top_pad": 3}, (3, 0, 0, 0))):
+        layer = keras1.layers.ZeroPadding2D(padding)
+        assert (layer.top_pad, layer.bottom_pad, layer.left_pad, layer.right_pad) == sides
+    assert keras1.layers.ZeroPadding1D((2, 3)).right_pad == 3
+    assert not hasattr(keras1.layers.ZeroPadding1D(2), "top_pad")
+
+
+def _joined() -> tuple[Any, list[Any]]:
+    """A model that begins with a Merge of models, one of which does so, of a layer, and the arrays that it takes."""
+    layers, Sequential = keras1.layers, keras1.models.Sequential
+    dense, words = Sequential([layers.Dense(3, input_dim=4)]), Sequential([layers.Embedding(5, 2, input_length=2)])
+    words.add(layers.LSTM(3))
+    inner = Sequential([layers.Merge([dense, words], mode="concat"), layers.Dense(2)])
+    start = layers.InputLayer(input_shape=(2,))
+    return Sequential([layers.Merge([inner, start], mode="concat"), layers.Dense(1)]), [X, np.ones((2, 2)), X[:, :2]]
+
+
+def test_models_that_begin_with_a_merge_are_saved_with_what_it_joins(tmp_path: Any) -> None:
+    model, arrays = _joined()
+    model.compile("sgd", "mse")
+    model.train_on_batch(arrays, np.ones((2, 1)))
+    expected = model.predict(arrays)
+    model.save(tmp_path / "model.h5")
+    model.save_weights(tmp_path / "weights.h5")
+    loaded = keras1.models.load_model(tmp_path / "model.h5")
+    np.testing.assert_allclose(loaded.predict(arrays), expected, rtol=1e-5)
+    again = keras1.models.model_from_json(model.to_json())
+    again.load_weights(tmp_path / "weights.h5")
+    np.testing.assert_allclose(again.predict(arrays), expected, rtol=1e-5)
+    with h5py.File(tmp_path / "weights.h5") as file:  # Keras 1 reads it layer by layer
+        names = [name.decode() for name in file.attrs["layer_names"]]
+    assert names == [layer.name for layer in model.flattened_layers] and len(names) == 6
+
+
+def test_files_for_keras_1_hold_no_state_of_an_optimizer_before_its_first_step(tmp_path: Any) -> None:
+    model = keras1.models.Sequential([keras1.layers.Dense(1, input_dim=4)])
+    model.compile("adam", "mse")
+    for step in range(2):
+        model.save(tmp_path / f"{step}.h5")
+        model.train_on_batch(X, np.ones((2, 1)))
+    held = [h5py.File(tmp_path / f"{step}.h5") for step in range(2)]
+    assert ["optimizer_weights" in file for file in held] == [False, True]
+
+
+def test_get_of_keras_1_takes_what_a_class_is_made_with() -> None:
+    assert keras1.optimizers.get("sgd", {"lr": 0.5}).get_config()["lr"] == 0.5
+    assert keras1.constraints.get("maxnorm", kwargs={"m": 3}).get_config()["m"] == 3
+    drawn = keras1.initializations.get("one", dim_ordering="th")
+    assert drawn((2, 3), name="w").shape == (2, 3)
+    own = keras1.initializations.get(lambda shape, name=None: drawn(shape), dim_ordering="tf")
+    assert own((1,)).tolist() == [1]
 
 
 # tf.keras ---------------------------------------------------------------------------------------------------------

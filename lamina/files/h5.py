@@ -53,7 +53,8 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
         for name, text in attributes.items():
             file.attrs[name] = text.encode()  # Keras 1 and 2 decode them
         _write_weights(file.create_group("model_weights"), model, source)
-        if settings and model.optimizer.variables:
+        early = source is not None and source.generation != "tf_keras"  # its state is made by the first step
+        if settings and model.optimizer.variables and (model.optimizer.built or not early):
             group = file.create_group("optimizer_weights")
             if source is not None and model.optimizer.built and older.has_slots(model.optimizer):
                 _write_arrays(group, older.stored_state(model, source))
@@ -99,14 +100,15 @@ def _older(config: Any) -> Any:
 
 
 def _write_weights(group: Any, model: Any, source: layered.Writer | None) -> None:
-    for layer in model.layers:
+    convert = None if source is None else older.converter_to(source)
+    layers = _flat(model, convert)
+    for layer in layers:
         if layer.name == "." or layer.name != layer.name.replace("\0", "").encode("utf-8", "replace").decode():
             raise ValueError(f"HDF5 can name no group {layer.name!r}: rename the layer, or save the model as .keras.")
-    _write_texts(group, "layer_names", [layer.name for layer in dict.fromkeys(model.layers)])
+    _write_texts(group, "layer_names", [layer.name for layer in layers])
     for name, text in _told(source).items():
         group.attrs[name] = text.encode()
-    convert = None if source is None else older.converter_to(source)
-    for layer in sorted({*model.layers}, key=lambda layer: layer.name):
+    for layer in sorted(layers, key=lambda layer: layer.name):
         arrays: list[Any] = [(_path(weight), weight) for weight in _in_order(layer)] if convert is None else []
         if convert is not None:
             arrays = convert.stored(layer)
@@ -259,10 +261,15 @@ def _in_file_order(model: Any, groups: layered.Groups, convert: older.Converter)
     return [*pairs, *_top(model, groups)]
 
 
+def _flat(model: Any, convert: older.Converter | None) -> list[Any]:
+    """The layers in the order of files: of Keras 1 with those that a first Merge joins."""
+    flat = convert is not None and convert.generation is not None and getattr(model, "flattened_layers", None)
+    return [*dict.fromkeys(flat or model.layers)]
+
+
 def _layers(model: Any, convert: older.Converter) -> list[Any]:
-    """The layers with weights, in the order of files: of Keras 1 with those that a first Merge joins."""
-    flat = convert.generation is not None and getattr(model, "flattened_layers", None)
-    return [layer for layer in dict.fromkeys(flat or model.layers) if layer.weights]
+    """Those with weights."""
+    return [layer for layer in _flat(model, convert) if layer.weights]
 
 
 def _as_told(model: Any, layers: list[Any]) -> list[Any]:

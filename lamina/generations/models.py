@@ -38,6 +38,7 @@ from ..training.data import Arrays, Feed, split_end
 from ..training.objective import CompiledMetrics
 from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
+from ..utils import get_source_inputs
 from . import callbacks, loss_names, shim, stored_functions, updates
 from .activations import in_graph
 from .additions import Adds, AddsBeside
@@ -778,7 +779,8 @@ class _Sequential(AddsBeside, _ModelWords):
         ]
         x = first.output if first._nodes else first(outputs, mask=masks)
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
-        inputs = list({id(tensor): tensor for branch in first.branches for tensor in branch.inputs}.values())
+        found = (getattr(branch, "inputs", None) or get_source_inputs(branch.output) for branch in first.branches)
+        inputs = list({id(tensor): tensor for tensor in itertools.chain(*found)}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
             _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
@@ -797,7 +799,7 @@ class _Sequential(AddsBeside, _ModelWords):
 
     @property
     def _branches(self) -> list[Any]:
-        """The models that a Merge joins, where one comes first."""
+        """The models, or layers that were called, that a Merge joins, where one comes first."""
         first = self._stack[0] if self._stack else None
         return first.branches or [] if isinstance(first, MergeByMode) else []
 
@@ -835,10 +837,8 @@ class _Sequential(AddsBeside, _ModelWords):
     @property
     def flattened_layers(self) -> list[Any]:
         """The layers, those of the models that a first Merge joins in its place."""
-        if not self._branches:
-            return list(self._stack)
         joined = (getattr(one, "flattened_layers", getattr(one, "layers", [one])) for one in self._branches)
-        return [*dict.fromkeys(itertools.chain(*joined, self._stack[1:]))]
+        return [*dict.fromkeys(itertools.chain(*joined, self.layers[1 if self._branches else 0 :]))]
 
     @property
     def _asks_inside(self) -> bool:
@@ -850,7 +850,12 @@ class _Sequential(AddsBeside, _ModelWords):
     def get_config(self) -> Any:
         self._tell_of_added()
         table, first = self._dialect.table, self._input
-        stack = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self._stack]
+        stack, branches = (
+            [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in layers]
+            for layers in (self._stack, self._branches)
+        )
+        if branches:
+            stack[0]["config"]["layers"] = branches
         known = not stack or isinstance(self._stack[0], Model) or "batch_input_shape" in stack[0]["config"]
         if first is not None and (table.shares_modern or (table.named_configs and not known)):
             stack.insert(0, {"class_name": type(first).__name__, "config": first.get_config()})

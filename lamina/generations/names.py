@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import sys
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -328,7 +329,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     """A regularizer, constraint, initializer or optimizer: its class, a function that makes one, or `get`."""
     table = dialect.table
     if name == "get":
-        return functools.partial(dialect.get, home)
+        found = functools.partial(dialect.get, home)
+        return functools.partial(_get_with, found) if table.draws_by_layout else found
     if name == "deserialize":
         return functools.partial(_deserialize, dialect, home)
     if table.draws_by_layout and home == "initializers":
@@ -347,6 +349,14 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
         members = {"__module__": dialect.module(home), "_dialect": dialect, "_instances_of": modern}
         return CountsOthers(name, (rules.OptimizerOfUsers,), members)
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
+
+
+def _get_with(
+    get: Callable[[Any], Any], identifier: Any, kwargs: Mapping[str, Any] | None = None, dim_ordering: object = None
+) -> Any:
+    """As Keras 1 has it: a class of that name is made with `kwargs`; `dim_ordering` an initialization gets when it is
+    called, not here."""
+    return get({"class_name": identifier, "config": kwargs} if kwargs and isinstance(identifier, str) else identifier)
 
 
 def _deserialize(dialect: Dialect, home: str, config: Any, custom_objects: Any = None) -> Any:

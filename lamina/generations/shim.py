@@ -477,6 +477,8 @@ class LayerShim(Adds, Shim):
         """An attribute of the time, in a tuple: a size of several that are one now, the size of the input, a weight or
         its shape."""
         words = self._words
+        if name in _PADS:
+            return (int(np.ravel(self.padding)[_PADS.index(name) - len(_PADS)]),)
         if name in words.several:
             return (getattr(self, self._dialect.table.joined[words.several])[words.several.index(name)],)
         if name == words.entry.learned and self._build_shapes is not None:
@@ -870,11 +872,15 @@ _LIMITS: Mapping[str, Any] = {"_least": 0}  # of croppings: nothing may be left
 _OF_TF_KERAS: Mapping[str, Any] = {"_of_floats": ("one_hot", "multi_hot", "count", "tf_idf"), "_counts_in": torch.int64}
 
 
+_PADS = ("top_pad", "bottom_pad", "left_pad", "right_pad")  # attributes of Keras 1; its ZeroPadding1D has the last two
+
+
 def _names_of_time(own: Words, modern: Any) -> frozenset[str]:
     laid = (Layout(own.entry.weights, own.entry.weight_names, fused=fused) for fused in (False, True))
     weights = [name for each in laid for name in each.names()]
+    pads = {"ZeroPadding1D": _PADS[2:], "ZeroPadding2D": _PADS}.get(own.name, ())
     return frozenset(
-        (*own.several, own.entry.learned, *weights, *(f"{name}_shape" for name in weights), *modern._weights)
+        (*pads, *own.several, own.entry.learned, *weights, *(f"{name}_shape" for name in weights), *modern._weights)
     )
 
 

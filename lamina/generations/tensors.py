@@ -484,21 +484,11 @@ def as_old_code_has_them(old: bool, told: bool = False) -> None:
 
 
 class Variable(Weight):
-    """What `K.variable` makes: `loss += ...` makes another tensor where gradients are taken, and torch refuses to
-    write."""
-
-
-def _out_of_place(name: str) -> Callable[[Weight, Any], Any]:
-    inside, beside = getattr(Weight, f"__i{name}__"), getattr(Weight, f"__{name}__")
-
-    def combined(self: Weight, other: Any) -> Any:
-        return (beside if self.requires_grad and torch.is_grad_enabled() else inside)(self, other)
-
-    return combined
+    """What `K.variable` makes: `total += ...` makes a tensor, as in TensorFlow and Theano, and the variable stays."""
 
 
 for _name in ("add", "sub", "mul", "truediv"):
-    setattr(Variable, f"__i{_name}__", _out_of_place(_name))
+    setattr(Variable, f"__i{_name}__", getattr(Weight, f"__{_name}__"))
 
 
 def assigning(method: Callable[[Any, Any], Any]) -> Callable[..., Any]:
