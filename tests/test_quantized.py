@@ -110,6 +110,24 @@ def test_four_bits_take_one_range(range_: tuple[int, int]) -> None:
     assert type(quantizers.get("abs_max_quantizer")) is quantizers.AbsMaxQuantizer
 
 
+def test_a_quantized_layer_has_what_rounds_its_inputs() -> None:
+    own = quantizers.AbsMaxQuantizer(-1, (-100, 100))
+    configs = {
+        "by default": (quantizers.Int8QuantizationConfig(), quantizers.AbsMaxQuantizer),
+        "own": (quantizers.Int8QuantizationConfig(activation_quantizer=own), quantizers.AbsMaxQuantizer),
+        "floats": (quantizers.Int4QuantizationConfig(activation_quantizer=None, block_size=-1), type(None)),
+    }
+    for case, (config, expected) in configs.items():
+        layer = layers.Dense(2)
+        layer.build((None, 3))
+        layer.quantize(config=config)
+        assert type(layer.inputs_quantizer) is expected, case
+    layer = layers.Dense(2)
+    layer.build((None, 3))
+    layer.quantize("int4")
+    assert layer.inputs_quantizer is None
+
+
 def test_what_cannot_be_quantized_is_told() -> None:
     dense = layers.Dense(3)
     with pytest.raises(ValueError, match="has no weights yet"):

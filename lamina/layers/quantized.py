@@ -190,24 +190,30 @@ class Quantizable(Layer):
         scores, cap = self._multiplied(inputs, name, equation), self.logit_soft_cap
         return scores if cap is None else torch.tanh(scores / cap) * cap
 
+    @property
+    def inputs_quantizer(self) -> Any:
+        """What rounds the inputs of a product, once quantized; None where they stay floats."""
+        mode, config = self.quantization_mode, self.quantization_config
+        if mode in (None, "float8") or config is not None:
+            return config and config.activation_quantizer
+        return None if mode == "int4" and "kernel" in self._weights else _BY_VECTOR
+
     def _adapted(self, y: Tensor, low: Tensor, thin: Tensor) -> Tensor:
         return (y + self.lora_alpha / self.lora_rank * (low @ thin)).to(y.dtype)
 
     def _multiplied(self, inputs: Tensor, name: str, equation: str) -> Tensor:
-        mode, config, compute = self.quantization_mode, self.quantization_config, self.dtype_policy.compute
+        mode, compute = self.quantization_mode, self.dtype_policy.compute
         if mode == "float8":
             learns = self.training if scope.training is None else scope.training
             x = _AsFloat8.apply(inputs, self.inputs_scale, self.inputs_amax_history, learns)
             kernel = _AsFloat8.apply(self.kernel.to(compute), self.kernel_scale, self.kernel_amax_history, learns)
             y = torch.einsum(equation, x, kernel)
             return _GradientAsFloat8.apply(y, self.outputs_grad_scale, self.outputs_grad_amax_history)
-        default = _BY_VECTOR if mode == "int8" or name != "kernel" else None
-        quantizer = default if config is None else config.activation_quantizer
         if mode == "int8" or (self._block_size < 0 and not hasattr(self, "equation")):
             kernel, scale = self._unpacked(name), getattr(self, f"{name}_scale").to(compute)
         else:
             kernel, scale = self._numbers(name, compute), None
-        return _Product.apply(inputs, kernel, scale, equation, quantizer)
+        return _Product.apply(inputs, kernel, scale, equation, self.inputs_quantizer)
 
     def _axis(self, name: str) -> int:
         """That along which the stored values of a weight share scales."""
