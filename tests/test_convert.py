@@ -22,6 +22,7 @@ from lamina.generations import convert as conversions
 from lamina.generations.dialect import DIALECTS
 from lamina.generations.modernize import modernized
 from lamina.saving import convert
+from lamina.translation.modules import KERAS1, KERAS2
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -171,6 +172,68 @@ def test_an_architecture_and_its_weights(word: str, tmp_path: Path) -> None:
     old.assert_predicts(lamina.load_model(tmp_path / "now.keras"), old.arrays_of("keras1_th/lstm_text.h5"))
 
 
+def test_an_architecture_that_says_no_backend(tmp_path: Path) -> None:
+    """The file of weights says it: kernels of Theano are turned."""
+    model, x = old_convolution(tmp_path), np.random.default_rng(0).normal(size=(2, 5, 5, 1)).astype("float32")
+    convert(tmp_path / "model.json", tmp_path / "now.keras", weights=tmp_path / "weights.h5")
+    assert_same(lamina.load_model(tmp_path / "now.keras"), model, torch.tensor(x), "convolution")
+
+
+def old_convolution(folder: Path) -> Any:
+    with serialize.computing_as_on("theano"):
+        model = keras1.models.Sequential([keras1.layers.Convolution2D(2, 3, 3, input_shape=(5, 5, 1))])
+    drawn(model)
+    model.save_weights(folder / "weights.h5")
+    (folder / "model.json").write_text(model.to_json())
+    return model
+
+
+LOST_LOSSES = {"keras1": {"cosine", "cosine_proximity", "hinge", "squared_hinge"}, "tf_keras": {"binary_crossentropy"}}
+
+
+@pytest.mark.parametrize("keras", [keras1, keras2, tf_keras])
+def test_every_loss_of_the_time(keras: Any, tmp_path: Path) -> None:
+    """Compiled alike by today's names, with the same loss; or it says what is another."""
+    generation = keras.__name__.rpartition(".")[2]
+    names = (KERAS1 if keras is keras1 else KERAS2)["losses"].split()
+    tried = 0
+    for name in names:
+        model = keras.models.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(2,))])
+        try:
+            model.compile("sgd", loss=name, metrics=["mse", "acc"])
+        except (ValueError, TypeError):
+            continue
+        tried += 1
+        model.save(tmp_path / "old.h5")
+        told = convert(tmp_path / "old.h5", tmp_path / "now.keras")
+        assert any("the loss" in line for line in told.lost) is (name in LOST_LOSSES.get(generation, ())), name
+        now = lamina.load_model(tmp_path / "now.keras")
+        assert now.loss is not None, name
+    assert tried > 15
+
+
+@pytest.mark.parametrize("keras", [keras1, keras2, tf_keras])
+def test_penalties_that_are_counted_otherwise(keras: Any, tmp_path: Path) -> None:
+    regularizer = keras.regularizers.activity_l2(1.0) if keras is keras1 else keras.regularizers.l2(1.0)
+    word = "W_regularizer" if keras is keras1 else "kernel_regularizer"
+    frozen = {word: keras.regularizers.l2(1.0), "trainable": False}
+    for arguments, counts in (({}, True), ({"activity_regularizer": regularizer}, keras is tf_keras), (frozen, False)):
+        model = keras.models.Sequential([keras.layers.Dense(3, input_shape=(2,), **arguments), keras.layers.Dense(1)])
+        drawn(model).compile("sgd", "mse")
+        model.save(tmp_path / "old.h5")
+        told = convert(tmp_path / "old.h5", tmp_path / "now.keras")
+        assert any("penalties" in line for line in told.lost) is not counts, (arguments, told.lost)
+
+
+def test_metrics_that_are_gone(tmp_path: Path) -> None:
+    model = keras1.models.Sequential([keras1.layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse", metrics=["fmeasure", "mae"])
+    model.save(tmp_path / "old.h5")
+    told = convert(tmp_path / "old.h5", tmp_path / "now.keras")
+    assert "'fmeasure' of compile, which Keras 3 does not have" in told.lost
+    assert len(lamina.load_model(tmp_path / "now.keras").evaluate(np.ones((2, 2)), np.ones((2, 1)), verbose=0)) == 2
+
+
 # Kinds of models ------------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +370,9 @@ def test_predictions_that_would_differ_leave_no_file(tmp_path: Path, monkeypatch
     ("names", "text"),
     [
         (("nothing.h5", "now.keras"), "No such file"),
-        (("text.h5", "now.keras"), "no model file"),
+        (("text.h5", "now.keras"), "no kind of file known here"),
+        (("weights.h5", "now.keras"), "weights alone. Convert their model's architecture, and name these by --weights"),
+        (("good.h5", "folder.keras"), "is a folder"),
         (("good.h5", "now.txt"), "must end in one of .keras, .h5"),
         (("good.h5", "good.h5"), "is the old file itself"),
     ],
@@ -316,6 +381,8 @@ def test_what_cannot_be_converted(names: tuple[str, str], text: str, tmp_path: P
     (tmp_path / "text.h5").write_text("hello")
     good = (old.RECORDED / "keras2/multi_io.h5").read_bytes()
     (tmp_path / "good.h5").write_bytes(good)
+    (tmp_path / "folder.keras").mkdir()
+    (tmp_path / "weights.h5").write_bytes((old.RECORDED / "keras1_th/lstm_text_weights.h5").read_bytes())
     before = sorted(path.name for path in tmp_path.iterdir())
     assert cli.main(["convert", *(str(tmp_path / name) for name in names)]) == 1
     assert text in capsys.readouterr().err

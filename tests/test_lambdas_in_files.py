@@ -113,9 +113,27 @@ def test_functions_with_stars_and_dictionaries_are_rebuilt() -> None:
     x = torch.tensor([[1.0, 3.0]])
     named = functions.Rebuilt(code_of(lambda x: {"a": x, "b": x * 2}))(x)
     assert list(named) == ["a", "b"] and named["b"].tolist() == [[2.0, 6.0]]
+    assert functions.Rebuilt(code_of(lambda x: {"a": x, "b": x * 2}["b"]))(x).tolist() == [[2.0, 6.0]]
     assert functions.Rebuilt(code_of(lambda x: ops.add(*x)))([x, x]).tolist() == [[2.0, 6.0]]
     both = functions.Rebuilt(code_of(lambda x: ops.concatenate([*x, x[0]], axis=0)))
     assert both([x, x + 1]).shape == (3, 2)
+
+
+LOOPS = {  # def f(x): for i in range(3): x = x + i; return x
+    "2.7": "YwEAAAACAAAAAwAAAEMAAABzJQAAAHgeAHQAAGQBAIMBAERdEAB9AQB8AAB8AQAXfQAAcQ0AV3wAAFMoAgAAAE5pAwAAACgBAAAA"
+    "dAUAAAByYW5nZSgCAAAAdAEAAAB4dAEAAABpKAAAAAAoAAAAAHMQAAAAL3RtcC9maWxlcy9scC5weXQBAAAAZgIAAABzBgAAAAAB"
+    "EwEOAQ==",
+    "3.7": "4wEAAAAAAAAAAgAAAAMAAABDAAAAcx4AAAB4GHQAZAGDAUQAXQx9AXwAfAEXAH0AcQpXAHwAUwApAk7pAwAAACkB2gVyYW5nZSkC"
+    "2gF42gFpqQByBQAAAPoQL3RtcC9maWxlcy9scC5wedoBZgIAAABzBgAAAAABDgEMAQ==",
+}
+
+
+@pytest.mark.parametrize("version", LOOPS)
+def test_loops_are_told_of(version: str) -> None:
+    found = bytecode.function_of(LOOPS[version])
+    assert version in found.python
+    assert found.body is None
+    assert found.problem == "it has a loop"
 
 
 def in_bytes(*steps: tuple[int, ...]) -> bytes:

@@ -221,6 +221,18 @@ def test_a_model_goes_on_computing_for_its_backend(tmp_path: Path) -> None:
         assert max(difference(one, file) for one in (model, *copies)) < 1e-5
 
 
+def test_a_file_of_weights_says_its_backend_alone(tmp_path: Path) -> None:
+    """Whatever else its attributes leave out, and its names would tell."""
+    layer = keras1.layers.Convolution2D(2, 3, 3, input_shape=(5, 5, 1))
+    model = keras1.models.Sequential([layer])
+    model.save_weights(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "r+") as file:
+        file.attrs.pop("keras_version", None)
+        file.attrs["backend"] = "theano"
+    with pytest.raises(ValueError, match="was made for tensorflow, and the file was written on theano"):
+        model.load_weights(tmp_path / "w.h5")
+
+
 def test_models_of_both_backends_are_read_at_once() -> None:
     files = ["keras1_th/autoencoder.h5", "keras1_tf/autoencoder.h5"] * 6
     with ThreadPoolExecutor(6) as pool:

@@ -64,8 +64,10 @@ def _numbered(holder: Any, name: str) -> dict[str, safe.StoredArray]:
 
 
 def _writer(holder: Any, names: Iterable[str], backend: str | None) -> Writer:
-    told = [group.attrs for group in (holder, holder.file) if "keras_version" in group.attrs]
-    version = safe.as_text(told[0]["keras_version"]) if told else None
-    backend = backend or next((safe.as_text(own["backend"]) for own in told if "backend" in own), None)
+    version, told = (
+        next((safe.as_text(group.attrs[word]) for group in (holder, holder.file) if word in group.attrs), None)
+        for word in ("keras_version", "backend")
+    )
+    backend = backend or told
     unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
     return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)

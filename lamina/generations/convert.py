@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
 import sys
@@ -73,7 +74,13 @@ def convert(
         raise ValueError(f"convert: the new file's name must end in one of {known}; got {str(new)!r}.")
     if target.exists() and target.samefile(old):
         raise ValueError(f"convert: {str(new)!r} is the old file itself; give the new one another name.")
+    if target.is_dir():
+        raise ValueError(f"convert: {str(new)!r} is a folder; give the new file another name.")
     told = Conversion(check(old), str(new))
+    if told.source.problem:
+        raise ValueError(f"{old} ({told.source.what}): {told.source.problem}")
+    if (told.source.call or "").startswith("model."):
+        raise ValueError(f"{old}: weights alone. Convert their model's architecture, and name these by `weights`.")
     model = _read(Path(old), weights, custom_objects, options, told)
     tried = _predicted(model)
     now, changes = _modern(model, tried)
@@ -84,6 +91,8 @@ def convert(
         fresh = folder / target.name
         _write(now, fresh, suffix)
         _compare(tried, _read_back(now, fresh, suffix, custom_objects), told)
+        if suffix in WHOLE and now is not model and tried.inputs is not None:
+            told.lost += _loss_of_now(model, now, tried)
         fresh.replace(target)
     finally:
         shutil.rmtree(folder)
@@ -92,6 +101,8 @@ def convert(
 
 def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any], told: Conversion) -> Any:
     kind = kinds.kind_of(path)
+    if weights is not None and "backend" not in options and (backend := check(weights).backend):
+        options["backend"] = backend  # of the architecture as well, where that does not say it
     if kind in (kinds.JSON, kinds.YAML):
         if weights is None:
             raise ValueError(f"{path}: an architecture without weights; name their file by `weights`.")
@@ -179,6 +190,35 @@ def _compare(tried: Tried, new: Any, told: Conversion) -> None:
         told.compared = f"compared on random input: the largest difference of predictions is {told.difference:.2g}"
 
 
+def _loss_of_now(old: Any, new: Any, tried: Tried) -> list[str]:
+    """In words, where the loss of a batch is another than before."""
+    if getattr(new, "loss", None) is None or any(getattr(layer, "stateful", False) for layer in old._flat_layers()):
+        return []
+    for classes in itertools.islice(itertools.product((False, True), repeat=len(tried.outputs)), 8):
+        targets = [_target(one, as_class) for one, as_class in zip(tried.outputs, classes, strict=True)]
+        given = targets[0] if len(targets) == 1 else targets
+        try:
+            before, now = (float(np.ravel(one.evaluate(tried.inputs, given, verbose=0))[0]) for one in (old, new))
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            continue
+        if np.isclose(now, before, RTOL, ATOL, equal_nan=True):
+            return []
+        terms, left = (sum(float(term.detach()) for term in one.losses) for one in (old, new))
+        why = [] if np.isclose(before - terms, now - left, RTOL, ATOL) else ["Keras 3 computes it otherwise"]
+        if not np.isclose(left, terms, RTOL, ATOL):
+            why.append("it leaves out penalties of frozen layers, and divides those of activities by the batch's size")
+        return [f"the loss, of a random batch {before:.5g} before and {now:.5g} now: {'; '.join(why)}"]
+    return []
+
+
+def _target(output: torch.Tensor, as_class: bool) -> np.ndarray:
+    """Random targets for an output: the number of a class, or zeros and ones in its shape."""
+    generator = np.random.default_rng(1)
+    if as_class:
+        return generator.integers(0, max(output.shape[-1], 1), (*output.shape[:-1], 1))
+    return generator.integers(0, 2, tuple(output.shape)).astype("float32")
+
+
 def _differ(tried: Tried, new: Any) -> tuple[float, bool]:
     """The largest difference of predictions, and whether all are the same to rounding."""
     with torch.no_grad():
@@ -251,7 +291,8 @@ def main(old: str, new: str, weights: str | None = None, as_json: bool = False) 
             warnings.simplefilter("always")
             told = convert(old, new, weights)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"lamina: {error}", file=sys.stderr)
+        plain = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        print(f"lamina: {plain.replace('`weights`', '--weights')}", file=sys.stderr)
         return 1
     told.lost += dict.fromkeys(str(item.message) for item in warned)
     if as_json:

@@ -401,7 +401,7 @@ _COMPARE |= {ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b}
 def _item(value: Any, key: Any) -> Any:
     """`value[key]`, of tensors by numbers and slices alone."""
     if not isinstance(value, _TENSORS):
-        if not isinstance(value, (list, tuple, np.ndarray)):
+        if not isinstance(value, (list, tuple, dict, np.ndarray)):
             raise ValueError(f"A function takes a part of {type(value).__name__}; expected a tensor or a list.")
         return value[key]
     parts = key if isinstance(key, tuple) else (key,)

@@ -12,6 +12,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from .. import layers as today
+from .. import losses, metrics
 from ..core import masking, serialize
 from ..core.errors import named
 from ..core.functions import Rebuilt
@@ -24,7 +25,7 @@ from ..layers.old import MergeByMode
 from ..models import Model, Sequential
 from ..models.functional import Functional, GraphModel
 from ..models.graph_config import own_kwargs
-from ..translation import keras1, known
+from ..translation import keras1, known, migrating
 from . import activations
 from .shim import LayerShim, Shim
 
@@ -281,6 +282,9 @@ class _Modernizer:
         settings = old.get_compile_config()
         settings = {key: self.config(value, key, object) for key, value in settings.items()}
         settings.pop("sample_weight_mode", None)  # weights are today of what their shape says
+        second = old._dialect.table.functions.get("losses", {})
+        for word, module in (("loss", losses), ("metrics", metrics), ("weighted_metrics", metrics)):
+            settings[word] = self._by_name(settings.get(word), module, second)
         new.compile_from_config(settings)
         optimizer = getattr(old, "optimizer", None)
         if optimizer is None or not optimizer.built:
@@ -298,6 +302,23 @@ class _Modernizer:
             self.changes.lost.append(
                 f"the exact steps of {type(optimizer).__name__}: its formula differs from today's in a detail"
             )
+
+    def _by_name(self, told: Any, module: Any, second: Mapping[str, str]) -> Any:
+        """Losses or metrics with the names of today, without those that Keras 3 does not have."""
+        if isinstance(told, list):
+            found = [self._by_name(one, module, second) for one in told]
+            return [one for one in found if one is not None] if module is metrics else found
+        if isinstance(told, Mapping) and "class_name" not in told:
+            return {key: self._by_name(one, module, second) for key, one in told.items()}
+        if not isinstance(told, str) or told in ("accuracy", "acc", "crossentropy", "ce"):
+            return told
+        name = migrating.loss_of_today(told, second)
+        try:
+            module.get(name)
+        except ValueError:
+            self.changes.lost.append(f"{told!r} of compile, which Keras 3 does not have")
+            return None
+        return name
 
     def _hand_over_state(self, old: Any, new: Any) -> None:
         partner = {id(b): n for before, now in self._pairs for b, n in zip(before.weights, now.weights, strict=True)}

@@ -568,7 +568,7 @@ class _Machine:
                 self.work.spend(_size(value))
                 body.append(ast.Return(value))
                 return body, None
-            if step.name in ("GET_ITER", "FOR_ITER", "LOAD_FAST_AND_CLEAR"):
+            if step.name in ("SETUP_LOOP", "GET_ITER", "FOR_ITER", "LOAD_FAST_AND_CLEAR"):
                 raise Unreadable("it has a loop")
             if step.target is None:
                 self.carry_out(at, stack, body)

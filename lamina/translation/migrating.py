@@ -45,3 +45,8 @@ INSTEAD: dict[str, str] = listed("instead.json")["keras3"]
 
 # Arguments that choose arithmetic which Keras 3 has not. "": of no consequence for what a model predicts.
 LOST: dict[str, str] = _TOLD.lists["lost"]
+
+
+def loss_of_today(name: str, seconds: Mapping[str, str]) -> str:
+    """The name of a loss or metric, or the one that Keras 3 knows it by; `seconds`: second names of the generation."""
+    return MOVED.get(f"losses.{name}", "").rpartition(".")[2] or seconds.get(name, name)

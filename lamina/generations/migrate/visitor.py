@@ -611,16 +611,12 @@ class Rewriter(Imports):
         return arg.with_changes(value=value)
 
     def _loss(self, call: cst.Call, home: str, name: str) -> str:
-        moved = migrating.MOVED.get(f"losses.{name}")
-        if moved:
-            if self.table.lists_weights and name.startswith("cosine"):
-                told = "`cosine_similarity` does not: scale the loss"
-                self.tell(call, repr(name), "Keras 1 divides it by the number of features", told)
-            return moved.rpartition(".")[2]
-        second = self.table.functions.get("losses", {}).get(name)
         module: Any = losses if home == "losses" else metrics
-        if second and name.lower() not in module._ALIASES and not hasattr(module, name):
-            return second
+        if self.table.lists_weights and name.startswith("cosine"):
+            told = "`cosine_similarity` does not: scale the loss"
+            self.tell(call, repr(name), "Keras 1 divides it by the number of features", told)
+        if name.lower() not in module._ALIASES and not hasattr(module, name):
+            name = migrating.loss_of_today(name, self.table.functions.get("losses", {}))
         if name not in ("accuracy", "acc", "ce", "crossentropy"):
             try:
                 module.get(name)
