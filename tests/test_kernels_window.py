@@ -345,6 +345,19 @@ def _spread(pointwise):
 # --- pooling
 
 
+def check_pooling(x, channels_last, size, strides, padding, rows, many):
+    """Largest elements and means of windows are those of NumPy, on every way there."""
+    rank = len(size)
+    pads = per_axis_pads(x, channels_last, size, strides, padding, (1,) * rank)
+    patches = windows(first(x, channels_last).numpy(), pads, size, strides, (1,) * rank, np.nan)
+    axes = tuple(range(-rank, 0))
+    with mock.patch.object(eager, "MANY", many), mock.patch.object(pooling, "ROW_PAYS", rows):
+        largest = pooling.max_pool(x, size, strides, padding, channels_last)
+        mean = pooling.average_pool(x, size, strides, padding, channels_last)
+    np.testing.assert_array_equal(first(largest, channels_last), np.nanmax(patches, axes))
+    np.testing.assert_allclose(first(mean, channels_last), np.nanmean(patches, axes), atol=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_pooling_sees_the_real_elements_of_each_window(data):
@@ -353,14 +366,15 @@ def test_pooling_sees_the_real_elements_of_each_window(data):
     explicit = tuple((data.draw(st.integers(0, k - 1)), data.draw(st.integers(0, k - 1))) for k in size)
     padding = data.draw(st.sampled_from(("valid", "same", explicit)))
     x = draw(rank, channels_last, size=data.draw(st.integers(4, 7)))
-    pads = per_axis_pads(x, channels_last, size, strides, padding, (1,) * rank)
-    patches = windows(first(x, channels_last).numpy(), pads, size, strides, (1,) * rank, np.nan)
-    axes = tuple(range(-rank, 0))
-    with mock.patch.object(eager, "MANY", data.draw(st.sampled_from((0, 1 << 16)))):
-        largest = pooling.max_pool(x, size, strides, padding, channels_last)
-        mean = pooling.average_pool(x, size, strides, padding, channels_last)
-    np.testing.assert_array_equal(first(largest, channels_last), np.nanmax(patches, axes))
-    np.testing.assert_allclose(first(mean, channels_last), np.nanmean(patches, axes), atol=1e-12)
+    rows, many = (data.draw(st.sampled_from((0, 1 << 16))) for _ in range(2))
+    check_pooling(x, channels_last, size, strides, padding, rows, many)
+
+
+@pytest.mark.parametrize("rows", [0, 1 << 16])
+@pytest.mark.parametrize("channels_last", FORMATS)
+@pytest.mark.parametrize("rank", RANKS)
+def test_pooling_pads_unlike_before_and_behind(rank, channels_last, rows):
+    check_pooling(draw(rank, channels_last, size=6), channels_last, (4,) * rank, (1,) * rank, "same", rows, 1 << 16)
 
 
 @pytest.mark.parametrize("channels_last", FORMATS)
@@ -507,7 +521,7 @@ def _kernels():
     """name -> (function of x and weights, weights' shapes, rank); channels last with 4 channels, windows of 2."""
     cases = {}
     for rank in RANKS:
-        two, ones = (2,) * rank, (1,) * rank
+        two, ones, step = (2,) * rank, (1,) * rank, (1, 2, 1)[:rank]
         k = (*two, 4, 6)
         for padding in ("valid", "same"):
             tag = f"{rank}-{padding}"
@@ -530,8 +544,10 @@ def _kernels():
                 f"max-{tag}": (lambda x, cl, s=two, o=ones, p=padding: pooling.max_pool(x, s, o, p, cl), ()),
                 f"average-{tag}": (lambda x, cl, s=two, o=ones, p=padding: pooling.average_pool(x, s, o, p, cl), ()),
                 f"local-{tag}": (
-                    lambda x, w, b, cl, s=two, p=padding: local.run(x, w, b, local.plan_local(x.shape, s, s, p, cl)),
-                    (lambda sizes, s=two, p=padding: _local_shapes(sizes, s, p)),
+                    lambda x, w, b, cl, s=(two, step), p=padding: local.run(
+                        x, w, b, local.plan_local(x.shape, *s, p, cl)
+                    ),
+                    (lambda sizes, s=(two, step), p=padding: _local_shapes(sizes, *s, p)),
                 ),
             }
         cases |= {
@@ -548,8 +564,8 @@ def _kernels():
     return cases
 
 
-def _local_shapes(sizes, size, padding):
-    out = local.output_sizes(sizes, size, size, padding)
+def _local_shapes(sizes, size, strides, padding):
+    out = local.output_sizes(sizes, size, strides, padding)
     return (int(np.prod(out)), int(np.prod(size)) * 4, 6), (*out, 6)
 
 
