@@ -492,6 +492,84 @@ def test_interpolation_keeps_constants_and_axes_apart(interpolation, half_pixel)
         torch.testing.assert_close(y[:, ::2, ::3], x)
 
 
+CURVES = {
+    "bilinear": lambda d: max(1 - d, 0),
+    "bicubic": lambda d: (
+        1.5 * d**3 - 2.5 * d**2 + 1 if d <= 1 else -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 if d < 2 else 0
+    ),
+    "lanczos3": lambda d: np.sinc(d) * np.sinc(d / 3) if d < 3 else 0,
+    "lanczos5": lambda d: np.sinc(d) * np.sinc(d / 5) if d < 5 else 0,
+}
+
+
+def shares(before, after, interpolation, antialias=False, half_pixel=True):
+    """(after, before): what each output takes of each input, one after the other."""
+    found, scale = np.zeros((after, before)), before / after
+    for i, j in np.ndindex(after, before):
+        centre = (i + 0.5) * scale - 0.5 if half_pixel else i * scale
+        if interpolation == "nearest":
+            found[i, j] = j == int((i + 0.5) * scale)
+        elif interpolation == "area":
+            found[i, j] = max(min((i + 1) * scale, j + 1) - max(i * scale, j), 0)
+        else:
+            if interpolation == "bicubic" and not antialias:
+                centre = round(centre * 1024) / 1024
+            found[i, j] = CURVES[interpolation](abs(centre - j) / (max(scale, 1) if antialias else 1))
+    return found / found.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", ["nearest", "area", *CURVES])
+def test_resized_pictures_are_sums_of_shares(interpolation, antialias):
+    x = torch.randint(0, 256, (2, 3, 7, 5), dtype=torch.float64)
+    for size in ((3, 9), (10, 2), (7, 5), (1, 11)):
+        rows, columns = (shares(*sizes, interpolation, antialias) for sizes in zip(x.shape[2:], size, strict=True))
+        expected = torch.einsum("ai,ncij,bj->ncab", torch.tensor(rows), x, torch.tensor(columns))
+        torch.testing.assert_close(resize.resize(x, size, interpolation, antialias), expected)
+        for dtype in (torch.uint8, torch.int16):
+            found = resize.resize(x.to(dtype), size, interpolation, antialias)
+            whole = expected.round().clamp(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+            torch.testing.assert_close(found.double(), whole, rtol=0, atol=1)
+            assert found.dtype == dtype and (found.double() != whole).double().mean() < 0.05  # rounded in float32
+
+
+@pytest.mark.parametrize("channels_last", FORMATS)
+@pytest.mark.parametrize("half_pixel", [True, False])
+@pytest.mark.parametrize("interpolation", ["nearest", "area", *CURVES])
+def test_enlarged_pictures_are_sums_of_shares(interpolation, half_pixel, channels_last):
+    x = draw(2, channels_last, size=4)
+    planes = first(x, channels_last)
+    whole = half_pixel or interpolation in ("nearest", "area")
+    rows, columns = (
+        torch.tensor(shares(n, n * factor, interpolation, False, whole))
+        for n, factor in zip(planes.shape[2:], (2, 3), strict=True)
+    )
+    expected = torch.einsum("ai,ncij,bj->ncab", rows, planes, columns)
+    found = resize.upsample(x, (2, 3), interpolation, channels_last, half_pixel)
+    torch.testing.assert_close(first(found, channels_last), expected)
+
+
+@pytest.mark.parametrize("target", [(4, 6), (6, 4), (3, 3), (1, 9)])
+@pytest.mark.parametrize("size", [(7, 5), (4, 9), (2, 2)])
+def test_the_middle_of_a_picture_of_an_aspect_ratio(size, target):
+    x = torch.arange(math.prod(size)).reshape(1, 1, *size).double() + 1
+    rows, columns = (
+        max(min(n, n_other * t // t_other), 1)
+        for n, n_other, t, t_other in zip(size, size[::-1], target, target[::-1], strict=True)
+    )
+    top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+    assert torch.equal(resize.to_ratio(x, target, False), x[:, :, top : top + rows, left : left + columns])
+    padded = resize.to_ratio(x, target, True, -1.0)
+    grown = [
+        n + (max(n, n_other * t // t_other) - n) // 2 * 2
+        for n, n_other, t, t_other in zip(size, size[::-1], target, target[::-1], strict=True)
+    ]
+    expected = torch.full((1, 1, *grown), -1.0, dtype=x.dtype)
+    high, wide = ((after - before) // 2 for before, after in zip(size, grown, strict=True))
+    expected[:, :, high : high + size[0], wide : wide + size[1]] = x
+    assert torch.equal(padded, expected)
+
+
 def test_legacy_bilinear_equals_the_plain_one_off_by_its_shift():
     x = torch.arange(5.0).view(1, 5, 1, 1)
     legacy = resize.upsample(x, (2, 1), "bilinear", True, half_pixel=False).flatten()
