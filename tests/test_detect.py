@@ -136,6 +136,8 @@ SAID = {  # all that a line says: of which generations, and the line's own words
     "xrange": ("12", "xrange of Python 2"), "f'{a}'": ("2t3", "an f-string"),
     "from __future__ import print_function": ("12", "from __future__ import"),
     "from __future__ import annotations": None,
+    "from __future__ import annotations, division": ("12", "from __future__ import"),
+    "import os, keras.layers": ("12", "`import keras. ...`"),
     "import keras.layers": ("12", "`import keras. ...`"), "import keras": None,
     "from keras import backend": ("12", "`from keras import backend`"),
     "from keras.layers import Dense": ("12", "`from keras. ... import` without `import keras`"),

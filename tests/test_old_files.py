@@ -215,6 +215,17 @@ def test_words_tell_the_generation(space: Any, file: str) -> None:
     assert type(space.models.model_from_json(json.dumps(described))).__module__ == f"lamina.{generation}.models"
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+def test_integers_up_to_keras_2_0_8_are_those_of_the_input(generation: str) -> None:
+    entries = [("InputLayer", "int32"), ("Embedding", "int32"), ("Embedding", "uint8"), ("Dense", "float32")]
+    config = [{"class_name": name, "config": {"dtype": dtype}} for name, dtype in entries]
+    found = origin.addressed({"class_name": "Sequential", "config": config}, generation)["config"]
+    moved = [generation == "keras2" and name != "InputLayer" and "int" in dtype for name, dtype in entries]
+    assert [one["config"] for one in found] == [
+        {"input_dtype" if each else "dtype": dtype} for each, (_, dtype) in zip(moved, entries, strict=True)
+    ]
+
+
 def test_todays_configs_are_todays() -> None:
     for path in (RECORDED / "keras3").glob("*.json"):
         if path.name != "models.json":
