@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from lamina import visualization as V
-from lamina.kernels.boxes import FORMATS
+from lamina.kernels.boxes import FORMATS, complete_overlaps
 from lamina.utils import bounding_boxes as B
 
 BOXES = np.array([[2, 3, 14, 15], [-9, -8, -7, -6], [5, 0, 9, 30]], "float32")
@@ -37,6 +38,27 @@ def test_overlaps() -> None:
         found = B.compute_iou(one, other, "xyxy", True, -3)
         assert found.ndim == max(one.ndim, other.ndim)
         close(found, np.broadcast_to(shared, found.shape).tolist())
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1])
+def test_complete_overlaps_are_those_of_the_paper(epsilon: float) -> None:
+    """Zheng et al., 2020, with Keras' epsilons, of boxes that are far from alike."""
+
+    def plain(box: list[float], other: list[float]) -> float:
+        (left, top, right, bottom), (left2, top2, right2, bottom2) = box, other
+        width, height = right - left, bottom - top + epsilon
+        width2, height2 = right2 - left2, bottom2 - top2 + epsilon
+        common = max(0, min(right, right2) - max(left, left2)) * max(0, min(bottom, bottom2) - max(top, top2))
+        shared = common / (width * height + width2 * height2 - common + 2 * epsilon)
+        hull = (max(right, right2) - min(left, left2)) ** 2 + (max(bottom, bottom2) - min(top, top2)) ** 2 + epsilon
+        apart = ((left + right - left2 - right2) / 2) ** 2 + ((top + bottom - top2 - bottom2) / 2) ** 2
+        unlike = 4 / math.pi**2 * (math.atan(width2 / height2) - math.atan(width / height)) ** 2
+        return shared - apart / hull - unlike**2 / (unlike - shared + 1 + epsilon)
+
+    boxes = [[2.0, 3.0, 14.0, 5.0], [0.0, 0.0, 1.0, 3.0], [4.0, 1.0, 5.0, 2.0]]
+    others = [[1.0, 0.0, 5.0, 9.0], [0.5, 1.0, 9.0, 2.5], [7.0, 4.0, 8.5, 9.0]]
+    found = complete_overlaps(*(torch.tensor(each, dtype=torch.float64) for each in (boxes, others)), epsilon)
+    torch.testing.assert_close(found.tolist(), [plain(*pair) for pair in zip(boxes, others, strict=True)])
 
 
 def test_deltas() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lamina.generations.detect import detect
-from lamina.generations.sources import beside, cells
+from lamina.generations.evidence import Reader
+from lamina.generations.sources import beside, cells, parsed
 
 NAMES = {
     "keras1": (
@@ -25,6 +26,8 @@ NAMES = {
         "from keras.layers.core import Merge",
         "from keras.utils.layer_utils import layer_from_config",
         "from keras.utils.np_utils import probas_to_classes",
+        "import keras.layers\nkeras.layers.Merge([a, b])",
+        "from keras.engine.training import Model\nModel(input=a, output=b)",
     ),
     "keras2": (
         "from keras import backend as K\nK.maximum(x, 0)",
@@ -99,6 +102,7 @@ WORDS = {
         "Dense(3, input_dim=3, kernel_initializer='uniform')",
         "Dense(3, input_shape=(3,))\nmodel.fit(x, y, epochs=3)",
         "Conv2D(64, (3, 3), padding='same')\nmodel.fit(x, y, nb_epoch=3)",  # whose words Keras 2 understands
+        "Conv2D(64, (3, 3), padding='same')\nmodel.fit(x, nb_epoch=3)\nmodel.fit_generator(g, samples_per_epoch=3)",
         "from keras.layers import merge\nConv2D(64, (3, 3), padding='same')\nmerge([a, b], mode='sum')",
         "Model(inputs=a, outputs=b)\nhistory.history['val_acc']",
         "Model(inputs=a, outputs=b)\nmodel.save('model.h5')",
@@ -118,6 +122,49 @@ def test_names(expected: str, source: str) -> None:
 def test_words(expected: str, source: str) -> None:
     generation, reason = detect(IMPORTS + source)
     assert generation == expected, reason
+
+
+FILE, IN_HDF5 = "a .keras or .weights.h5 file", "a file in HDF5"
+SAID = {  # all that a line says: of which generations, and the line's own words
+    **{f"x = {text!r}": ("12", repr(text)) for text in ("acc", "val_acc", "th", "theano", "cntk")},
+    **{f"x = {text!r}": ("2t3", repr(text)) for text in ("channels_first", "channels_last")},
+    **{f"x = {text!r}": ("t3", FILE) for text in ("a.keras", "a.weights.h5")},
+    **{f"x = {text!r}": ("12t", IN_HDF5) for text in ("model.h5", "model.hdf5", "ab.hdf5")},
+    **dict.fromkeys(("x = 'weights'", "x = '.keras'", "x = '.hdf5'", "x = 'tf'"), None),
+    "class A(object): pass": ("12t", "class (object)"), "class A(B): pass": None,
+    "super(A, self)": ("12t", "super(...) with arguments"), "super()": None,
+    "xrange": ("12", "xrange of Python 2"), "f'{a}'": ("2t3", "an f-string"),
+    "from __future__ import print_function": ("12", "from __future__ import"),
+    "from __future__ import annotations": None,
+    "from __future__ import annotations, division": ("12", "from __future__ import"),
+    "import os, keras.layers": ("12", "`import keras. ...`"),
+    "import keras.layers": ("12", "`import keras. ...`"), "import keras": None,
+    "from keras import backend": ("12", "`from keras import backend`"),
+    "from keras.layers import Dense": ("12", "`from keras. ... import` without `import keras`"),
+    "import keras\nfrom keras.layers import Dense": None,
+    "model.optimizer.lr": ("12t", "optimizer.lr"), "model.lr": None,
+    "model.predict_classes": ("12t", ".predict_classes"),
+    "import numpy\nnumpy.a.predict_classes": None,
+    "def compute_output_shape(self, shape): pass": ("2t3", "def compute_output_shape"),
+    "def get_output_shape_for(self, shape): pass": ("1", "def get_output_shape_for"),
+    "Conv2D(64, 3, 3)": ("1", "Conv2D(64, 3, 3)"),
+    **dict.fromkeys(("Conv1D(64, 3, 3)", "Conv2D(64, (3, 3), 2)", "Dropout(0.5, None, 1)"), None),
+    "Dropout(0.5, None, 1, 2)": ("12t", "Dropout(0.5, None, 1, 2)"),
+    "Dropout(rate=0.5, seed=1)": ("2t3", "Dropout(rate=, seed=)"),
+    "Dense(3, input_shape=(3,))": ("12t", "Dense(input_shape=)"),
+    **dict.fromkeys(("Input((3,))", "Embedding(3, 2, input_shape=(3,))", "Adam(0.1)"), None),
+    "import keras\nkeras.initializers.RandomNormal(0, 1, 2)": ("2t3", "keras.initializers"),
+    "from keras.utils import *\nMerge([a, b])": ("12", "`from keras. ... import` without `import keras`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SAID)
+def test_what_a_line_says(source: str) -> None:
+    expected = SAID[source]
+    found = {each[1::2] for each in Reader(parsed(source)[0]).read() if each.generations != "12t3"}
+    if source.startswith("import keras\nkeras.initializers"):  # besides: of all that have the module
+        found -= {("2t3", "RandomNormal(0, 1, 2)")}
+    assert found == ({expected} if expected else set())
 
 
 def test_a_piece_without_imports_is_told_too() -> None:
@@ -188,6 +235,26 @@ def test_a_guess_is_told_as_one() -> None:
     assert detect("import keras.layers")[1].startswith("taken for Keras 2: line 1: ")
     assert detect("from keras import backend as K\nK.dot(x, y)")[1].startswith("taken for Keras 2: line 2: ")
     assert detect("from keras.layers import CuDNNGRU")[1].startswith("line 1: ")
+
+
+def test_the_reason_leaves_out_what_also_speaks_for_the_others() -> None:
+    told = detect("import keras\nx = 'channels_last'\nclass A(object): pass")
+    assert told == (
+        "keras2", "taken for Keras 2: line 3: class (object) is of Keras 1 and Keras 2 and tf.keras"
+    )  # fmt: skip
+    assert detect("import keras\nkeras.constraints.maxnorm(2)")[1].startswith("taken for Keras 2: line 2: ")
+    assert detect("import keras\nx = 1\nprint 'a'\nprint 'b'") == (
+        "keras2", "taken for Keras 2: line 3: what is no Python 3 is of Keras 1 and Keras 2"
+    )  # fmt: skip
+
+
+def test_habits_do_not_speak_for_tensorflow_where_it_is_not_asked() -> None:
+    assert detect("import keras\nmodel.save('model.keras')\nclass A(object): pass")[0] == "keras3"
+
+
+def test_names_of_one_file_are_not_those_of_another() -> None:
+    files = {"a.py": "import keras\nfrom keras import layers as L", "b.py": "L.MaxoutDense(3)"}
+    assert detect(files)[0] == "keras3" and detect(files, cells=True)[0] == "keras2"
 
 
 def test_tensorflow_in_another_file_does_not_tell_a_script_that_says_keras() -> None:

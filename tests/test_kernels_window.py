@@ -345,6 +345,19 @@ def _spread(pointwise):
 # --- pooling
 
 
+def check_pooling(x, channels_last, size, strides, padding, rows, many):
+    """Largest elements and means of windows are those of NumPy, on every way there."""
+    rank = len(size)
+    pads = per_axis_pads(x, channels_last, size, strides, padding, (1,) * rank)
+    patches = windows(first(x, channels_last).numpy(), pads, size, strides, (1,) * rank, np.nan)
+    axes = tuple(range(-rank, 0))
+    with mock.patch.object(eager, "MANY", many), mock.patch.object(pooling, "ROW_PAYS", rows):
+        largest = pooling.max_pool(x, size, strides, padding, channels_last)
+        mean = pooling.average_pool(x, size, strides, padding, channels_last)
+    np.testing.assert_array_equal(first(largest, channels_last), np.nanmax(patches, axes))
+    np.testing.assert_allclose(first(mean, channels_last), np.nanmean(patches, axes), atol=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_pooling_sees_the_real_elements_of_each_window(data):
@@ -353,14 +366,15 @@ def test_pooling_sees_the_real_elements_of_each_window(data):
     explicit = tuple((data.draw(st.integers(0, k - 1)), data.draw(st.integers(0, k - 1))) for k in size)
     padding = data.draw(st.sampled_from(("valid", "same", explicit)))
     x = draw(rank, channels_last, size=data.draw(st.integers(4, 7)))
-    pads = per_axis_pads(x, channels_last, size, strides, padding, (1,) * rank)
-    patches = windows(first(x, channels_last).numpy(), pads, size, strides, (1,) * rank, np.nan)
-    axes = tuple(range(-rank, 0))
-    with mock.patch.object(eager, "MANY", data.draw(st.sampled_from((0, 1 << 16)))):
-        largest = pooling.max_pool(x, size, strides, padding, channels_last)
-        mean = pooling.average_pool(x, size, strides, padding, channels_last)
-    np.testing.assert_array_equal(first(largest, channels_last), np.nanmax(patches, axes))
-    np.testing.assert_allclose(first(mean, channels_last), np.nanmean(patches, axes), atol=1e-12)
+    rows, many = (data.draw(st.sampled_from((0, 1 << 16))) for _ in range(2))
+    check_pooling(x, channels_last, size, strides, padding, rows, many)
+
+
+@pytest.mark.parametrize("rows", [0, 1 << 16])
+@pytest.mark.parametrize("channels_last", FORMATS)
+@pytest.mark.parametrize("rank", RANKS)
+def test_pooling_pads_unlike_before_and_behind(rank, channels_last, rows):
+    check_pooling(draw(rank, channels_last, size=6), channels_last, (4,) * rank, (1,) * rank, "same", rows, 1 << 16)
 
 
 @pytest.mark.parametrize("channels_last", FORMATS)
@@ -478,6 +492,84 @@ def test_interpolation_keeps_constants_and_axes_apart(interpolation, half_pixel)
         torch.testing.assert_close(y[:, ::2, ::3], x)
 
 
+CURVES = {
+    "bilinear": lambda d: max(1 - d, 0),
+    "bicubic": lambda d: (
+        1.5 * d**3 - 2.5 * d**2 + 1 if d <= 1 else -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2 if d < 2 else 0
+    ),
+    "lanczos3": lambda d: np.sinc(d) * np.sinc(d / 3) if d < 3 else 0,
+    "lanczos5": lambda d: np.sinc(d) * np.sinc(d / 5) if d < 5 else 0,
+}
+
+
+def shares(before, after, interpolation, antialias=False, half_pixel=True):
+    """(after, before): what each output takes of each input, one after the other."""
+    found, scale = np.zeros((after, before)), before / after
+    for i, j in np.ndindex(after, before):
+        centre = (i + 0.5) * scale - 0.5 if half_pixel else i * scale
+        if interpolation == "nearest":
+            found[i, j] = j == int((i + 0.5) * scale)
+        elif interpolation == "area":
+            found[i, j] = max(min((i + 1) * scale, j + 1) - max(i * scale, j), 0)
+        else:
+            if interpolation == "bicubic" and not antialias:
+                centre = round(centre * 1024) / 1024
+            found[i, j] = CURVES[interpolation](abs(centre - j) / (max(scale, 1) if antialias else 1))
+    return found / found.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("interpolation", ["nearest", "area", *CURVES])
+def test_resized_pictures_are_sums_of_shares(interpolation, antialias):
+    x = torch.randint(0, 256, (2, 3, 7, 5), dtype=torch.float64)
+    for size in ((3, 9), (10, 2), (7, 5), (1, 11)):
+        rows, columns = (shares(*sizes, interpolation, antialias) for sizes in zip(x.shape[2:], size, strict=True))
+        expected = torch.einsum("ai,ncij,bj->ncab", torch.tensor(rows), x, torch.tensor(columns))
+        torch.testing.assert_close(resize.resize(x, size, interpolation, antialias), expected)
+        for dtype in (torch.uint8, torch.int16):
+            found = resize.resize(x.to(dtype), size, interpolation, antialias)
+            whole = expected.round().clamp(torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+            torch.testing.assert_close(found.double(), whole, rtol=0, atol=1)
+            assert found.dtype == dtype and (found.double() != whole).double().mean() < 0.05  # rounded in float32
+
+
+@pytest.mark.parametrize("channels_last", FORMATS)
+@pytest.mark.parametrize("half_pixel", [True, False])
+@pytest.mark.parametrize("interpolation", ["nearest", "area", *CURVES])
+def test_enlarged_pictures_are_sums_of_shares(interpolation, half_pixel, channels_last):
+    x = draw(2, channels_last, size=4)
+    planes = first(x, channels_last)
+    whole = half_pixel or interpolation in ("nearest", "area")
+    rows, columns = (
+        torch.tensor(shares(n, n * factor, interpolation, False, whole))
+        for n, factor in zip(planes.shape[2:], (2, 3), strict=True)
+    )
+    expected = torch.einsum("ai,ncij,bj->ncab", rows, planes, columns)
+    found = resize.upsample(x, (2, 3), interpolation, channels_last, half_pixel)
+    torch.testing.assert_close(first(found, channels_last), expected)
+
+
+@pytest.mark.parametrize("target", [(4, 6), (6, 4), (3, 3), (1, 9)])
+@pytest.mark.parametrize("size", [(7, 5), (4, 9), (2, 2)])
+def test_the_middle_of_a_picture_of_an_aspect_ratio(size, target):
+    x = torch.arange(math.prod(size)).reshape(1, 1, *size).double() + 1
+    rows, columns = (
+        max(min(n, n_other * t // t_other), 1)
+        for n, n_other, t, t_other in zip(size, size[::-1], target, target[::-1], strict=True)
+    )
+    top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+    assert torch.equal(resize.to_ratio(x, target, False), x[:, :, top : top + rows, left : left + columns])
+    padded = resize.to_ratio(x, target, True, -1.0)
+    grown = [
+        n + (max(n, n_other * t // t_other) - n) // 2 * 2
+        for n, n_other, t, t_other in zip(size, size[::-1], target, target[::-1], strict=True)
+    ]
+    expected = torch.full((1, 1, *grown), -1.0, dtype=x.dtype)
+    high, wide = ((after - before) // 2 for before, after in zip(size, grown, strict=True))
+    expected[:, :, high : high + size[0], wide : wide + size[1]] = x
+    assert torch.equal(padded, expected)
+
+
 def test_legacy_bilinear_equals_the_plain_one_off_by_its_shift():
     x = torch.arange(5.0).view(1, 5, 1, 1)
     legacy = resize.upsample(x, (2, 1), "bilinear", True, half_pixel=False).flatten()
@@ -507,7 +599,7 @@ def _kernels():
     """name -> (function of x and weights, weights' shapes, rank); channels last with 4 channels, windows of 2."""
     cases = {}
     for rank in RANKS:
-        two, ones = (2,) * rank, (1,) * rank
+        two, ones, step = (2,) * rank, (1,) * rank, (1, 2, 1)[:rank]
         k = (*two, 4, 6)
         for padding in ("valid", "same"):
             tag = f"{rank}-{padding}"
@@ -530,8 +622,10 @@ def _kernels():
                 f"max-{tag}": (lambda x, cl, s=two, o=ones, p=padding: pooling.max_pool(x, s, o, p, cl), ()),
                 f"average-{tag}": (lambda x, cl, s=two, o=ones, p=padding: pooling.average_pool(x, s, o, p, cl), ()),
                 f"local-{tag}": (
-                    lambda x, w, b, cl, s=two, p=padding: local.run(x, w, b, local.plan_local(x.shape, s, s, p, cl)),
-                    (lambda sizes, s=two, p=padding: _local_shapes(sizes, s, p)),
+                    lambda x, w, b, cl, s=(two, step), p=padding: local.run(
+                        x, w, b, local.plan_local(x.shape, *s, p, cl)
+                    ),
+                    (lambda sizes, s=(two, step), p=padding: _local_shapes(sizes, *s, p)),
                 ),
             }
         cases |= {
@@ -548,8 +642,8 @@ def _kernels():
     return cases
 
 
-def _local_shapes(sizes, size, padding):
-    out = local.output_sizes(sizes, size, size, padding)
+def _local_shapes(sizes, size, strides, padding):
+    out = local.output_sizes(sizes, size, strides, padding)
     return (int(np.prod(out)), int(np.prod(size)) * 4, 6), (*out, 6)
 
 

@@ -74,7 +74,7 @@ def test_batch_normalization(rank: int, axis: int, center: bool, scale: bool, mo
         np.testing.assert_allclose(weights_of(layer)[name], moved, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(6, 2), (3, 4, 2), (3, 4, 4, 2), (2, 2, 3, 2, 2), (1, 2)])
+@pytest.mark.parametrize("shape", [(6, 2), (3, 4, 2), (3, 4, 4, 2), (2, 2, 3, 2, 2), (1, 2), (3, 4, 4, 1)])
 @pytest.mark.parametrize("unbiased", [None, "spatial", "always"])
 def test_moving_variance(shape: tuple[int, ...], unbiased: str | None) -> None:
     x = data(*shape)
@@ -113,17 +113,20 @@ def test_which_statistics(option: str | None, training: bool, trainable: bool) -
     assert np.array_equal(weights_of(layer)["moving_mean"], before["moving_mean"]) != moves
 
 
-@pytest.mark.parametrize("axes", [[1, 2], (-1, 1), [3, 1]])
-def test_channels_on_several_axes(axes: Any) -> None:
+@pytest.mark.parametrize("axes", [[1, 2], (-1, 1), [3, 1], [1, 2, 3]])
+@pytest.mark.parametrize("center, scale", [(True, True), (False, True), (True, False)])
+def test_channels_on_several_axes(axes: Any, center: bool, scale: bool) -> None:
     x = data(5, 3, 2, 4)
-    layer = randomized(layers.BatchNormalization(axes=axes, momentum=0.6, dtype="float64"), x)
+    options: dict[str, Any] = {"axes": axes, "momentum": 0.6, "center": center, "scale": scale, "dtype": "float64"}
+    layer = randomized(layers.BatchNormalization(**options), x)
     kept = tuple(axis % 4 for axis in axes)
     before = weights_of(layer)
-    assert before["gamma"].shape == tuple(size if place in kept else 1 for place, size in enumerate(x.shape))
+    gamma, beta = before.get("gamma", 1.0), before.get("beta", 0.0)
+    assert before["moving_mean"].shape == tuple(size if place in kept else 1 for place, size in enumerate(x.shape))
     new = (x.numpy() - before["moving_mean"]) / np.sqrt(before["moving_variance"] + EPSILON)
-    np.testing.assert_allclose(layer(x).detach(), new * before["gamma"] + before["beta"], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(layer(x).detach(), new * gamma + beta, rtol=1e-9, atol=1e-9)
     mean, variance, _ = statistics(x.numpy(), kept)
-    new = (x.numpy() - mean) / np.sqrt(variance + EPSILON) * before["gamma"] + before["beta"]
+    new = (x.numpy() - mean) / np.sqrt(variance + EPSILON) * gamma + beta
     np.testing.assert_allclose(layer(x, training=True).detach(), new, rtol=1e-9, atol=1e-9)
     moved = before["moving_variance"] * 0.6 + variance * 0.4
     np.testing.assert_allclose(weights_of(layer)["moving_variance"], moved, rtol=1e-9)

@@ -215,6 +215,17 @@ def test_words_tell_the_generation(space: Any, file: str) -> None:
     assert type(space.models.model_from_json(json.dumps(described))).__module__ == f"lamina.{generation}.models"
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+def test_integers_up_to_keras_2_0_8_are_those_of_the_input(generation: str) -> None:
+    entries = [("InputLayer", "int32"), ("Embedding", "int32"), ("Embedding", "uint8"), ("Dense", "float32")]
+    config = [{"class_name": name, "config": {"dtype": dtype}} for name, dtype in entries]
+    found = origin.addressed({"class_name": "Sequential", "config": config}, generation)["config"]
+    moved = [generation == "keras2" and name != "InputLayer" and "int" in dtype for name, dtype in entries]
+    assert [one["config"] for one in found] == [
+        {"input_dtype" if each else "dtype": dtype} for each, (_, dtype) in zip(moved, entries, strict=True)
+    ]
+
+
 def test_todays_configs_are_todays() -> None:
     for path in (RECORDED / "keras3").glob("*.json"):
         if path.name != "models.json":
@@ -271,6 +282,89 @@ def draw(*shape: int) -> np.ndarray:
 
 def small(space: Any, name: str, *args: Any, shape: tuple = (4, 4, 4), **options: Any) -> Any:
     return space.models.Sequential([getattr(space.layers, name)(*args, input_shape=shape, name="a", **options)])
+
+
+SLOTS = {name: [draw(3, 2) + place, draw(2) + place] for place, name in enumerate(("m", "v", "accumulator", "linear"))}
+MV, AL = [("m",), ("v",)], [("accumulator",), ("linear",)]
+STATES: dict[str, tuple[list[tuple[str, Any]], Any, Any]] = {  # entries as stored, the slots asked for, their product
+    "one slot after the other": (
+        [("Adam/iterations:0", 7), *(("k/m:0", one) for one in SLOTS["m"]), *(("k/v:0", one) for one in SLOTS["v"])],
+        [("m", "v")], 1,
+    ),
+    "in turns, since TensorFlow 2.11": (
+        [("iteration", 7), ("learning_rate", 0.1), *((f"{name}/{place}", SLOTS[name][place]) for place in range(2)
+         for name in "mv")],
+        [("m", "v")], None,
+    ),
+    "in turns that their names tell": (
+        [("iter", 7), *((f"w{place}/{name}", SLOTS[name][place]) for place in range(2)
+         for name in ("accumulator", "linear"))],
+        AL, 1,
+    ),
+    "with a number for each maximum": (
+        [("iterations", 7), *((str(place), one) for place, one in enumerate([*SLOTS["m"], *SLOTS["v"]])),
+         ("x", np.zeros(1)), ("y", np.zeros(1))],
+        MV, 1,
+    ),
+    "of Keras 1, without names": (
+        [("param_0", 7), *((f"param_{place}", one) for place, one in enumerate([*SLOTS["m"], *SLOTS["v"]], 1))],
+        MV, 1,
+    ),
+    "with a product of momenta": (
+        [("iterations", 7), ("m_schedule", 0.5), *((str(place), one) for place, one in enumerate(SLOTS["m"]))],
+        [("m",)], 0.5,
+    ),
+    "the last steps of a momentum of 0": ([("iterations", 7), ("0", draw(3, 2)), ("1", draw(2))], [], 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_the_state_of_an_optimizer_in_every_order(kind: str) -> None:
+    entries, slots, product = STATES[kind]
+    stored = {name if name not in ("k/m:0", "k/v:0") else f"{place}/{name}": np.asarray(value)
+              for place, (name, value) in enumerate(entries)}  # fmt: skip
+    shapes = [(3, 2), (2,)]
+    steps, found_product, found = origin.optimizer_state(stored, slots, shapes)  # type: ignore[misc]
+    assert int(steps) == 7 and found_product == product
+    assert found.keys() == {name for group in slots for name in group}
+    for name, arrays in found.items():
+        assert all(np.array_equal(one, other) for one, other in zip(arrays, SLOTS[name], strict=True))
+    if slots:
+        assert origin.optimizer_state(dict(list(stored.items())[:-1]), slots, [*shapes, (5,)]) is None
+
+
+def test_the_state_that_old_optimizers_take_back() -> None:
+    singles, slots, unused = {"iterations": 1, "m_schedule": 2}, [("m", 3), ("v", 4)], [("w", 5)]
+    first, both = list(singles.items()), list(singles.items()) + slots
+
+    def written(generation: str, optimizer: str, slots: Any = tuple(slots)) -> Any:
+        return origin.written_state(generation, optimizer, singles, slots, unused)
+
+    assert written("keras1", "RMSprop") == slots and written("keras2", "RMSprop") == both
+    assert written("keras1", "Nadam") == [*first[:1], *slots] and written("keras2", "Nadam") == both
+    assert written("keras2", "SGD", ()) == [*first, *unused] and written("keras2", "Adam", ()) == first
+    assert written("keras1", "Adam") == [*first[:1], *slots]
+    *same, (name, maximum) = written("keras2", "Adam")
+    assert same == both and name == "w" and maximum.tolist() == [0]
+    assert written("keras2", "Adam", [*slots, ("vhat", 6)]) == [*both, ("vhat", 6)]
+
+
+def test_whose_arrays_are_other_than_todays() -> None:
+    assert {"Conv2D", "LSTM", "Conv2DTranspose"} <= origin.otherwise("keras1", "tensorflow")
+    assert not {"Dense", "SimpleRNN", "Embedding"} & origin.otherwise("keras1", "theano")
+    for generation in ("keras2", "tf_keras"):
+        assert origin.otherwise(generation, "tensorflow") == frozenset()
+        told = origin.otherwise(generation, "theano")
+        assert {"Conv1D", "MaxPooling2D", "SeparableConv2D"} <= told
+        assert not {"Dense", "GlobalMaxPooling2D", "LSTM"} & told
+    assert origin.otherwise("keras3", "theano") == frozenset()
+
+
+@pytest.mark.parametrize("described", [{"code": 1, "defaults": 2, "closure": 3}, {"value": ["a"]},
+                                       {"class_name": "__lambda__", "config": {}}])  # fmt: skip
+def test_code_in_configs_is_seen(described: dict[str, Any]) -> None:
+    assert origin.is_lambda(described)
+    assert not any(map(origin.is_lambda, [{**described, "class_name": "Dense"}, {"value": "a"}, list(described)]))
 
 
 SAME_SHAPES = [  # layers whose arrays Keras 1 stored otherwise in the same shapes

@@ -155,6 +155,64 @@ def test_a_graph(own: bool, tmp_path: Path) -> None:
     assert [tensor.node.layer.name for tensor in model.outputs][1] == "both"
 
 
+def dense(own: str, units: int, **arguments: Any) -> dict[str, Any]:
+    linear = {"init": "uniform", "activation": "linear", "input_dim": None}
+    return old_layer("Dense", own, output_dim=units, **linear, **arguments)
+
+
+@pytest.mark.parametrize("reconstructs", [True, False])
+def test_layers_inside_of_layers_of_keras_0(reconstructs: bool) -> None:
+    """Branches of a Merge, a layer in a TimeDistributed, both halves of an AutoEncoder."""
+    words = old_layer("Embedding", "e", input_dim=9, output_dim=2, init="uniform", input_length=3, mask_zero=False,
+                      input_shape=[9])  # fmt: skip
+    steps = old_layer("TimeDistributed", "t", layer=dense("i", 4))
+    coder = {"name": "AutoEncoder", "output_reconstruction": reconstructs,
+             "encoder_config": dense("in", 3, input_shape=[5]), "decoder_config": dense("out", 6)}  # fmt: skip
+    branches = [[words, steps, old_layer("Flatten", "f")], [coder]]
+    merge = {"name": "Merge", "mode": "concat", "concat_axis": -1, "dot_axes": -1,
+             "layers": [{"name": "Sequential", "layers": branch} for branch in branches]}  # fmt: skip
+    model = lamina.model_from_config({"name": "Sequential", "layers": [merge, dense("d", 2)]})
+    assert model.input_shape == [(None, 3), (None, 5)]
+    weights = [draw(*weight.shape, seed=seed) for seed, weight in enumerate(model.get_weights())]
+    model.set_weights(weights)
+    ids, x = np.array([[0, 8, 3], [1, 1, 2]]), draw(2, 5, seed=9)
+    table, kernel, bias, *coded, last, shift = weights
+    y = x
+    for place in range(0, len(coded), 2):
+        y = y @ coded[place] + coded[place + 1]
+    assert y.shape == (2, 6 if reconstructs else 3)
+    joined = np.concatenate([(table[ids] @ kernel + bias).reshape(2, 12), y], 1)
+    np.testing.assert_allclose(model.predict([ids, x], verbose=0), joined @ last + shift, atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["0.3", "1.0"])
+def test_a_shared_node_whose_outputs_have_names(own: bool) -> None:
+    """Types are told by their first letters, as Keras 0.3 read them."""
+    shared = {"name": "Siamese", "layer": dense("s", 2), "inputs": [], "merge_mode": None}
+    heads = {name: {"name": "SiameseHead", "head": index} for index, name in enumerate(("one", "two"))}
+    shares: dict[str, Any] = {"name": "shared", "inputs": ["a", "b"], "merge_mode": None}
+    entries = [shares, *({"name": name, "inputs": ["shared"], "create_output": False} for name in heads)]
+    if not own:
+        shares["outputs"], shares["layer"], heads, entries = ["one", "two"], dense("s", 2), {}, [shares]
+    model = lamina.model_from_config({
+        "name": "Graph",
+        "input_config": [{"name": "a", "dtype": "float32", "input_shape": [4]}, {"name": "b", "input_shape": [4]},
+                         {"name": "c", "dtype": "int64", "input_shape": [2]}],
+        "node_config": entries,
+        "nodes": {"shared": shared, **heads},
+        "output_config": [{"name": "y", "input": "two"}, {"name": "z", "inputs": ["two", "one"]},
+                          {"name": "i", "input": "c"}],
+    })  # fmt: skip
+    assert [str(tensor.dtype).removeprefix("torch.") for tensor in model.inputs] == ["float32", "float32", "int32"]
+    kernel, bias = draw(4, 2), draw(2)
+    model.set_weights([kernel, bias])
+    a, b, c = draw(3, 4, seed=1), draw(3, 4, seed=2), np.arange(6).reshape(3, 2)
+    y, z, i = model.predict([a, b, c], verbose=0)
+    np.testing.assert_allclose(y, b @ kernel + bias, atol=1e-5)
+    np.testing.assert_allclose(z, np.concatenate([y, a @ kernel + bias], 1), atol=1e-5)
+    np.testing.assert_array_equal(i, c)
+
+
 @pytest.mark.parametrize("path", ["nodes.dense.name", "node_config", "output_config", "input_config", "nodes"])
 def test_a_spoilt_graph_is_one_clear_error(path: str) -> None:
     for value in (5, [], {}, "x", None):

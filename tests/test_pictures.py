@@ -14,7 +14,7 @@ from torch import Tensor
 
 import lamina as keras
 from lamina import ops
-from lamina.kernels import boxes
+from lamina.kernels import boxes, warp
 from lamina.layers.preprocessing.pictures import Random
 
 L = keras.layers
@@ -400,6 +400,60 @@ def test_warps_are_what_the_operation_computes(fill_mode: str, interpolation: st
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-2)
     else:  # places halfway between two pixels
         assert ((found - expected).abs() > 1e-3).float().mean() < 1e-3
+
+
+def drawn_anew(x: np.ndarray, places: np.ndarray, interpolation: str, fill_mode: str, fill_value: float) -> np.ndarray:
+    """The values of a picture (H, W, C) at places (H, W, 2), each a column and a row, one after the other."""
+    inside: dict[str, Callable[[int, int], int]] = {
+        "constant": lambda at, size: at if 0 <= at < size else -1,
+        "nearest": lambda at, size: min(max(at, 0), size - 1),
+        "wrap": lambda at, size: at % size,
+        "reflect": lambda at, size: min(at % (2 * size), 2 * size - 1 - at % (2 * size)),
+    }
+
+    def value(row: int, column: int) -> np.ndarray:
+        row, column = (inside[fill_mode](at, size) for at, size in zip((row, column), x.shape, strict=False))
+        return x[row, column] if min(row, column) >= 0 else np.full(x.shape[2], fill_value)
+
+    y = np.zeros_like(x)
+    for place in np.ndindex(x.shape[:2]):
+        column, row = places[place]
+        if interpolation == "nearest":
+            y[place] = value(round(row), round(column))
+            continue
+        for below, beside in np.ndindex(2, 2):
+            high, wide = math.floor(row), math.floor(column)
+            share = abs(1 - below - (row - high)) * abs(1 - beside - (column - wide))
+            y[place] += share * value(high + below, wide + beside)
+    return y
+
+
+@pytest.mark.parametrize("fill_mode", ["reflect", "wrap", "constant", "nearest"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_pictures_are_drawn_from_the_places_that_are_said(fill_mode: str, interpolation: str) -> None:
+    random = np.random.default_rng(0)
+    x, matrices = random.normal(size=(2, 5, 4, 3)), np.eye(3) + random.normal(size=(2, 3, 3)) / [[[3], [3], [40]]]
+    columns, rows = np.meshgrid(np.arange(4), np.arange(5))
+    for matrix in (matrices, matrices[:, :2]):
+        seen = np.einsum("nij,hwj->nhwi", matrix, np.stack([columns, rows, np.ones_like(rows)], -1))
+        places = seen[..., :2] / seen[..., 2:] if matrix.shape[1] == 3 else seen
+        expected = [drawn_anew(*pair, interpolation, fill_mode, 0.7) for pair in zip(x, places, strict=True)]
+        pictures = torch.tensor(x).movedim(-1, 1)
+        found = warp.project(pictures, torch.tensor(matrix), interpolation, fill_mode, 0.7)
+        torch.testing.assert_close(found.movedim(1, -1), torch.tensor(np.array(expected)))
+        layer = L.RandomElasticTransform(1, 1, interpolation, fill_mode, 0.7, (-9, 9), dtype="float64")
+        how = {"apply_transform": np.ones(2, bool), "distortion_factor": 1.0, "places": torch.tensor(places)}
+        torch.testing.assert_close(layer.transform_images(torch.tensor(x), how), torch.tensor(np.array(expected)))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_a_perspective_takes_corners_where_it_says(interpolation: str, pictures: Tensor) -> None:
+    layer = L.RandomPerspective((1, 1), 0.6, interpolation, fill_value=7.0, seed=1)
+    how = layer.get_random_transformation(pictures)
+    points = how["start_points"], how["end_points"]
+    expected = ops.image.perspective_transform(pictures, *points, interpolation, 7.0, "channels_last")
+    unlike = (layer.transform_images(pictures, how) - expected).abs() > 0.05
+    assert unlike.float().mean() < 1e-3  # places halfway between two pixels, and at the edge
 
 
 def test_rand_augment_and_aug_mix_stay_in_range_and_do_something(pictures: Tensor) -> None:

@@ -142,6 +142,15 @@ def test_statistics(stream, dtype):
     assert moments(noise.alpha_dropout(normal, rate, None, stream)) == about(0, 1)
 
 
+@pytest.mark.parametrize("rate", [2**-18, 1 - 2**-18])
+@pytest.mark.parametrize("stream", [None, SeedGenerator(3)], ids=["global", "seeded"])
+def test_rates_near_none_and_all_are_obeyed(stream, rate):
+    torch.manual_seed(0)
+    dropped = (noise.dropout(torch.ones(2**22 + 3), rate, None, stream) == 0).sum().item()
+    assert 4 < min(dropped, 2**22 + 3 - dropped) < 36  # 16 are expected
+    assert (dropped > 2**21) is (rate > 0.5)
+
+
 @pytest.mark.parametrize("seed", [None, 3])
 def test_noise_shape(seed):
     y = layers.Dropout(0.5, noise_shape=(None, 1, None), seed=seed).train()(torch.ones(30, 6, 20))

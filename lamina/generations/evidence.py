@@ -176,7 +176,8 @@ class Reader:
         own = below(path)[1]
         if own:
             home, _, name = own.rpartition(".")
-            home = {"": "models", "engine": "models"}.get(home, home.partition(".")[0])
+            home = home.partition(".")[0]
+            home = {"": "models", "engine": "models"}.get(home, home)
             if name[:1].isupper() and home in ("layers", "optimizers", "regularizers", "constraints", "initializers"):
                 yield from _of_class(home, name, node)
             known = ARGUMENTS.get(own) or ARGUMENTS.get(f"{home}.{name}") or {}
@@ -270,8 +271,8 @@ def _takes(generation: str, home: str, name: str, node: ast.Call) -> bool:
         own = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
         return given <= {*parameters, *_COMMON} and len(node.args) <= len(own) and not _sizes_apart(name, node)
     table = DIALECTS[OLDER[generation]].table
-    if name not in table.objects.get(home, {}) and table.canonical(name, home) is None:
-        return False
+    if table.canonical(name, home) is None:
+        return table.shares_modern and _takes("3", home, name, node)
     told = words(table, home, name)
     if home == "optimizers":
         given -= {"lr", "decay"}  # of all older ones

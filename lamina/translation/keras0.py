@@ -69,7 +69,8 @@ def _graph(graph: Mapping[str, Any]) -> Described:
         add(one["name"], {"class_name": "InputLayer", "config": {"batch_input_shape": shape, "input_dtype": dtype}}, [])
     for node in graph["node_config"]:
         name, stored = node["name"], graph["nodes"][node["name"]]
-        if stored.get("name") == "SiameseHead":  # an output of a shared node, which told of it
+        if stored.get("name") == "SiameseHead":  # an output of a shared node
+            places[name] = [*node["inputs"], stored["head"], 0]
             continue
         shared = stored.get("name") == "Siamese" or bool(stored.get("shared")) or "outputs" in node
         if not shared:
