@@ -576,7 +576,8 @@ class _Monitor(Callback, Declared):
             "Say it with mode='max' or mode='min'."
         )
 
-    def _value(self, logs: Any) -> Any:
+    def get_monitor_value(self, logs: Any) -> Any:
+        """The watched value of an epoch's results; None, with a warning, where it is not there."""
         logs = logs or {}
         value = logs.get(self.monitor)
         if value is None:
@@ -614,7 +615,7 @@ class EarlyStopping(_Monitor):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._direction()
-        value = self._value(logs)
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
@@ -677,7 +678,7 @@ class ReduceLROnPlateau(_Monitor):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs = {} if logs is None else logs
         _log_rates(self.model, logs)
-        value = self._value(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
         if self.in_cooldown():
@@ -891,7 +892,7 @@ class ModelCheckpoint(_Saving, _Monitor):
     def _wanted(self, epoch: int, logs: Mapping[str, Any], path: str) -> bool:
         if not self.save_best_only:
             return True
-        value = self._value(logs)
+        value = self.get_monitor_value(logs)
         if value is None or np.ndim(value):
             return True
         if self.is_improvement(value, self.best):

@@ -359,6 +359,8 @@ def test_input_spec_by_name_squeezed_and_optional() -> None:
         spec = L.InputSpec(shape=shape, allow_last_axis_squeeze=True)
         assert (spec.problem(given) is None) is fits
         assert L.InputSpec(shape=shape).problem(given)
+    spec = L.InputSpec(dtype="int32", shape=(2, None), axes={1: 3})
+    assert L.InputSpec.from_config(spec.get_config()).get_config() == spec.get_config()
     assert L.InputSpec(min_ndim=2, max_ndim=3).get_config() | {"min_ndim": 2, "max_ndim": 3} == {
         "dtype": None, "shape": None, "ndim": None, "max_ndim": 3, "min_ndim": 2, "axes": {}
     }  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lamina import keras1, keras2
+import lamina
+from lamina import keras1, keras2, tf_keras
 
 BOTH = pytest.mark.parametrize("space", [keras1, keras2], ids=lambda space: space.__name__[7:])
 _NAN = float("nan")
@@ -34,7 +35,7 @@ def _run(space: ModuleType, values: tuple[float, ...], callback: Any) -> tuple[i
 
     class Rates(watched):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            rates.append(float(self.model.optimizer.lr))
+            rates.append(float(self.model.optimizer.learning_rate))
 
     model = space.models.Sequential([space.layers.Dense(1, input_shape=(1,))])
     model.compile(space.optimizers.SGD(0.1), "mse")
@@ -69,3 +70,29 @@ def test_columns_and_keys(space: ModuleType, tmp_path: Path) -> None:
     one = np.ones((2, 1))
     logged = model.fit(one, one, verbose=0, callbacks=[space.callbacks.LearningRateScheduler(lambda epoch: 0.1)])
     assert ("lr" in logged.history) == (space is keras2)
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras, lamina])
+def test_what_is_watched_may_be_a_class_s_own(space: ModuleType) -> None:
+    class Own(space.callbacks.EarlyStopping):
+        def get_monitor_value(self, logs: Any) -> Any:
+            return -logs["v"]
+
+    assert _run(space, (0.0, 1.0, 2.0, 1.0, 3.0), Own("v", mode="min"))[0] == 4
+
+
+@pytest.mark.parametrize("space", [keras1, keras2, tf_keras])
+@pytest.mark.parametrize("name", ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau"])
+def test_the_best_value_is_infinity_at_first(space: ModuleType, name: str) -> None:
+    """People copied the loop of the original: `if self.monitor_op(current, self.best)`."""
+
+    class Own(getattr(space.callbacks, name)):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if self.monitor_op(logs["v"], self.best):
+                self.best = logs["v"]
+
+    for mode, values, best in (("min", (2.0, 3.0, 1.0), 1.0), ("max", (2.0, 3.0, 1.0), 3.0), ("auto", (2.0,), 2.0)):
+        callback = Own(*(["x.h5"] if name == "ModelCheckpoint" else []), monitor="v", mode=mode)
+        assert callback.best == (-np.inf if mode == "max" else np.inf)
+        _run(space, values, callback)
+        assert callback.best == best

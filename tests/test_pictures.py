@@ -119,6 +119,17 @@ def test_integers_become_what_floats_become(make: Any, pictures: Tensor) -> None
     assert make()(whole.numpy()).dtype == torch.float32
 
 
+@each_or_mixed
+def test_a_layer_of_integers_rounds_what_it_gives(make: Any, pictures: Tensor) -> None:
+    whole = pictures.to(torch.uint8)
+    found = make(seed=1, dtype="uint8")(whole)
+    assert found.dtype == torch.uint8
+    expected = make(seed=1)(whole).round().clamp(0, 255)
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=0)
+    assert torch.equal(make(dtype="uint8")(whole, training=False), whole)
+    assert make(dtype="uint8")(keras.Input((12, 10, 3), dtype="uint8")).dtype == "uint8"
+
+
 @each
 def test_compiles_whole_in_training(make: Any, pictures: Tensor) -> None:
     torch._dynamo.reset()
@@ -289,6 +300,8 @@ def test_crops_are_taken_from_everywhere() -> None:
     assert layer(x[:, :, :8]).shape == (1, 9, 8, 1)
     torch.testing.assert_close(L.RandomCrop(9, 10)(x), x[:, 1:10])
     assert L.RandomCrop(20, 4)(x).shape == (1, 20, 4, 1)
+    enlarged = L.RandomCrop(24, 20, seed=1)(x[:, :, :6])  # as in Keras: the middle's start, up to the picture's end
+    torch.testing.assert_close(enlarged, L.Resizing(24, 20)(x[:, 2:, :6]))
 
 
 # What may be called and overridden, as in Keras ----------------------------------------------------------------------

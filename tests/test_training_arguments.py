@@ -554,7 +554,7 @@ def adapted(**given: Any) -> Any:
     keras.utils.set_random_seed(0)
     layer = L.Dense(2)
     layer.build((None, 3))
-    layer.enable_lora(1, **given)
+    layer.enable_lora(1, given.pop("lora_alpha", None), **given)
     return plain(layer.trainable_weights), layer.lora_alpha
 
 

@@ -77,6 +77,8 @@ class InputSpec:
         ranks = {"ndim": self.ndim, "max_ndim": self.max_ndim, "min_ndim": self.min_ndim}
         return {"dtype": self.dtype, "shape": self.shape, **ranks, "axes": dict(self.axes)}
 
+    from_config = classmethod(lambda cls, config: cls(**config))
+
 
 def require(layer: Any, shape: Sequence[int | None], spec: InputSpec) -> None:
     """Raises ValueError for an input of a layer whose shape does not fit."""

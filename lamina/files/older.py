@@ -360,13 +360,16 @@ def _check_backend(model: Any, generation: Generation, backend: str | None) -> N
             )
 
 
-def _leaves(layer: Any) -> Iterator[Any]:
-    """The layers that have weights of their own."""
-    inner = layer.weight_parts() if hasattr(layer, "weight_parts") else None
+def leaves(layer: Any, parts: Callable[[Any], Any]) -> Iterator[Any]:
+    """The layers whose weights are a layer's: `parts` gives those inside that its weights are told by, or None."""
+    inner = parts(layer)
     if inner is None:
         yield layer
     for part in inner or ():
-        yield from _leaves(part)
+        yield from leaves(part, parts)
+
+
+_leaves = functools.partial(leaves, parts=lambda one: one.weight_parts() if hasattr(one, "weight_parts") else None)
 
 
 def _entry(layer: Any, generation: Generation) -> Class | None:

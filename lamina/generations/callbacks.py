@@ -45,9 +45,15 @@ class _Ordered:
         ignored = [name for name in _NOTHING.intersection(self._words) if name in _SAID or not given.get(name)]
         super().__init__(**{name: value for name, value in given.items() if name not in ignored})
 
-    def is_improvement(self, value: Any, reference: Any) -> bool:
-        """The first value is measured against infinity, which NaN is not better than."""
-        return (reference is not None or value == value) and super().is_improvement(value, reference)  # type: ignore[misc]
+    @property
+    def best(self) -> Any:
+        """The best value so far: at first infinity, which NaN is not better than."""
+        best = vars(self).get("best")
+        return (np.inf if self.monitor_op is np.less else -np.inf) if best is None else best  # type: ignore[attr-defined]
+
+    @best.setter
+    def best(self, value: Any) -> None:
+        vars(self)["best"] = value
 
     def _known_direction(self) -> str:
         """What `mode="auto"` means, by the name of what is watched."""
@@ -73,7 +79,7 @@ class EarlyStopping(callbacks.EarlyStopping):
             super().on_epoch_end(epoch, logs)
             return
         self._direction()
-        value = self._value(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
         if self.is_improvement(value, self.best):

@@ -304,19 +304,10 @@ def set_in_turn(
         give(part, own)
 
 
-def _leaves(layer: Any) -> Iterator[Any]:
-    """The layers that a layer's, or a model's, weights are those of."""
-    inner = layer._weight_layers() if hasattr(layer, "_weight_layers") else parts_of(layer)
-    if inner is None:
-        yield layer
-    for part in inner or ():
-        yield from _leaves(part)
-
-
 def _halves(layer: Any) -> list[tuple[Any, list[Any], list[Any]]]:
     """Each leaf, with its arrays that are trained, and with its others."""
     found = []
-    for leaf in _leaves(layer):
+    for leaf in older.leaves(layer, lambda one: getattr(one, "_weight_layers", lambda: parts_of(one))()):
         arrays = leaf.get_weights()
         count = len(arrays) - len(leaf.non_trainable_weights) if leaf.trainable_weights else 0
         found.append((leaf, arrays[:count], arrays[count:]))

@@ -122,17 +122,13 @@ def _strided(begin: Sequence[int], end: Sequence[int], strides: Sequence[int], m
     return tuple(found)
 
 
-def _loss(dialect: Dialect, config: Mapping[str, Any], added: list[Callable[[Any], None]]) -> Callable:
+def _adding(dialect: Dialect, config: Mapping[str, Any], added: list[Callable[[Any], None]]) -> Callable:
     def call(x: Any) -> Any:
-        added.append(lambda model: model.add_loss(x))
-        return x
-
-    return call
-
-
-def _metric(dialect: Dialect, config: Mapping[str, Any], added: list[Callable[[Any], None]]) -> Callable:
-    def call(x: Any) -> Any:
-        added.append(lambda model: model.add_metric(x, name=config["metric_name"], aggregation=config["aggregation"]))
+        if "metric_name" in config:
+            how = {"name": config["metric_name"], "aggregation": config["aggregation"]}
+            added.append(lambda model: model.add_metric(x, **how))
+        else:
+            added.append(lambda model: model.add_loss(x))
         return x
 
     return call
@@ -142,6 +138,6 @@ _STORED: dict[str, Callable[..., Callable]] = {
     "TFOpLambda": _named,
     "SlicingOpLambda": _slice,
     "TensorFlowOpLayer": _of_graph,
-    "AddLoss": _loss,
-    "AddMetric": _metric,
+    "AddLoss": _adding,
+    "AddMetric": _adding,
 }

@@ -47,9 +47,9 @@ class LoRA(Quantizable):
     def enable_lora(
         self,
         rank: int,
+        lora_alpha: float | None = None,
         a_initializer: Any = "he_uniform",
         b_initializer: Any = "zeros",
-        lora_alpha: float | None = None,
     ) -> None:
         """Freeze the weight and train `a` (..., rank) and `b` (rank, out) beside it.
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..core import arrays
 from ..core.calling import takes_texts
-from ..core.errors import named, quoted, short
+from ..core.errors import named, quoted
 from ..core.layer import Layer
 from ..core.symbolic import any_symbolic
 from ..quantizers import resolved
@@ -201,11 +201,9 @@ class Model(Trainer, Layer):
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, safe_mode: bool | None = None
     ) -> Any:
         """Code in a config is never run, whatever `safe_mode` says."""
-        if not isinstance(config, Mapping):
-            raise TypeError(f"{cls.__name__}.from_config: expected a dictionary of its arguments; got {short(config)}.")
-        if _GRAPH_WORDS <= config.keys() and cls._takes_graph():
+        if isinstance(config, Mapping) and _GRAPH_WORDS <= config.keys() and cls._takes_graph():
             return cls._of_graph.from_config.__func__(cls, config, custom_objects)
-        return cls(**cls._arguments_of(config))
+        return super().from_config(config)
 
     @classmethod
     def _takes_graph(cls) -> bool:

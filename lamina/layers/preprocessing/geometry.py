@@ -129,32 +129,39 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
     """
 
     def draw(self, x: Tensor) -> Transformation:
-        rows, columns = x.shape[2:]
-        if rows > self.height and columns > self.width:
+        size: Any = x.shape[2:]
+        if self._fits(size):
             top, left = (
-                self.uniform(x, (0, size - target + 1), count=1).clamp(max=size - target).long()
-                for size, target in ((rows, self.height), (columns, self.width))
+                self.uniform(x, (0, length - target + 1), count=1).clamp(max=length - target).long()
+                for length, target in zip(size, self.size, strict=True)
             )
         else:
-            part = (
-                max(min(rows, columns * self.height // self.width), 1),
-                max(min(columns, rows * self.width // self.height), 1),
-            )
-            top, left = (
-                torch.full((1,), (size - length) // 2, device=x.device)
-                for size, length in zip((rows, columns), part, strict=True)
-            )
+            top, left = (torch.full((1,), start, device=x.device) for start in self._middle(size))
         return {"h_start": top, "w_start": left}
 
+    def _fits(self, size: Size) -> bool:
+        return all(length > target for length, target in zip(size, self.size, strict=True))
+
+    def _middle(self, size: Size) -> Size:
+        top, left = ((old - new) // 2 for old, new in zip(size, _to_ratio(size, self.size, False), strict=True))
+        return top, left
+
+    def _part(self, size: Size) -> Size:
+        """Height and width of what is taken, before it is resized. A part that does not fit ends, as in Keras, with the
+        target's size or the picture."""
+        ends = size if self._fits(size) else [old - start for old, start in zip(size, self._middle(size), strict=True)]
+        rows, columns = map(min, ends, self.size)
+        return rows, columns
+
     def transform(self, x: Tensor, how: Transformation, interpolation: str = "bilinear") -> Tensor:
-        for axis, (start, target) in enumerate(zip(_starts(how), self.size, strict=True), start=2):
-            if x.shape[axis] > target:
-                x = x.index_select(axis, start + torch.arange(target, device=x.device))
-        return x if tuple(x.shape[2:]) == self.size else resize.resize(x, self.size, interpolation)
+        part: Any = self._part((x.shape[2], x.shape[3]))
+        for axis, (start, length) in enumerate(zip(_starts(how), part, strict=True), start=2):
+            if x.shape[axis] > length:
+                x = x.index_select(axis, start + torch.arange(length, device=x.device))
+        return x if part == self.size else resize.resize(x, self.size, interpolation)
 
     def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
-        part = tuple(min(length, target) for length, target in zip(size, self.size, strict=True))
-        matrix = _scaled(like, part, self.size)
+        matrix = _scaled(like, self._part(size), self.size)
         top, left = _starts(how)
         shift = torch.cat([left, top, torch.zeros_like(top)]).to(matrix.dtype)
         return torch.cat([matrix[..., :2], matrix[..., 2:] - (matrix[0] @ shift).reshape(1, 3, 1)], -1)

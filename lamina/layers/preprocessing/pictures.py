@@ -14,7 +14,7 @@ from ...core.declare import Declared, Kind, Refused, arg, listed, number, one_of
 from ...core.errors import named
 from ...core.layer import Layer
 from ...core.scope import put
-from ...kernels import boxes, noise
+from ...kernels import boxes, noise, resize
 from ..spatial import Spatial, data_format
 
 # Arguments -------------------------------------------------------------------------------------------------------
@@ -268,6 +268,8 @@ class Pictures(Spatial):
             found = self._boxes(changed["bounding_boxes"], alone, images.device)
             found = self.transform_bounding_boxes(found, how, training=training)
             changed["bounding_boxes"] = _first(found) if alone else found
+        if not (self._keeps_dtype or (kind := self.dtype_policy.compute).is_floating_point):
+            changed["images"] = resize.rounded(changed["images"], kind)
         return changed["images"] if lone else changed
 
     def _boxes(self, given: Any, alone: bool, device: torch.device | None = None) -> dict[str, Any]:
