@@ -19,7 +19,7 @@ from .. import SHOWER
 from . import arrays, devices, dtypes, serialize, symbolic
 from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
-from .children import Children, Counts, may_count, may_hold_parts, metrics_of
+from .children import Aside, Children, Counts, may_count, may_hold_parts, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import BadConfig, NotInitialized, named, pass_on, printable
 from .scope import building, put
@@ -348,6 +348,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             if may_hold_parts(value) and (value or name not in self._args):
                 self._modules[name] = Children(value)
         else:
+            if name in self._modules:
+                self._let_go(name)
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
                 value.train(self.training)
             elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
@@ -357,7 +359,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if declared is not None:
             Changes.note(self)
 
+    def _let_go(self, name: str) -> None:
+        """Of a list, tuple or dict, which is a plain attribute, what torch sees of it."""
+        if isinstance(self._modules.get(name), (Children, Aside)):
+            del self._modules[name]
+
     def __delattr__(self, name: str) -> None:
+        self._let_go(name)
         super().__delattr__(name)
         if "_ready" in vars(self):
             tend(self)
