@@ -326,6 +326,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             object.__setattr__(self, name, value)
             return
         before = state.get(name, value)
+        if name in state["_modules"]:
+            self._let_go(name)
         self._set_attribute(name, value)
         if name in _WAYS:
             tend(self)
@@ -348,8 +350,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             if may_hold_parts(value) and (value or name not in self._args):
                 self._modules[name] = Children(value)
         else:
-            if name in self._modules:
-                self._let_go(name)
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
                 value.train(self.training)
             elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
