@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -1224,3 +1225,22 @@ def test_a_model_of_keras_1_with_an_own_layer_in_a_model_inside_is_saved(tmp_pat
     again = keras1.models.load_model(str(tmp_path / "model.h5"), {"Scales": Scales})
     np.testing.assert_array_equal(again.predict(data[0]), model.predict(data[0]))
     assert [again.train_on_batch(*data) for _ in range(2)] == [model.train_on_batch(*data) for _ in range(2)]
+
+
+@pytest.mark.parametrize("space", ["keras1.", "keras2.", "tf_keras.", ""])
+def test_a_list_of_layers_can_be_replaced_by_something_else(space: str) -> None:
+    layers = importlib.import_module(f"lamina.{space}layers")
+
+    class Own(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.many: Any = [layers.Dense(2)]
+            self.other: Any = [layers.Dense(2)]
+            self.many = None
+            del self.other
+
+    own = Own()
+    assert own.many is None and not hasattr(own, "other")
+    assert not [*own.modules()][1:]
+    own.many = layers.Dense(2)
+    assert isinstance(own.many, layers.Dense)

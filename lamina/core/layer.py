@@ -19,7 +19,7 @@ from .. import SHOWER
 from . import arrays, devices, dtypes, serialize, symbolic
 from .calling import Calling, computes
 from .care import UNBUILT, Changes, care_of, tend
-from .children import Children, Counts, may_count, may_hold_parts, metrics_of
+from .children import Aside, Children, Counts, may_count, may_hold_parts, metrics_of
 from .declare import Arg, Declared, Kind, Refused, arg, bind, boolean, kept, looked_up, owned, quoted, text
 from .errors import BadConfig, NotInitialized, named, pass_on, printable
 from .scope import building, put
@@ -326,6 +326,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             object.__setattr__(self, name, value)
             return
         before = state.get(name, value)
+        if name in state["_modules"]:
+            self._let_go(name)
         self._set_attribute(name, value)
         if name in _WAYS:
             tend(self)
@@ -357,7 +359,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if declared is not None:
             Changes.note(self)
 
+    def _let_go(self, name: str) -> None:
+        """Of a list, tuple or dict, which is a plain attribute, what torch sees of it."""
+        if isinstance(self._modules.get(name), (Children, Aside)):
+            del self._modules[name]
+
     def __delattr__(self, name: str) -> None:
+        self._let_go(name)
         super().__delattr__(name)
         if "_ready" in vars(self):
             tend(self)

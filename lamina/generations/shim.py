@@ -886,22 +886,27 @@ def _built_for(build: Callable) -> Callable:
     return built
 
 
-def _set_by(old: str, new: str, convert: Callable[[Any], Any] | None) -> property:
-    """An argument's old name, by which layers were changed after they were made."""
+class _SetBy:
+    """An argument's old name, by which layers were changed after they were made; `__getattr__` reads it."""
 
-    def read(self: Any) -> Any:
-        return self.__dict__[old] if old in self.__dict__ else self.__getattr__(old)
+    def __init__(self, old: str, new: str, convert: Callable[[Any], Any] | None):
+        self._old, self._new, self._convert = old, new, convert
 
-    def write(self: Any, value: Any) -> None:
-        given = self.__dict__.get("_as_given")
+    def __get__(self, layer: Any, owner: type) -> Any:
+        if layer is None:
+            return self
+        if self._old in layer.__dict__:
+            return layer.__dict__[self._old]
+        raise AttributeError(self._old)
+
+    def __set__(self, layer: Any, value: Any) -> None:
+        old, given = self._old, layer.__dict__.get("_as_given")
         if given is None:  # before `__init__`
-            self.__dict__[old] = value
+            layer.__dict__[old] = value
             return
-        value = self._resolve(old, value)
+        value = layer._resolve(old, value)
         given.update({old: value} if old in given else {})
-        setattr(self, new, value if convert is None else convert(value))
-
-    return property(read, write)
+        setattr(layer, self._new, value if self._convert is None else self._convert(value))
 
 
 def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
@@ -923,8 +928,8 @@ def make_class(dialect: Dialect, home: str, name: str, modern: type) -> type:
         members |= {"_activity_losses": _summed} if dialect.table.sums_activity else {}
         members |= of_older(dialect.table) if dialect.table.lists_weights else {}
         now = {old: own.now(old) for old in own.accepted}
-        renamed = {old: each[0] for old, each in now.items() if len(each) == 1 and each[0][0] != old}
-        members |= {old: _set_by(old, *new) for old, new in renamed.items() if new[0] in modern._args}
+        renamed = {old: each[0] for old, each in now.items() if len(each) == 1 and not hasattr(modern, old)}
+        members |= {old: _SetBy(old, *new) for old, new in renamed.items() if new[0] in modern._args.keys() - {old}}
     bases: tuple[type, ...] = (base, modern)
     if dialect.table.lists_weights and issubclass(modern, (SimpleRNN, GRU, LSTM)):
         bases = (base, steps.StepsOfOurs, modern)
