@@ -770,3 +770,25 @@ def test_what_looks_inside_a_model_finds_its_inputs(tf: Any) -> None:
     outputs = {layer.name: layer.output for layer in model.layers}
     found = tf.keras.backend.function(model._feed_inputs, outputs.values())(np.ones((4, 3), "float32"))
     assert [value.shape for value in found] == [(4, 2), (4, 1)]
+
+
+def test_of_several_losses_for_one_output_the_first_counts() -> None:
+    x, y = X, X[:, :1]
+    histories = []
+    for loss in ("mse", ["mse", "mae"]):
+        model = tf_keras.Sequential([L.Dense(1, kernel_initializer="ones", input_shape=(3,))])
+        model.compile("sgd", loss, loss_weights=[0.5, 2.0] if loss != "mse" else [0.5])
+        histories.append(model.fit(x, y, verbose=0).history["loss"])
+    assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+def test_ends_of_a_stack_that_waits_for_its_input(space: Any) -> None:
+    model = space.models.Sequential([space.layers.Dense(2)])
+    if space is tf_keras:
+        assert model.inputs is model.outputs is tf_keras.Sequential().outputs is None
+    else:
+        with pytest.raises(AttributeError, match="input"):
+            _ = model.inputs
+    model(X)
+    assert len(model.inputs) == len(model.outputs) == 1

@@ -52,6 +52,7 @@ NAMES = {
         "import tensorflow as tf\ntf.keras.layers.Dense(3)",
         "import tensorflow as tf\nkeras = tf.keras\nkeras.layers.Dense(3)",
         "import tensorflow.keras.backend as K",
+        "import tensorflow as tf\ntf.keras.ops.relu(x)\ntf.keras.layers.experimental.preprocessing.Rescaling(2)",
         "from tensorflow.python.keras.layers import Dense",
         "import tf_keras",
         "from keras.layers.experimental import preprocessing",
@@ -60,6 +61,8 @@ NAMES = {
         "from keras.layers.experimental import preprocessing\nfrom keras.utils import np_utils\nimport keras.engine",
     ),
     "keras3": (
+        "from tensorflow import keras\nkeras.ops.relu(x)\nkeras.layers.Dense(3)",
+        "import tensorflow as tf\ntf.keras.random.normal((2,))",
         "import keras\nkeras.ops.relu(x)",
         "from keras import ops",
         "from keras.random import normal",

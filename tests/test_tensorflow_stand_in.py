@@ -1017,3 +1017,62 @@ def test_lists_in_examples_of_any_length(tf: Any) -> None:
     assert tf.sparse.to_dense(one["numbers"], default_value=7).tolist() == [0] and one["pairs"].tolist() == [[0, 1]]
     with pytest.raises(ValueError, match="allow_missing=True"):
         tf.io.parse_single_example(example(1), {"other": tf.io.FixedLenSequenceFeature([], tf.int64)})
+
+
+@pytest.mark.parametrize("first", ["picture", "batch", "mapped"])
+def test_stacks_without_a_told_input_take_data_of_another_rank(tf: Any, first: str) -> None:
+    """As in TensorFlow's tutorial of augmentation: one picture, then batches, then as a part of a model."""
+    L = tf.keras.layers
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype("float32")
+    expected = pictures.reshape(4, 4, 2, 4, 2, 3).mean((2, 4)) / 255  # halved, bilinear
+    ready = tf.keras.Sequential([L.Resizing(4, 4), L.Rescaling(1.0 / 255)])
+    if first == "picture":
+        np.testing.assert_allclose(ready(pictures[0]).numpy(), expected[0], atol=1e-6)
+    elif first == "mapped":
+        data = tf.data.Dataset.from_tensor_slices(pictures).map(ready).batch(4)
+        np.testing.assert_allclose(next(iter(data)).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(ready(pictures).numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(ready(pictures[1]).numpy(), expected[1], atol=1e-6)
+    model = tf.keras.Sequential([ready, L.Conv2D(2, 3), L.Flatten(), L.Dense(1)])
+    assert not model.built
+    model.compile("sgd", "mse")
+    model.fit(pictures, np.ones((4, 1)), verbose=0)
+    assert len(model.weights) == 4 and model.predict(pictures, verbose=0).shape == (4, 1)
+    with pytest.raises(ValueError, match="expected 4 axes"):
+        model(pictures[0])
+    assert model.predict(pictures, verbose=0).shape == (4, 1)  # as before
+    told = tf.keras.Sequential([L.Dense(2, input_shape=(8,))])
+    with pytest.raises(ValueError, match="expected 2 axes"):
+        told(pictures[0])
+
+
+def test_texts_as_numbers_and_in_rows(tf: Any) -> None:
+    """Values of TensorFlow 2.21."""
+    words = tf.constant(["a", "hello world", "x" * 40, "y" * 100, "é", ""])
+    assert tf.strings.to_hash_bucket_fast(words, 1000003).numpy().tolist() == [
+        291400,
+        234754,
+        326595,
+        299856,
+        47472,
+        377723,
+    ]
+    assert tf.strings.to_hash_bucket_strong(words, 1000, [1, 2]).numpy().tolist() == [646, 446, 927, 281, 591, 435]
+    assert tf.strings.ngrams(["a", "b", "c"], 2).numpy().tolist() == [b"a b", b"b c"]
+    found = tf.strings.ngrams([["a", "b", "c"], ["d", "e", "f"]], [1, 2], separator="_")
+    assert found.numpy().tolist() == [[b"a", b"b", b"c", b"a_b", b"b_c"], [b"d", b"e", b"f", b"d_e", b"e_f"]]
+    pieces = tf.strings.split(["a b c", "d"])
+    assert pieces.row_lengths().numpy().tolist() == [3, 1]
+    assert pieces.flat_values.numpy().tolist() == [b"a", b"b", b"c", b"d"]
+    assert [row.numpy().tolist() for row in tf.strings.ngrams(pieces, 2)] == [[b"a b", b"b c"], []]
+    assert pieces.to_list() == [[b"a", b"b", b"c"], [b"d"]]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_pictures_in_jpeg(tf: Any, kind: str) -> None:
+    picture = np.kron(np.arange(16).reshape(4, 4, 1) % 5 * 60, np.ones((8, 8, 3))).astype("uint8")
+    given = tf.image.convert_image_dtype(picture, kind)
+    for left in (tf.image.adjust_jpeg_quality(given, 95), tf.image.random_jpeg_quality(given, 90, 100)):
+        assert str(left.dtype).endswith(kind) and left.shape == (32, 32, 3)
+        np.testing.assert_allclose(tf.image.convert_image_dtype(left, "float32"), picture / 255, atol=0.1)
+    assert tf.image.is_jpeg(tf.io.encode_jpeg(picture)) and not tf.image.is_jpeg(tf.io.encode_png(picture))

@@ -29,7 +29,7 @@ def detect(source: str | Mapping[str, str], cells: bool = False) -> tuple[str, s
         tree, unread = parsed(text)
         reader = Reader(tree, reader if cells else None)
         if reader.of_tensorflow and not plain:
-            return "tf_keras", f"{_place(name, reader.of_tensorflow)}: tensorflow.keras"
+            return _of_tensorflow(name, reader)
         plain = plain or reader.of_keras
         alone = alone or (_place(name, reader.tensorflow) if reader.tensorflow else "")
         for each in [*reader.read(), *(Evidence(Kind.HABIT, "12", at, "what is no Python 3") for at in unread[:1])]:
@@ -37,6 +37,15 @@ def detect(source: str | Mapping[str, str], cells: bool = False) -> tuple[str, s
     if alone and not plain:
         return "tf_keras", f"{alone}: tensorflow without Keras"
     return _decide(found)
+
+
+def _of_tensorflow(source: str, reader: Reader) -> tuple[str, str]:
+    """`tensorflow.keras` is tf.keras, or from TensorFlow 2.16 on Keras 3: its modules tell, layers may be others'."""
+    names = [each for each in reader.read() if each.kind is Kind.NAME]
+    only = next((each for each in names if each.generations == "3" and each.what.count(".") == 1), None)
+    if only is not None and all("3" in each.generations for each in names):
+        return "keras3", f"{_place(source, only.line)}: {only.what} is of Keras 3"
+    return "tf_keras", f"{_place(source, reader.of_tensorflow)}: tensorflow.keras"
 
 
 def _decide(found: Mapping[Kind, Found]) -> tuple[str, str]:

@@ -63,7 +63,8 @@ from .weighting import (
 def find(dialect: Dialect, name: str) -> Any:
     """A model class of a generation, or what reads one's config; None for anything else."""
     if name == "Sequential":
-        return _class(dialect, name, _Sequential, dialect.find("models", "Model"), Sequential)
+        kind = _StackOfTensorFlow if dialect.table.shares_modern else _Sequential
+        return _class(dialect, name, kind, dialect.find("models", "Model"), Sequential)
     if name == "Model":
         return _class(dialect, name, _AnyModel, Model)
     if name == "Functional":
@@ -276,10 +277,18 @@ class _ModelWords(Adds):
             return self._dialect.find("mixed_precision", "LossScaleOptimizer")(found)
         return found
 
+    def _leave_one_loss(self, given: dict[str, Any]) -> None:
+        """Of several losses for one output tf.keras takes the first, and so of their weights."""
+        single = isinstance(self, Sequential) or len(getattr(self, "outputs", None) or ()) == 1
+        for word in ("loss", "loss_weights") if single and self._dialect.table.shares_modern else ():
+            if isinstance(given.get(word), (list, tuple)):
+                given[word] = given[word][:1]
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._optimizer_of(given["optimizer"])
+        self._leave_one_loss(given)
         told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
             if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
@@ -873,6 +882,48 @@ class _Sequential(AddsBeside, _ModelWords):
         if made and shape and not model.built:
             model.build(tuple(shape))
         return model
+
+
+class _StackOfTensorFlow(_Sequential):
+    """In tf.keras. One whose input nobody told has no ends at first, and is made anew for data of another rank."""
+
+    _found_rank: int | None = None  # of the data that it was made for
+
+    @property
+    def inputs(self) -> list[Any] | None:
+        return None if self._graph is None else super().inputs
+
+    @property
+    def outputs(self) -> list[Any] | None:
+        return None if self._graph is None else super().outputs
+
+    @outputs.setter
+    def outputs(self, outputs: list[Any]) -> None:
+        vars(_Sequential)["outputs"].__set__(self, outputs)
+
+    def _place(self, layer: Layer) -> None:
+        told = self._input
+        super()._place(layer)
+        if getattr(layer, "_found_rank", None) is not None:  # nobody told its input either
+            self.__dict__["_input"] = told
+
+    def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
+        shape = getattr(args[0], "shape", None) if self._input is None else None
+        super()._build_for(args, kwargs)
+        self._found_rank = None if shape is None else len(shape)
+
+    def _made_ready(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any], bool]:
+        rank, shape = self._found_rank, getattr(args[0] if args else None, "shape", None)
+        if rank is None or shape is None or len(shape) == rank:
+            return super()._made_ready(args, kwargs)
+        before = {**self.__dict__}
+        self._forget()
+        self.__dict__.update(_input=None, _found_rank=None, input_spec=None, _made_spec=None)
+        try:
+            return super()._made_ready(args, kwargs)
+        except Exception:  # its layers take no such rank
+            self.__dict__.update(before)
+            raise
 
 
 class _AnyModel(_ModelWords):

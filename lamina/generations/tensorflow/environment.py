@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ... import config, ops
+from ... import config, layers, ops
 from ...core.devices import device as device_of
 from ...core.devices import here
 from ...core.symbolic import any_symbolic
@@ -500,8 +500,16 @@ def split(input, sep=None, maxsplit=-1):
 class Pieces(list):
     """What texts were split into, for each as many as there are: `to_tensor()` fills up the shorter ones."""
 
+    flat_values = property(lambda self: NAMES["concat"]([*self], 0))
+
+    def row_lengths(self) -> Tensor:
+        return torch.tensor([len(row) for row in self])
+
+    def to_list(self) -> list[Any]:
+        return [row.numpy().tolist() for row in self]
+
     def to_tensor(self, default_value="", shape=None):
-        longest = max((len(row) for row in self), default=0)
+        longest = max(self.row_lengths().tolist(), default=0)
         width = longest if shape is None or shape[-1] is None else int(shape[-1])
         kind = next((row.dtype for row in self if isinstance(row, Tensor)), None)
         if kind is not None:
@@ -527,6 +535,33 @@ def unicode_split(input, input_encoding="UTF-8"):
     if input_encoding != "UTF-8":
         raise ValueError(f"strings.unicode_split: texts are UTF-8 here; got {input_encoding!r}.")
     return _pieces(list, texts(input))
+
+
+@named("strings.ngrams")
+def ngrams(data, ngram_width, separator=" "):
+    """The rows of so many words next to each other, as one text each; of several widths one after the other."""
+    widths = [ngram_width] if isinstance(ngram_width, int) else list(ngram_width)
+
+    def of_row(row: Any) -> list[str]:
+        return [separator.join(row[k : k + width]) for width in widths for k in range(len(row) - width + 1)]
+
+    if isinstance(data, Pieces):
+        return Pieces(texts(of_row(row.tolist())) for row in data)
+    found = np.asarray(texts(data))
+    rows = [of_row(row) for row in found.reshape(-1, found.shape[-1])]
+    return texts(np.array(rows, object).reshape(*found.shape[:-1], -1))
+
+
+@named("strings.to_hash_bucket_fast")
+def to_hash_bucket_fast(input, num_buckets):
+    """Numbers from 0 to `num_buckets`, by Farmhash."""
+    return layers.Hashing(num_buckets)(texts(input)).long()
+
+
+@named("strings.to_hash_bucket_strong")
+def to_hash_bucket_strong(input, num_buckets, key):
+    """Numbers from 0 to `num_buckets`, by SipHash with a key of two numbers."""
+    return layers.Hashing(num_buckets, salt=list(key))(texts(input)).long()
 
 
 @named("strings.to_number")

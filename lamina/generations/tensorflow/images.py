@@ -486,6 +486,25 @@ def encode_jpeg(image, quality=95):
     return _encoded(image, "JPEG", quality=quality)
 
 
+@named("image.adjust_jpeg_quality")
+def adjust_jpeg_quality(image, jpeg_quality):
+    """What is left of a picture of shape (height, width, 1 or 3) after JPEG, in its own type."""
+    x = tensor(image)
+    left = decode_image(encode_jpeg(convert_image_dtype(x, "uint8", True), int(jpeg_quality)))
+    return convert_image_dtype(left, x.dtype, True)
+
+
+@named("image.random_jpeg_quality image.stateless_random_jpeg_quality")
+def random_jpeg_quality(image, min_jpeg_quality, max_jpeg_quality, seed=None):
+    low, high = min_jpeg_quality, max_jpeg_quality
+    return adjust_jpeg_quality(image, int(draws.randint((), low, high, seed=fresh(seed))))
+
+
+@named("io.is_jpeg image.is_jpeg")
+def is_jpeg(contents):
+    return torch.tensor(text_bytes(contents)[:3] == b"\xff\xd8\xff")
+
+
 @named("io.encode_png image.encode_png")
 def encode_png(image):
     return _encoded(image, "PNG")
