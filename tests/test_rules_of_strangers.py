@@ -326,6 +326,8 @@ def test_words_of_tensorflow_1() -> None:
         found = tf.nn.weighted_cross_entropy_with_logits(targets=y, logits=y * 0, pos_weight=2.0)
         np.testing.assert_allclose(found.numpy(), np.log(2) * np.array([2, 1]), rtol=1e-6)
         assert keras2.layers.Input((3,)).shape[1]._value == 3
+        rows, columns = tf.shape(tf.ones((2, 3)), out_type=tf.float32)
+        assert tf.eye(rows, columns).numpy().tolist() == [[1, 0, 0], [0, 1, 0]]
     finally:
         uninstall()
 
