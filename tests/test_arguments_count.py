@@ -26,6 +26,7 @@ UNREAD = {
     "generations.tensorflow.tables.*.size:name": "names of operations of a graph",
     "generations.*.find_spec:*": "Python's imports pass them",
     "generations.*.exec_module:_": "Python's imports pass it",
+    "generations.names._get_with:_": "Keras 1 takes them and does nothing with them",
     "generations.python2._Loader.source_to_code:_optimization": "Python's imports pass it",
     "generations.theano._Absent.__mro_entries__:_": "Python passes it",
     "generations.theano._calls.function:_": "how Theano compiles a function",

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import lamina
 from lamina import keras1, keras2, tf_keras
 from lamina.generations import install, tensors
 from lamina.generations.alias import uninstall
@@ -273,6 +274,15 @@ def test_models_that_begin_with_a_merge_are_saved_with_what_it_joins(tmp_path: A
     assert names == [layer.name for layer in model.flattened_layers] and len(names) == 6
 
 
+def test_models_of_several_inputs_begin_a_sequential() -> None:
+    model, arrays = _joined()
+    outer = keras1.models.Sequential([model, keras1.layers.RepeatVector(2)])
+    np.testing.assert_allclose(outer.predict(arrays)[:, 1], model.predict(arrays), rtol=1e-6)
+    outer.compile("sgd", "mse")
+    again = keras1.models.Sequential.from_config(outer.get_config())
+    assert len(again.inputs) == 3 and again.count_params() == model.count_params()
+
+
 def test_files_for_keras_1_hold_no_state_of_an_optimizer_before_its_first_step(tmp_path: Any) -> None:
     model = keras1.models.Sequential([keras1.layers.Dense(1, input_dim=4)])
     model.compile("adam", "mse")
@@ -316,5 +326,33 @@ def test_words_of_tensorflow_1() -> None:
         found = tf.nn.weighted_cross_entropy_with_logits(targets=y, logits=y * 0, pos_weight=2.0)
         np.testing.assert_allclose(found.numpy(), np.log(2) * np.array([2, 1]), rtol=1e-6)
         assert keras2.layers.Input((3,)).shape[1]._value == 3
+        rows, columns = tf.shape(tf.ones((2, 3)), out_type=tf.float32)
+        assert tf.eye(rows, columns).numpy().tolist() == [[1, 0, 0], [0, 1, 0]]
     finally:
         uninstall()
+
+
+# Keras 3 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [lamina.optimizers.Optimizer, lamina.optimizers.SGD])
+def test_optimizers_of_ones_own_extend_the_step(base: Any) -> None:
+    class Own(base):
+        def _backend_apply_gradients(self, grads: Any, trainable_variables: Any) -> None:
+            assert len(grads) == len(trainable_variables) == 1  # the other weight has no gradient
+            super()._backend_apply_gradients([grad * 0 + 1 for grad in grads], trainable_variables)
+
+        if base is lamina.optimizers.Optimizer:
+
+            def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+                self.assign_sub(variable, gradient * learning_rate)
+
+    optimizer = Own(0.25)
+    moved, still = lamina.Variable(np.ones(2)), lamina.Variable(np.ones(2))
+    optimizer.build([still, moved])
+    optimizer.apply([moved * 5], [moved])
+    assert (moved.tolist(), still.tolist(), int(optimizer.iterations)) == ([0.75] * 2, [1, 1], 1)
+    model = lamina.Sequential([lamina.Input((4,)), lamina.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    model.compile(Own(0.25), "mse")
+    model.fit(X, np.ones((2, 1)), verbose=0)
+    np.testing.assert_allclose(model.get_weights()[0], -0.25)

@@ -776,19 +776,19 @@ class _Sequential(AddsBeside, _ModelWords):
         return made(batch_input_shape=tuple(batch_shape), name=f"{self._stack[0].name}_input", **{dtype_word: dtype})
 
     def build(self, input_shape: Any = None) -> None:
-        """Where a Merge of other models comes first, their inputs are this model's."""
-        if not self._branches:
+        """Where a Merge of other models comes first, or a model of several inputs, their inputs are this model's."""
+        if not self._joins:
             super().build(input_shape)
             return
-        first = self._stack[0]
-        outputs = [branch.output for branch in first.branches]
+        first, branches = self._stack[0], self._branches
+        outputs = [branch.output for branch in branches]
         masks = [
             None if isinstance(branch, Sequential) else masking.get_mask(output)  # of these it knew none
-            for branch, output in zip(first.branches, outputs, strict=True)
+            for branch, output in zip(branches, outputs, strict=True)
         ]
-        x = first.output if first._nodes else first(outputs, mask=masks)
+        x = first.output if first._nodes or not branches else first(outputs, mask=masks)
         x = [x, *called_in_turn(self._stack[1:], x)][-1]
-        found = (getattr(branch, "inputs", None) or get_source_inputs(branch.output) for branch in first.branches)
+        found = (getattr(branch, "inputs", None) or get_source_inputs(branch.output) for branch in branches or [first])
         inputs = list({id(tensor): tensor for tensor in itertools.chain(*found)}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
@@ -804,7 +804,12 @@ class _Sequential(AddsBeside, _ModelWords):
         return super().get_layer(name, index)
 
     def _knows_input(self) -> bool:
-        return self._input is not None or bool(self._branches)
+        return self._input is not None or self._joins
+
+    @property
+    def _joins(self) -> bool:
+        first = self._stack[0] if self._stack and self._input is None else None
+        return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", ())) > 1)
 
     @property
     def _branches(self) -> list[Any]:

@@ -351,11 +351,8 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 
-def _get_with(
-    get: Callable[[Any], Any], identifier: Any, kwargs: Mapping[str, Any] | None = None, dim_ordering: object = None
-) -> Any:
-    """As Keras 1 has it: a class of that name is made with `kwargs`; `dim_ordering` an initialization gets when it is
-    called, not here."""
+def _get_with(get: Callable[[Any], Any], identifier: Any, kwargs: Mapping[str, Any] | None = None, **_: Any) -> Any:
+    """As Keras 1 has it: a class of that name is made with `kwargs`; other words (`dim_ordering=`) go nowhere there."""
     return get({"class_name": identifier, "config": kwargs} if kwargs and isinstance(identifier, str) else identifier)
 
 

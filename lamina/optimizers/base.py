@@ -229,6 +229,12 @@ class _Arguments(Declared):
 _Arguments._comes_last = tuple(_Arguments._args)[1:]
 
 
+def _with_more(self: Any, grads: Sequence[Tensor | None]) -> None:
+    """One step by a `_backend_apply_gradients` of one's own, of the weights that have gradients."""
+    pairs = [(grad, weight) for grad, weight in zip(grads, self._weights, strict=True) if grad is not None]
+    self._backend_apply_gradients([grad for grad, _ in pairs], [weight for _, weight in pairs])
+
+
 class Optimizer(_Arguments):
     """Base of all optimizers; works on any list of torch Parameters.
 
@@ -265,6 +271,8 @@ class Optimizer(_Arguments):
             cls._one_by_one = False
         elif vars(cls).keys() & cls._rules_of_one:
             cls._one_by_one = True
+        if "_backend_apply_gradients" in vars(cls):
+            cls._apply = _with_more  # pyright: ignore[reportAttributeAccessIssue]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.pop("decay", None) is not None:
@@ -585,6 +593,10 @@ class Optimizer(_Arguments):
             )
         if missing:
             warnings.warn(f"The loss does not depend on these weights: {', '.join(missing)}.", stacklevel=4)
+
+    def _backend_apply_gradients(self, grads: Sequence[Tensor], trainable_variables: Sequence[Tensor]) -> None:
+        """One step, which optimizers of one's own extend, as in Keras 3."""
+        Optimizer._apply(self, self._in_order(list(grads), list(trainable_variables)))
 
     def _apply(self, grads: Sequence[Tensor | None]) -> None:
         """One step with a gradient or None for each weight, in order, with autograd off."""

@@ -264,7 +264,7 @@ def linspace(start, stop, num, axis=0):
 
 @named("eye linalg.eye")
 def eye(num_rows, num_columns=None, batch_shape=None, dtype="float32"):
-    found = ops.eye(num_rows, num_columns, dtype=dtype)
+    found = ops.eye(int(num_rows), None if num_columns is None else int(num_columns), dtype=dtype)
     return found if batch_shape is None else found.expand(*whole(batch_shape), *found.shape).clone()
 
 
