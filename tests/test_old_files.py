@@ -808,3 +808,16 @@ def test_an_optimizer_that_made_no_step_is_read_without_a_warning(suffix: str, t
         again = lamina.load_model(path)
     x, y = np.ones((3, 4)), np.ones((3, 2))
     np.testing.assert_allclose(again.train_on_batch(x, y), model.train_on_batch(x, y), rtol=1e-6)
+
+
+def test_a_damaged_state_of_the_optimizer_does_not_count_without_compile(tmp_path: Path) -> None:
+    """As Keras 3.15 writes it for names that it gave twice."""
+    model = lamina.Sequential([lamina.Input((2,)), lamina.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["optimizer_weights"].attrs["weight_names"] = [b"nowhere/kernel"]
+    with pytest.raises(ValueError, match="there is no array"):
+        lamina.load_model(tmp_path / "m.h5")
+    assert not lamina.load_model(tmp_path / "m.h5", compile=False).compiled

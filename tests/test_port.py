@@ -1207,3 +1207,14 @@ def test_masks_of_attention_are_kept(boolean: bool) -> None:
     )
     with pytest.raises(ValueError, match="its mask has numbers other than 0 and -inf"):
         port.from_torch(biased.eval(), (4, 6))
+
+
+def test_an_embedding_of_numbers_in_floats() -> None:
+    """An Input says float32 by default: the check draws integers that the Embedding knows, in models inside as well."""
+    start = keras.Input((6,))
+    inside = keras.Sequential([keras.Input((6,)), keras.layers.Embedding(3, 4), keras.layers.Flatten()])
+    flat = keras.layers.Flatten()(keras.layers.Embedding(3, 2)(start))
+    for outputs in (flat, inside(start)):
+        model = keras.Model(start, outputs)
+        x = torch.tensor([[0.0, 1, 2, 0, 1, 2]])
+        torch.testing.assert_close(port.to_torch(model)(x), model(x))

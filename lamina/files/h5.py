@@ -168,7 +168,8 @@ def load(
             training = safe.json_of(file, "training_config") if "training_config" in file.attrs else None
             groups, writer = layered.read(safe.subgroup(file, "model_weights"), backend)
             config = older.addressed(config, writer.version)
-            state = safe.subgroup(file, "optimizer_weights") if "optimizer_weights" in file else None
+            read_state = compile and training and "optimizer_weights" in file
+            state = safe.subgroup(file, "optimizer_weights") if read_state else None
             optimizer_state = {} if state is None else layered.by_names(state)
             safe.check_total(optimizer_state.values(), file)
         with serialize.computing_as_on(writer.backend):

@@ -24,7 +24,7 @@ from ..core.symbolic import SymbolicTensor
 from ..files import kinds
 from ..files.check import Checked, check
 from ..layers import Embedding, Masking
-from ..models.functional import GraphModel
+from ..models.functional import first_reader
 from .modernize import Changes, modernized
 
 SAMPLES = 4
@@ -125,7 +125,7 @@ def _modern(model: Any, tried: Tried) -> tuple[Any, Changes]:
     """The model in today's classes; of those that treat masks otherwise, only where that makes a difference."""
     if not hasattr(model, "_dialect"):
         return model, Changes()
-    if any(_marks(_first_reader(model, tensor)) for tensor in tried.tensors):
+    if any(_marks(first_reader(model._graph, tensor)) for tensor in tried.tensors):
         now, changes = modernized(model, masks=False)
         if _differ(tried, now)[1]:
             return now, changes
@@ -238,7 +238,7 @@ def _drawn(model: Any, tensor: Any, size: int) -> Any:
     )
     if tensor.torch_dtype == dtypes.TEXT:
         return generator.choice(["a", "word", "of", "text"], shape).astype(object)
-    reader = _first_reader(model, tensor)
+    reader = first_reader(model._graph, tensor)
     if isinstance(reader, Embedding):
         values = generator.integers(0, reader.input_dim, shape)
     elif tensor.torch_dtype.is_floating_point:
@@ -253,17 +253,6 @@ def _drawn(model: Any, tensor: Any, size: int) -> Any:
 def _marks(layer: Any) -> bool:
     """Whether a layer tells by a value which steps are none."""
     return isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero)
-
-
-def _first_reader(model: Any, tensor: Any) -> Any:
-    """The layer that an input goes to, in models inside as well."""
-    for node in model._graph.nodes:
-        for place, given in enumerate(pytree.tree_leaves(node.args)):
-            if given is tensor:
-                inner: Any = node.layer
-                graph = inner._graph if isinstance(inner, GraphModel) else None
-                return inner if graph is None else _first_reader(inner, graph.inputs[place])
-    return None
 
 
 def _said(changes: Changes) -> list[str]:

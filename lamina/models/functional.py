@@ -524,3 +524,14 @@ def _from_own_inputs(inputs: Any, outputs: Any, name: str) -> tuple[Any, Any]:
 
 
 Model._of_graph = Functional
+
+
+def first_reader(graph: Graph, tensor: SymbolicTensor) -> Any:
+    """The layer that an input goes to, in models inside as well; None where it goes to none."""
+    for node in graph.nodes:
+        for place, given in enumerate(pytree.tree_leaves(node.args)):
+            if given is tensor:
+                inner: Any = node.layer
+                inside = inner._graph if isinstance(inner, GraphModel) else None
+                return inner if inside is None else first_reader(inside, inside.inputs[place])
+    return None

@@ -42,7 +42,7 @@ def to_torch(
     device = next((weight.device for weight in model.parameters()), None)
     module = module if device is None else module.to(device)
     if verify:
-        inputs = checking.random_inputs(model, source[0].inputs)
+        inputs = checking.random_inputs(model, source[0])
         with checking.evaluating(model):
             alone = len(inputs) == 1 or not isinstance(model, GraphModel)
             expected = model(inputs[0] if alone else model.structured(inputs), training=False)
@@ -88,7 +88,7 @@ def from_torch(
     _load(model, run.weights(model), "from_torch")
     if verify:
         with checking.evaluating(module), checking.evaluating(model):
-            given = checking.random_inputs(model, model._graph.inputs)
+            given = checking.random_inputs(model, model._graph)
             expected = module(
                 *(
                     (x if x.is_floating_point() else x.long())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,12 +12,15 @@ from torch.utils import _pytree as pytree
 
 from ..core import dtypes
 from ..core.errors import named
+from ..core.graph import Graph
 from ..core.scope import in_mode
+from ..layers import Embedding
+from ..models.functional import first_reader
 
 _UNKNOWN = {0: 3, 1: 12}  # sizes that are open: of the batch, of time; pictures are larger
 
 
-def random_inputs(model: Any, symbols: Iterable[Any]) -> list[Tensor]:
+def random_inputs(model: Any, graph: Graph) -> list[Tensor]:
     """One batch for the inputs of a model: normal numbers, integers that its embeddings know."""
     counts = (
         getattr(each, word, None) for each in model.modules() for word in ("input_dim", "num_tokens", "num_classes")
@@ -26,7 +29,7 @@ def random_inputs(model: Any, symbols: Iterable[Any]) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     found = []
-    for symbol in symbols:
+    for symbol in graph.inputs:
         rank, dtype = len(symbol.shape), symbol.torch_dtype
         if dtype == dtypes.TEXT:
             raise ValueError(f"to_torch: {named(model)} takes texts, and torch has no tensors of these.")
@@ -34,7 +37,7 @@ def random_inputs(model: Any, symbols: Iterable[Any]) -> list[Tensor]:
             (_UNKNOWN.get(axis, 64) if axis == 0 or rank < 4 else 64) if size is None else size
             for axis, size in enumerate(symbol.shape)
         ]
-        if dtype.is_floating_point:
+        if dtype.is_floating_point and not isinstance(first_reader(graph, symbol), Embedding):
             made = torch.randn(shape, generator=generator).to(dtype)
         elif dtype is torch.bool:
             made = torch.rand(shape, generator=generator) < 0.7
