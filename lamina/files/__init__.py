@@ -68,7 +68,11 @@ def save_model(
         return
     path = _path(filepath, "save_model")
     older = path.suffix in _H5 or (any_name and path.suffix != ".keras")
-    if (path.suffix != ".keras" and not older) or zipped is False:
+    if zipped is False:
+        raise ValueError(
+            "save_model: `zipped=False` would write a folder; here a model is one .keras file. Leave it out."
+        )
+    if path.suffix != ".keras" and not older:
         raise ValueError(f"save_model: the name must end in .keras or, for the older format, .h5; got {str(path)!r}.")
     if not _may_write(path, overwrite):
         return

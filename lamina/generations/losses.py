@@ -334,24 +334,20 @@ OF_SAMPLES: Mapping[str, Mapping[str, Callable[..., Tensor]]] = {
 _BY_SHAPES = dict.fromkeys(("crossentropy", "ce"), crossentropy)
 
 
-class SensitivityAtSpecificity(metrics.SensitivityAtSpecificity):
+class _Nearest:
+    _home = "keras.metrics"
+
+    def result(self: Any) -> Tensor:
+        given, asked = self.ratios()
+        return asked[(given - self.value).abs().argmin()]
+
+
+class SensitivityAtSpecificity(_Nearest, metrics.SensitivityAtSpecificity):
     """The sensitivity at the threshold whose specificity is nearest to the given one (Keras 2)."""
 
-    _home = "keras.metrics"
 
-    def result(self) -> Tensor:
-        specificities, sensitivities = self.ratios()
-        return sensitivities[(specificities - self.value).abs().argmin()]
-
-
-class SpecificityAtSensitivity(metrics.SpecificityAtSensitivity):
+class SpecificityAtSensitivity(_Nearest, metrics.SpecificityAtSensitivity):
     """The specificity at the threshold whose sensitivity is nearest to the given one (Keras 2)."""
-
-    _home = "keras.metrics"
-
-    def result(self) -> Tensor:
-        sensitivities, specificities = self.ratios()
-        return specificities[(sensitivities - self.value).abs().argmin()]
 
 
 _NEAREST = {one.__name__: one for one in (SensitivityAtSpecificity, SpecificityAtSensitivity)}

@@ -381,14 +381,6 @@ def write_file(filename, contents):
     path.write_bytes(text_bytes(contents))
 
 
-def _remove_tree(path) -> None:
-    shutil.rmtree(_path(path))
-
-
-def _open_file(name, mode: str = "r") -> Any:
-    return _path(name).open(mode, encoding=None if "b" in mode else "utf-8")
-
-
 for _home in ("io.gfile", "gfile"):
     for _words, _item in {
         "exists Exists": lambda path: _path(path).exists(),
@@ -398,13 +390,13 @@ for _home in ("io.gfile", "gfile"):
         "makedirs MakeDirs": lambda path: _path(path).mkdir(parents=True, exist_ok=True),
         "mkdir MkDir": lambda path: _path(path).mkdir(),
         "remove Remove": lambda path: _path(path).unlink(),
-        "rmtree DeleteRecursively": _remove_tree,
+        "rmtree DeleteRecursively": lambda path: shutil.rmtree(_path(path)),
         "copy Copy": lambda src, dst, overwrite=False: shutil.copy(_path(src), _path(dst)),
         "rename Rename": lambda src, dst, overwrite=False: _path(src).rename(_path(dst)),
         "join": lambda path, *parts: str(_path(path).joinpath(*map(str, parts))),
         "walk Walk": lambda top: os.walk(_path(top)),
         "stat Stat": lambda path: _path(path).stat(),
-        "GFile Open FastGFile": _open_file,
+        "GFile Open FastGFile": lambda name, mode="r": _path(name).open(mode, -1, None if "b" in mode else "utf-8"),
     }.items():
         NAMES.update({f"{_home}.{_word}": _item for _word in _words.split()})
 

@@ -142,19 +142,17 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
     def _fits(self, size: Size) -> bool:
         return all(length > target for length, target in zip(size, self.size, strict=True))
 
-    def _middle(self, size: Size) -> Size:
-        top, left = ((old - new) // 2 for old, new in zip(size, _to_ratio(size, self.size, False), strict=True))
-        return top, left
+    def _middle(self, size: Size) -> Any:
+        return tuple((old - new) // 2 for old, new in zip(size, _to_ratio(size, self.size, False), strict=True))
 
-    def _part(self, size: Size) -> Size:
+    def _part(self, size: Size) -> Any:
         """Height and width of what is taken, before it is resized. A part that does not fit ends, as in Keras, with the
         target's size or the picture."""
         ends = size if self._fits(size) else [old - start for old, start in zip(size, self._middle(size), strict=True)]
-        rows, columns = map(min, ends, self.size)
-        return rows, columns
+        return tuple(map(min, ends, self.size))
 
     def transform(self, x: Tensor, how: Transformation, interpolation: str = "bilinear") -> Tensor:
-        part: Any = self._part((x.shape[2], x.shape[3]))
+        part = self._part((x.shape[2], x.shape[3]))
         for axis, (start, length) in enumerate(zip(_starts(how), part, strict=True), start=2):
             if x.shape[axis] > length:
                 x = x.index_select(axis, start + torch.arange(length, device=x.device))
