@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest import mock
@@ -886,3 +887,27 @@ def test_a_softmax_over_one_class_is_told_of_in_training(space: Any, end: str, l
     with pytest.warns(UserWarning, match="softmax over one class is always 1.*sigmoid") as told:
         model.fit(np.ones((4, 3), "float32"), np.ones((4, 1), "float32"), verbose=0)
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras])
+def test_a_list_of_layers_may_hold_itself(space: Any, tmp_path: Path) -> None:
+    class Cyclic(space.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks: list[Any] = [space.layers.Dense(3)]
+            named: dict[str, Any] = {"again": self.blocks, "one": space.layers.Dense(2)}
+            named["named"] = named
+            self.blocks += [self.blocks, named]
+
+        def call(self, x: Any) -> Any:
+            return self.blocks[2]["one"](self.blocks[0](x))
+
+    x = np.ones((4, 2), "float32")
+    model, other = Cyclic(), Cyclic()
+    model.compile("sgd", "mse")
+    model.fit(x, x, verbose=0)
+    assert len(model.weights) == len(model.state_dict()) == 4 and len(model.layers) == 2
+    other(x)
+    model.save_weights(tmp_path / "m.weights.h5")
+    other.load_weights(tmp_path / "m.weights.h5")
+    np.testing.assert_allclose(other.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from torch import nn
-from torch.utils import _pytree as pytree
 
 from .weight import Known
 
@@ -15,8 +14,8 @@ class Children(nn.Module):
     """Makes the layers and variables in a plain list, tuple or dict attribute visible to torch, whatever is appended
     later. A weight that a layer holds as an attribute is that layer's already."""
 
-    def __init__(self, items: list | tuple | dict):
-        self.__dict__["_items"] = items
+    def __init__(self, items: list | tuple | dict, around: tuple = ()):
+        self.__dict__.update(_items=items, _around=(*around, id(items)))  # a list may hold itself
         super().__init__()
 
     def _named(self) -> Iterator[tuple[str, Any]]:
@@ -30,8 +29,8 @@ class Children(nn.Module):
         for key, item in self._named():
             if isinstance(item, nn.Module):
                 found[key] = item
-            elif isinstance(item, (list, tuple, dict)):
-                found[key] = Children(item)
+            elif isinstance(item, (list, tuple, dict)) and id(item) not in self.__dict__["_around"]:
+                found[key] = Children(item, self.__dict__["_around"])
         return found
 
     @property
@@ -40,14 +39,7 @@ class Children(nn.Module):
 
     def loose(self) -> list[Any]:
         """The weights inside, through lists and dicts, which are no attributes."""
-        found, held = [], [self.__dict__["_items"]]
-        for items in held:
-            for item in items.values() if isinstance(items, dict) else items:
-                if isinstance(item, (list, tuple, dict)):
-                    held.append(item)
-                elif isinstance(item, Known) and not item.adopted:
-                    found.append(item)
-        return found
+        return [item for item in leaves(self.__dict__["_items"]) if isinstance(item, Known) and not item.adopted]
 
     def _ignore(self, value: dict[str, Any]) -> None:
         """What is inside is read from the items alone."""
@@ -70,11 +62,22 @@ def may_hold_parts(value: object) -> bool:
     """Whether an attribute holds modules or weights, or may do so later: what is empty, or has gaps, is filled."""
     if isinstance(value, tuple) and not any(isinstance(item, (*_PARTS, list, tuple, dict)) for item in value):
         return False
-    leaves = pytree.tree_leaves(value)
-    return all(item is None for item in leaves) or any(isinstance(item, _PARTS) for item in leaves)
+    found = list(leaves([value]))
+    return all(item is None for item in found) or any(isinstance(item, _PARTS) for item in found)
 
 
 _PARTS = (nn.Module, Known)
+
+
+def leaves(items: list | tuple | dict, seen: set[int] | None = None) -> Iterator[Any]:
+    """What is inside, through lists and dicts, each of which is looked into once."""
+    seen = {id(items)} if seen is None else seen
+    for item in items.values() if isinstance(items, dict) else items:
+        if not isinstance(item, (list, tuple, dict)):
+            yield item
+        elif id(item) not in seen:
+            seen.add(id(item))
+            yield from leaves(item, seen)
 
 
 def inside(children: nn.Module) -> Iterator[Any]:

@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 from torch.utils.data import get_worker_info
 
+from .children import leaves
 from .placing import only_shapes
 from .weight import Weight
 
@@ -201,7 +201,7 @@ def streams_of(module: nn.Module) -> list[SeedGenerator]:
 def own_streams(module: nn.Module) -> list[SeedGenerator]:
     """Those that a module itself holds, alone or in lists and dictionaries."""
     held = (value for value in vars(module).values() if isinstance(value, _HOLDERS))
-    return [leaf for value in held for leaf in pytree.tree_leaves(value) if isinstance(leaf, SeedGenerator)]
+    return [leaf for leaf in leaves(list(held)) if isinstance(leaf, SeedGenerator)]
 
 
 def states_of(layer: nn.Module) -> list[SeedState]:

@@ -40,6 +40,9 @@ def saveables(
     return _Walk(set(skip), below or attributes, number_all).object("", root)
 
 
+_CONTAINERS = (list, tuple, dict)
+
+
 class _Walk(NamedTuple):
     seen: set[int]
     below: Callable[[Any], list[tuple[str, Any]]]
@@ -53,20 +56,21 @@ class _Walk(NamedTuple):
         for name, value in self.below(item):
             yield from self._value(f"{path}/{name}".lstrip("/"), value)
 
-    def _value(self, path: str, value: Any) -> Iterator[tuple[str, Any]]:
-        return (self._container if isinstance(value, (list, tuple, dict)) else self.object)(path, value)
+    def _value(self, path: str, value: Any, around: tuple = ()) -> Iterator[tuple[str, Any]]:
+        return self._container(path, value, around) if isinstance(value, _CONTAINERS) else self.object(path, value)
 
-    def _container(self, path: str, items: list | tuple | dict) -> Iterator[tuple[str, Any]]:
+    def _container(self, path: str, items: list | tuple | dict, around: tuple) -> Iterator[tuple[str, Any]]:
         counts: dict[str, int] = {}
+        around = (*around, id(items))  # a list may hold itself
         for item in items.values() if isinstance(items, dict) else items:
-            if isinstance(item, (list, tuple, dict)):
+            if isinstance(item, _CONTAINERS) and id(item) not in around:
                 base = "container"
             elif isinstance(item, nn.Module) and (self.number_all or id(item) not in self.seen):
                 base = snake_case(type(item).__name__)
             else:
                 continue
             count = counts[base] = counts.get(base, -1) + 1
-            yield from self._value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item)
+            yield from self._value(f"{path}/{base}_{count}" if count else f"{path}/{base}", item, around)
 
 
 def attributes(item: Any, shown: bool = True) -> list[tuple[str, Any]]:
@@ -116,9 +120,9 @@ def outermost(item: Any) -> list[tuple[str, Any]]:
 
     def members(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: one for key, one in value.items() if not isinstance(one, (list, tuple, dict))}
+            return {key: one for key, one in value.items() if not isinstance(one, _CONTAINERS)}
         if isinstance(value, (list, tuple)):
-            return [one for one in value if not isinstance(one, (list, tuple, dict))]
+            return [one for one in value if not isinstance(one, _CONTAINERS)]
         return value
 
     return [(name, members(value)) for name, value in attributes(item)]

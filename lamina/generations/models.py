@@ -21,7 +21,7 @@ from .. import files
 from .. import layers as modern_layers
 from ..callbacks import by_name
 from ..core import masking, serialize
-from ..core.children import Children, may_count
+from ..core.children import Children, leaves, may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
@@ -623,7 +623,7 @@ class _ModelWords(Adds):
         """The layers and, in tf.keras, the metrics that are attributes, in the order they were set in."""
         found = self._weight_layers() if self._is_graph or not self._asks_inside else [*_parts_in(self)]
         for name, place in reversed(self._metrics_behind.items()):
-            found[place:place] = [one for one in pytree.tree_leaves(vars(self).get(name)) if isinstance(one, Metric)]
+            found[place:place] = [one for one in leaves([vars(self).get(name)]) if isinstance(one, Metric)]
         return list({id(one): one for one in found}.values())
 
     def _own_last(self, weights: list[Any]) -> list[Any]:
