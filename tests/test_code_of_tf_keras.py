@@ -43,6 +43,29 @@ def installed(request: pytest.FixtureRequest) -> Iterator[Any]:
         generations.uninstall()
 
 
+_LEFT = {  # names that `tf.keras` of Keras 3 still has and `keras` dropped, on the same numbers
+    "backend": ["mean", "square", "l2_normalize", "exp"],
+    "losses": ["mse", "MAE", "kld", "logcosh"],
+    "metrics": ["mae", "MSLE"],
+}
+
+
+@pytest.mark.parametrize(("home", "name"), [(home, name) for home, names in _LEFT.items() for name in names])
+def test_tf_keras_has_the_names_that_keras_dropped(installed: Any, home: str, name: str) -> None:
+    keras, place = importlib.import_module("keras"), importlib.import_module(f"tensorflow.keras.{home}")
+    assert place is getattr(installed.keras, home) and installed.keras.layers.Dense is keras.layers.Dense
+    given = [torch.tensor(np.abs(X))] * (1 if home == "backend" else 2)
+    expected = getattr(getattr(tf_keras, home), name)(*given)
+    torch.testing.assert_close(getattr(place, name)(*given), expected)
+    if home == "backend":
+        inputs = keras.Input((3,))
+        model = keras.Model(inputs, place.l2_normalize(keras.layers.Dense(2)(inputs), -1))
+        model.compile("sgd", lambda y, p: getattr(place, name)(y - p))
+        assert np.isfinite(model.fit(X, X[:, :2], verbose=0).history["loss"]).all()
+    with pytest.raises(AttributeError):
+        _ = place.never_was_there
+
+
 # NumPy and Python -----------------------------------------------------------------------------------------------------
 
 _REDUCTIONS = "mean sum max min std var prod argmax argmin any all cumsum sort argsort median".split()

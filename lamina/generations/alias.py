@@ -111,11 +111,32 @@ def _stand_in(generation: str, modules: dict[str, ModuleType]) -> None:
     from .tensorflow import stand_in
     from .tf_only import as_dataset, gives_loaders
 
-    _alias(stand_in(generation, _modules("tf_keras") if generation != "keras3" else modules))
+    if generation == "keras3":
+        kept = {path: _Kept(path, modules[path]) for path in ("", "backend", "losses", "metrics")}
+        vars(kept[""]).update({path: module for path, module in kept.items() if path})
+    _alias(stand_in(generation, modules | kept if generation == "keras3" else _modules("tf_keras")))
     for module in (modules["utils"], modules["preprocessing"]) if generation == "keras3" else ():
         for name in filter(gives_loaders, module.__all__):
             _replaced.append((module, name, getattr(module, name)))
             setattr(module, name, as_dataset(getattr(module, name)))
+
+
+class _Kept(ModuleType):
+    """A module of Keras 3's `tf.keras`, which still has names that `keras` dropped: `K.mean`, `losses.mse`."""
+
+    def __init__(self, path: str, module: ModuleType):
+        super().__init__(module.__name__, module.__doc__)
+        self.__path__, self.__spec__ = [], module.__spec__
+        vars(self).update(_path=path, _same=module)
+
+    def __getattr__(self, name: str) -> Any:
+        path, same = vars(self)["_path"], vars(self)["_same"]
+        if not path or name.startswith("_") or hasattr(same, name):
+            return getattr(same, name)
+        return getattr(_modules("tf_keras")[path], name)
+
+    def __dir__(self) -> list[str]:
+        return dir(vars(self)["_same"])
 
 
 def installed_keras() -> str | None:
