@@ -58,7 +58,8 @@ def _step_of_fx(layer: Any, args: tuple, kwargs: dict[str, Any]) -> fx.Proxy | N
     proxy = next((leaf for leaf in pytree.tree_leaves(args[0]) if isinstance(leaf, fx.Proxy)), None)
     if proxy is None:
         return None
-    return proxy.tracer.create_proxy("call_module", proxy.tracer.path_of_module(layer), args, kwargs)
+    tracer: Any = proxy.tracer
+    return tracer.create_proxy("call_module", tracer.path_of_module(layer), args, kwargs)
 
 
 class Keepers:
