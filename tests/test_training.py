@@ -672,6 +672,9 @@ NOWHERE = [
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("settings", NOWHERE, ids=str)
 def test_what_is_meant_for_no_output_is_refused(space: Any, outputs: int, settings: dict) -> None:
+    first = next(iter(settings.values()))
+    if space is tf_keras and outputs == 1 and isinstance(first, list):
+        pytest.skip("tf.keras takes the first of a list")
     start = space.layers.Input((5,))
     made = [space.layers.Dense(1, name=name)(start) for name in "ab"[:outputs]]
     model = space.models.Model(start, made if outputs > 1 else made[0])

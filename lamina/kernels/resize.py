@@ -109,15 +109,22 @@ def _weights(size: int, factor: int, interpolation: str, half_pixel: bool, like:
     return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
 
 
+def size_of_ratio(size: Sequence[int], target: tuple[int, int], pad: bool) -> tuple[int, int]:
+    """Height and width of what `to_ratio` makes of pictures of that size."""
+    height, width = size
+    rows, columns = int(float(width * target[0]) / target[1]), int(float(height * target[1]) / target[0])
+    if pad:  # as much before as after; of an odd number of rows or columns, one fewer
+        return height + max(rows - height, 0) // 2 * 2, width + max(columns - width, 0) // 2 * 2
+    return max(min(height, rows), 1), max(min(width, columns), 1)
+
+
 def to_ratio(x: Tensor, target: tuple[int, int], pad: bool, fill_value: float = 0.0) -> Tensor:
     """The middle of (N, C, H, W) that has the aspect ratio of `target`; or, with `pad`, all of it with more around."""
     height, width = x.shape[2:]
-    wanted = int(float(width * target[0]) / target[1]), int(float(height * target[1]) / target[0])
-    if pad:  # as much before as after; of an odd number of rows or columns, one fewer
-        rows, columns = ((max(have, need) - have) // 2 for have, need in zip((height, width), wanted, strict=True))
-        return functional.pad(x, (columns, columns, rows, rows), value=fill_value)
-    rows, columns = max(min(height, wanted[0]), 1), max(min(width, wanted[1]), 1)
-    top, left = int(float(height - rows) / 2), int(float(width - columns) / 2)
+    rows, columns = size_of_ratio((height, width), target, pad)
+    top, left = abs(height - rows) // 2, abs(width - columns) // 2
+    if pad:
+        return functional.pad(x, (left, left, top, top), value=fill_value)
     return x[:, :, top : top + rows, left : left + columns]
 
 

@@ -62,10 +62,6 @@ def _scaled(like: Tensor, before: tuple, after: tuple, left: float = 0.0, top: f
     return torch.tensor(rows, dtype=torch.float32, device=like.device).unsqueeze(0)
 
 
-def _to_ratio(size: Size, target: tuple[int, int], pad: bool) -> tuple:
-    return tuple(resize.to_ratio(torch.empty((1, 1, *size), device="meta"), target, pad).shape[2:])
-
-
 class Resizing(DataFormat, _Sized, Pictures):
     """Pictures of another size, in their own type: whole, or the middle of the same aspect ratio, or filled up to it.
 
@@ -96,7 +92,7 @@ class Resizing(DataFormat, _Sized, Pictures):
     def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
         whole = size
         if self.crop_to_aspect_ratio or self.pad_to_aspect_ratio:
-            whole = _to_ratio(size, self.size, self.pad_to_aspect_ratio)
+            whole = resize.size_of_ratio(size, self.size, self.pad_to_aspect_ratio)
         top, left = ((old - new) / 2 for old, new in zip(size, whole, strict=True))
         return _scaled(like, whole, self.size, left, top)
 
@@ -113,7 +109,7 @@ class CenterCrop(DataFormat, _Sized, Pictures):
     def moved(self, size: Size, how: Transformation, like: Tensor) -> Tensor:
         part = self.size
         if any(length < target for length, target in zip(size, part, strict=True)):
-            part = _to_ratio(size, part, False)
+            part = resize.size_of_ratio(size, part, False)
         top, left = ((old - new) // 2 for old, new in zip(size, part, strict=True))
         return _scaled(like, part, self.size, left, top)
 
@@ -143,7 +139,7 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
         return all(length > target for length, target in zip(size, self.size, strict=True))
 
     def _middle(self, size: Size) -> Any:
-        return tuple((old - new) // 2 for old, new in zip(size, _to_ratio(size, self.size, False), strict=True))
+        return tuple((old - new) // 2 for old, new in zip(size, resize.size_of_ratio(size, self.size, False), strict=True))
 
     def _part(self, size: Size) -> Any:
         """Height and width of what is taken, before it is resized. A part that does not fit ends, as in Keras, with the
