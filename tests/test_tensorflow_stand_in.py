@@ -961,3 +961,12 @@ def test_lists_in_examples_of_any_length(tf: Any) -> None:
     assert tf.sparse.to_dense(one["numbers"], default_value=7).tolist() == [0] and one["pairs"].tolist() == [[0, 1]]
     with pytest.raises(ValueError, match="allow_missing=True"):
         tf.io.parse_single_example(example(1), {"other": tf.io.FixedLenSequenceFeature([], tf.int64)})
+
+
+@pytest.mark.parametrize("name", ["RaggedTensor", "SparseTensor"])
+def test_kinds_of_tensors_that_nothing_is(tf: Any, name: str) -> None:
+    kind = getattr(tf, name)
+    assert not isinstance(tf.ones(3), (tf.Variable, kind))
+    for use in (lambda: kind([0], [1], [2]), lambda: kind.from_row_splits([1], [0, 1])):
+        with pytest.raises(AttributeError, match=f"tf.{name} is not in Lamina's stand-in"):
+            use()
