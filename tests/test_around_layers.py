@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import io
@@ -575,3 +576,43 @@ def test_networks_begin_with_an_input_of_the_caller() -> None:
     given = keras2.layers.Input((32, 32, 3))
     network = own.VGG16(include_top=False, weights=None, input_tensor=given)
     assert network.input is given and callable(own.preprocess_input)
+
+
+def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], None]) -> None:
+    installed("keras3")
+    found: dict[str, Any] = {}
+    exec(
+        "from keras.src.backend import get_keras_mask, set_keras_mask, standardize_data_format\n"
+        "from keras.src.distribution import distribution_lib\n"
+        "from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights\n"
+        "from keras.src.utils.argument_validation import standardize_tuple\n"
+        "from keras.src.utils.backend_utils import in_grain_data_pipeline\n"
+        "from keras.src.utils.module_utils import LazyModule\n"
+        "from keras.src.utils.naming import to_snake_case\n",
+        found,
+    )
+    x, mask = torch.ones(2, 3), torch.tensor([True, False])
+    found["set_keras_mask"](x, mask)
+    assert found["get_keras_mask"](x) is mask
+    assert found["standardize_data_format"](None) == "channels_last"
+    assert found["distribution_lib"].distribution() is None
+    weights = found["class_weight_to_sample_weights"](np.array([0, 1, 2]), {0: 2.0, 1: 3.0})
+    np.testing.assert_array_equal(weights, [2, 3, 1])
+    assert found["standardize_tuple"](2, 3, "size") == (2, 2, 2)
+    with pytest.raises(ValueError, match="`size` must be 2 whole numbers above 0"):
+        found["standardize_tuple"]((1, 0), 2, "size")
+    assert not found["in_grain_data_pipeline"]()
+    assert found["LazyModule"]("json").dumps(1) == "1"
+    with pytest.raises(ImportError, match="pip install no-such"):
+        found["LazyModule"]("no_such_module", pip_name="no-such").name  # noqa: B018
+    assert found["to_snake_case"]("OneTwo") == "one_two"
+
+
+def test_objects_by_the_names_that_a_package_gives_them() -> None:
+    known = {"half": lamina.regularizers.L2, "twice": abs}
+    make = functools.partial(lamina.saving.deserialize_keras_object, module_objects=known)
+    assert isinstance(make("half"), lamina.regularizers.L2)
+    assert make("twice") is abs and make("other") == "other"
+    assert make({"class_name": "half", "config": {"l2": 0.5}}).l2 == 0.5
+    with pytest.raises(TypeError, match="has no argument 'objects'"):
+        lamina.saving.deserialize_keras_object("half", objects=known)

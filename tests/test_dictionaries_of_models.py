@@ -112,3 +112,40 @@ def test_what_calls_models_calls_those_with_dictionaries(space):
     data = {"x1": torch.rand(4, 3), "a1": torch.rand(4, 2)}
     assert keras.profile(model, batch_size=2, seconds=0.01).rows
     assert torch.equal(keras.port.to_torch(model)(**data), model(data))
+
+
+@SPACES
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_model_inside_keeps_its_keys(space, masked, tmp_path):
+    layers = space.layers
+    keys = {key: layers.Input((3,), name=key, dtype="int32") for key in ("z", "b")}  # not in alphabetical order
+    first, second = (layers.Embedding(9, 2, mask_zero=masked)(symbol) for symbol in keys.values())
+    inner = space.Model(keys, layers.Dense(1, activity_regularizer="l2")(layers.subtract([first, second])))
+    model = space.Model(inner.input, layers.Activation("linear")(inner(inner.input)))
+    data = {"b": np.array([[3, 4, 5]]), "z": np.array([[1, 2, 0]])}
+    expected = inner.predict(data, verbose=0)
+    np.testing.assert_array_equal(model.predict(data, verbose=0), expected)
+    model.compile("sgd", "mse")
+    model.train_on_batch(data, np.zeros((1, 3, 1)))
+    expected = inner.predict(data, verbose=0)
+    for name in ("model.keras", "model.h5"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # HDF5 is the older format
+            model.save(tmp_path / name)
+        again = space.models.load_model(tmp_path / name)
+        np.testing.assert_array_equal(again.predict(data, verbose=0), expected)
+    assert [*again.layers[-2].input] == ["z", "b"]
+
+
+def test_tf_keras_writes_calls_on_structures_as_they_are():
+    class Sum(tf_keras.layers.Layer):
+        def call(self, x, scale=1.0):
+            return x[0][0] - x[0][1] + scale * x[1]["q"]
+
+    a, c, d = (tf_keras.Input((1,), name=name) for name in "acd")
+    model = tf_keras.Model([a, c, d], Sum(name="sum")([[a, c], {"q": d}], scale=2.0))
+    (call,) = model.get_config()["layers"][-1]["inbound_nodes"]
+    told = {"scale": 2.0}
+    assert call == [[["a", 0, 0, told], ["c", 0, 0, told]], {"q": ["d", 0, 0, told]}]
+    again = tf_keras.models.model_from_json(model.to_json(), custom_objects={"Sum": Sum})
+    assert again.predict([FIVE, THREE, FIVE], verbose=0)[0, 0] == 12

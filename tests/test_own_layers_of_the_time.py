@@ -1244,3 +1244,49 @@ def test_a_list_of_layers_can_be_replaced_by_something_else(space: str) -> None:
     assert not [*own.modules()][1:]
     own.many = layers.Dense(2)
     assert isinstance(own.many, layers.Dense)
+
+
+class TellsTypes:
+    """An own layer with a weight, of every generation, which says what reaches its `call`."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(1,), initializer="ones", name="scale")
+        super().build(input_shape)
+
+    def call(self, x, start=0):
+        self.told = str(x.dtype).removeprefix("torch."), str(getattr(start, "dtype", "")).removeprefix("torch.")
+        return x
+
+
+@pytest.mark.parametrize("space", [lamina, tf_keras], ids=["keras3", "tf_keras"])
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint8"])
+def test_integers_reach_an_own_layer_with_weights_as_they_are(space, kind):
+    layer = type("Own", (TellsTypes, space.layers.Layer), {})()
+    for _ in range(2):  # the first call makes the weights
+        layer(np.ones((2, 3), kind))
+        assert layer.told == (kind, "")
+        layer(torch.ones(2, 3), start=torch.tensor(1, dtype=torch.int32))
+        assert layer.told == ("float32", "int32")
+
+
+@ALL
+@pytest.mark.parametrize("kind", ["int64", "uint8"])
+def test_integers_given_to_a_model_of_floats(space, kind):
+    layer = type("Own", (TellsTypes, space.layers.Layer), {})(**({} if space is lamina else {"input_shape": (3,)}))
+    sequential(space, layer).predict(np.ones((2, 3), kind), verbose=0)
+    assert layer.told[0] == "float32"
+    if space is lamina:
+        second = type("Own", (TellsTypes, space.layers.Layer), {})()
+        sequential(space, space.layers.Flatten(), second).predict(np.ones((2, 3), kind), verbose=0)
+        assert second.told[0] == "float32"
+
+
+@ALL
+def test_layers_made_of_lamina_s_take_integers(space):
+    class Twice(space.layers.Dense):
+        def call(self, x):
+            return 2 * super().call(x)
+
+    layer = Twice(2)
+    layer.build((None, 3))
+    assert layer(torch.ones(2, 3, dtype=torch.int64)).dtype is torch.float32

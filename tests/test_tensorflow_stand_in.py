@@ -1076,3 +1076,12 @@ def test_pictures_in_jpeg(tf: Any, kind: str) -> None:
         assert str(left.dtype).endswith(kind) and left.shape == (32, 32, 3)
         np.testing.assert_allclose(tf.image.convert_image_dtype(left, "float32"), picture / 255, atol=0.1)
     assert tf.image.is_jpeg(tf.io.encode_jpeg(picture)) and not tf.image.is_jpeg(tf.io.encode_png(picture))
+
+
+@pytest.mark.parametrize("name", ["RaggedTensor", "SparseTensor"])
+def test_kinds_of_tensors_that_nothing_is(tf: Any, name: str) -> None:
+    kind = getattr(tf, name)
+    assert not isinstance(tf.ones(3), (tf.Variable, kind))
+    for use in (lambda: kind([0], [1], [2]), lambda: kind.from_row_splits([1], [0, 1])):
+        with pytest.raises(AttributeError, match=f"tf.{name} is not in Lamina's stand-in"):
+            use()

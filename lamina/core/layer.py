@@ -144,6 +144,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     input_dtype: str | None = kept()  # what a model's input should be where this layer comes first
     _takes_text = False  # arrays of texts are data to it
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
+    _leaves_integers = False  # not even then: no `call` of Lamina's multiplies them
+    _gets_floats = False  # a user's layer, too, takes integers as the compute type once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
     _rule_is_second = False  # shapes are those of `call`, whatever the rule says
@@ -166,6 +168,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
+        computing = [base for base in cls.__mro__ if "call" in vars(base) and vars(base).get("_computes", True)]
+        theirs = not any(base.__module__.startswith("lamina.") for base in computing)
+        cls._leaves_integers = theirs and not cls._gets_floats
         cls._read_call()
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start
@@ -256,7 +261,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 f"an ordinary one. Got {policy.name!r}."
             )
         compute = policy.compute if self._autocast and policy.compute.is_floating_point else None
-        integers = self._takes_integers and not (self._autocast and self._parameters)
+        integers = self._takes_integers and (self._leaves_integers or not (self._autocast and self._parameters))
         passing = frozenset({compute}) if compute is not None and not integers else dtypes.passing(compute)
         vars(self).update(dtype_policy=policy, _compute=compute, _floats=compute, _passing=passing)
         if policy.compute is not policy.variable:

@@ -393,9 +393,23 @@ def deserialize(
 
 
 def deserialize_keras_object(
-    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True
+    config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True, **kwargs: Any
 ) -> Any:
-    """The object a config describes. Code in it is never run, whatever `safe_mode` says."""
+    """The object a config describes. Code in it is never run, whatever `safe_mode` says.
+
+    `module_objects`: classes and functions by name, which the config may name as well; a name alone stands for a
+    function, or for an instance by the class' defaults, and stays a name where it is none of them.
+    """
+    known = kwargs.pop("module_objects", None)
+    kwargs.pop("printable_module_name", None)  # for messages
+    if kwargs:
+        raise TypeError(f"deserialize_keras_object has no argument {next(iter(kwargs))!r}.")
+    if known is not None:
+        custom_objects = {**known, **(custom_objects or {})}
+        if isinstance(config, str):
+            found = registered_object(config, custom_objects)
+            found = config if found is None else found
+            return found() if isinstance(found, type) else found
     return deserialize(config, custom_objects)
 
 

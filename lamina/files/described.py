@@ -238,7 +238,7 @@ def _is_theirs(entry: Entry, name: str) -> bool:
         return ">" in str(entry.get("registered_name")) or not (
             module in ("keras", "torch") or str(module).startswith(_KNOWN)
         )
-    called = any(isinstance(node, Mapping) for node in entry.get("inbound_nodes") or ())
+    called = any(isinstance(node, Mapping) and "args" in node for node in entry.get("inbound_nodes") or ())
     if called and "trainable" not in config_of(entry):  # so Keras 3 writes calls of `ops`
         return False
     return name not in _MODELS and _plain(name) not in _layer_names()

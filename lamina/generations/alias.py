@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _absent
 from ..files.keras3 import KERAS_VERSION
-from . import tensors, theano
+from . import insides, tensors, theano
 from .dialect import DIALECTS
 from .namespaces import Namespace, open_namespace
 from .times import bring_back, take_back
@@ -202,6 +202,10 @@ class _InnerModule(ModuleType):
             found = getattr(module, name, None)
             if found is not None and (module is self._same or not isinstance(found, ModuleType)):
                 return found
+        if name in insides.NAMES:
+            return insides.NAMES[name]
+        if name.endswith(("_lib", "_utils")):  # a module
+            return importlib.import_module(f"{self.__name__}.{name}")
         raise ImportError(  # after an AttributeError, `from module import name` would look for a module of that name
             f"{self.__name__}.{name} is Keras' own inside, and no public module of Lamina's has that name."
         )

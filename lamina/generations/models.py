@@ -811,6 +811,9 @@ class _Sequential(AddsBeside, _ModelWords):
         first = self._stack[0] if self._stack and self._input is None else None
         return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", ())) > 1)
 
+    def _begins_with_floats(self) -> bool:
+        return False  # tf.keras goes by the data; before it layers see to it
+
     @property
     def _branches(self) -> list[Any]:
         """The models, or layers that were called, that a Merge joins, where one comes first."""
@@ -1047,7 +1050,7 @@ class _Functional(AddsBeside, _ModelWords):
 _KEPT = ("name", "class_name", "config", "shared_object_id")  # of a layer's entry; the last one is in files alone
 
 
-def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> list[Any]:
+def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: bool) -> Any:
     """One call as Keras 1 and 2 write it: where its inputs come from, the first with the call's other arguments.
 
     plain: without a place for these where there are none, as Keras 1 has it. names: of the call's parameters; those of
@@ -1065,8 +1068,11 @@ def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: boo
     single = alone and len(found) < 2 and not (first and isinstance(first[0], (list, tuple)))
     if not found and first:
         found = [[CONSTANT, -1, first[0], {}]]
+    told = {name: _referred(value) for name, value in given.items()}
+    if first and len(found) == len(pytree.tree_leaves(first, _is_tensor)) and _is_nested(first[0]):
+        return pytree.tree_map(lambda one: [*one["config"]["keras_history"], told], first[0], is_leaf=_is_tensor)
     for each in found[: None if alone else 1] if given else ():
-        each[3] = {name: _referred(value) for name, value in given.items()}
+        each[3] = told
     return found[0] if single else [history[:3] if plain and not history[3] else history for history in found]
 
 
@@ -1084,6 +1090,16 @@ def _referred(value: Any) -> Any:
     if _is_tensor(value):
         return value["config"]["keras_history"]
     return [_referred(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether it is more than a list of tensors."""
+    listed = isinstance(value, (list, tuple))
+    return (
+        not _is_tensor(value)
+        and not (listed and all(map(_is_tensor, value)))
+        and (listed or isinstance(value, Mapping))
+    )
 
 
 def _is_tensor(value: object) -> bool:
@@ -1143,6 +1159,8 @@ class _UserLayer(Adds, Layer):
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
 
+    _computes = False
+
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """What it was given: users' `call` asks for it."""
         return inputs
@@ -1195,6 +1213,7 @@ def merge_base(dialect: Dialect, name: str) -> Any:
 def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
     """What a class that users derive theirs from has of its own."""
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
+    members |= {} if dialect.table.shares_modern else {"_gets_floats": True}  # placeholders are of floats
     return members | of_older(dialect.table)
 
 

@@ -284,6 +284,8 @@ class GraphModel(Model):
             return args, kwargs
         flat = self._flat_inputs(self._by_key(args[0]))
         fitted = [_fit(tensor, like) for tensor, like in zip(flat, self._graph.inputs, strict=True)]
+        if type(self._input_structure) is dict:  # a list does not tell which key is whose
+            return (self.structured(fitted), *args[1:]), kwargs
         return (fitted[0] if len(fitted) == 1 else fitted, *args[1:]), kwargs
 
     def _explain(self, args: tuple, error: Exception) -> None:

@@ -159,7 +159,7 @@ class _Reader:
             for entry in config["layers"]:
                 with serialize.reading_part(entry, "a layer: its `class_name`, `config`, `name` and `inbound_nodes`"):
                     self._add(entry, make)
-            self.legacy = any(isinstance(node, list) for nodes in self.waiting.values() for node in nodes)
+            self.legacy = any(_is_legacy(node) for nodes in self.waiting.values() for node in nodes)
             self.first = self._first_calls() if self.legacy else {}
 
     def _add(self, entry: Mapping[str, Any], make: Callable) -> None:
@@ -236,12 +236,21 @@ class _Reader:
         return found[0] if self.legacy and isinstance(found, list) and len(found) == 1 else found
 
     def _arguments(self, node: Any) -> tuple[Any, dict[str, Any]]:
-        if isinstance(node, list):
+        if _is_legacy(node):
             entries = _entries(node)
             kwargs = entries[0][3] if entries and len(entries[0]) > 3 else {}
-            inputs = [entry[2] if entry[0] == CONSTANT else self._tensor(*entry[:3]) for entry in entries]
-            return [inputs[0] if len(inputs) == 1 else inputs], self._read(kwargs)
+            inputs = self._inputs(node)
+            alone = isinstance(inputs, list) and len(inputs) == 1
+            return [inputs[0] if alone else inputs], self._read(kwargs)
         return self._read(node.get("args", [])), self._read(node.get("kwargs", {}))
+
+    def _inputs(self, node: Any) -> Any:
+        """The inputs of a call in their structure."""
+        if _is_entry(node):
+            return node[2] if node[0] == CONSTANT else self._tensor(*node[:3])
+        if isinstance(node, Mapping):
+            return {key: self._inputs(item) for key, item in node.items()}
+        return [self._inputs(item) for item in node]
 
     def _read(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -287,9 +296,20 @@ def _make(entry: Mapping[str, Any]) -> Any:
 CONSTANT = "_CONSTANT_VALUE"  # what tf.keras writes in a layer's place before a number that a function takes first
 
 
-def _entries(node: Any) -> Any:
-    """The inputs of a call; where it was made on one alone, tf.keras leaves out the list."""
-    return [node] if isinstance(node, list) and node and isinstance(node[0], str) else node
+def _is_legacy(node: Any) -> bool:
+    """Whether a call is told as before Keras 3: by its inputs alone, in a list or a dictionary."""
+    return isinstance(node, list) or (isinstance(node, Mapping) and not node.keys() <= {"args", "kwargs"})
+
+
+def _is_entry(node: Any) -> bool:
+    return isinstance(node, list) and bool(node) and isinstance(node[0], str)
+
+
+def _entries(node: Any) -> list[Any]:
+    """The inputs of a call, in any structure; where it was made on one alone, tf.keras leaves out the list."""
+    if _is_entry(node):
+        return [node]
+    return [entry for item in (node.values() if isinstance(node, Mapping) else node) for entry in _entries(item)]
 
 
 def _is_default(layer: Any, training: Any) -> bool:

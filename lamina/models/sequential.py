@@ -237,9 +237,24 @@ class Sequential(GraphModel):
         self._made_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
         self.input_spec = self._made_spec
 
+    def _first_of(self, data: Any) -> Any:
+        """An input for data like these; anything else as it is."""
+        kind = dtypes.TEXT if arrays.texts(data) is not None else getattr(data, "dtype", None)
+        if kind is None:
+            return data
+        kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
+        first = self._stack[0]
+        if kind.startswith(("int", "uint")) and first.input_dtype is None and self._begins_with_floats():
+            kind = first.compute_dtype
+        return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)
+
+    def _begins_with_floats(self) -> bool:
+        """Hook: whether integers become floats, for layers that would take them as they are."""
+        return any(layer._leaves_integers for layer in self._stack)
+
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:
-            alike = pytree.tree_map(_first_of, args[0])
+            alike = pytree.tree_map(self._first_of, args[0])
             if not isinstance(alike, InputLayer):
                 self._begin_with(pytree.tree_map(lambda first: first._nodes[0].outputs, alike))
                 self._finish_build()
@@ -319,12 +334,3 @@ def called_in_turn(layers: Sequence[Layer], x: Any) -> list[Any]:
         x = layer(x) if known is None else known
         found.append(x)
     return found
-
-
-def _first_of(data: Any) -> Any:
-    """An input for data like these; anything else as it is."""
-    kind = dtypes.TEXT if arrays.texts(data) is not None else getattr(data, "dtype", None)
-    if kind is None:
-        return data
-    kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
-    return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)

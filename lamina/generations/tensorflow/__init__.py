@@ -49,6 +49,16 @@ class StandIn(ModuleType):
         raise AttributeError(_missing(path))
 
 
+class _NeverMade(type):
+    """A kind of tensor that nothing is: `isinstance` says no, and anything else what to use."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise AttributeError(_missing(cls.__name__))
+
+    def __getattr__(cls, name: str) -> Any:
+        raise AttributeError(name if name.startswith("__") else _missing(cls.__name__))
+
+
 # TensorFlow's inside, as far as modules go: importing one is no use of it, and what a function is called, as
 # `array_ops.stack`, is mostly its public name. `contrib` was there up to TensorFlow 1.15.
 _INSIDE = ("python", "contrib")
@@ -100,6 +110,8 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     for path, item in NAMES.items():
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, item)
+    for name in ("RaggedTensor", "SparseTensor"):
+        setattr(root, name, _NeverMade(name, (), {}))
     for path in ("keras", "python.keras", "contrib.keras", "compat.v1.keras", "compat.v2.keras"):
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, keras[""])

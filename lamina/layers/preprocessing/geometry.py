@@ -139,7 +139,9 @@ class RandomCrop(DataFormat, Seed, _Sized, Random):
         return all(length > target for length, target in zip(size, self.size, strict=True))
 
     def _middle(self, size: Size) -> Any:
-        return tuple((old - new) // 2 for old, new in zip(size, resize.size_of_ratio(size, self.size, False), strict=True))
+        return tuple(
+            (old - new) // 2 for old, new in zip(size, resize.size_of_ratio(size, self.size, False), strict=True)
+        )
 
     def _part(self, size: Size) -> Any:
         """Height and width of what is taken, before it is resized. A part that does not fit ends, as in Keras, with the

@@ -1,0 +1,77 @@
+"""Names from inside Keras 3 that packages built upon it import: helpers without a public name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor
+
+from .. import config, optimizers
+from ..core import masking
+from ..core.scope import snake_case, unique_name
+from ..core.symbolic import any_symbolic
+from ..ops.base import tensor
+from ..training.data import class_weights
+from ..utils.pictures import smart_resize
+
+
+class LazyModule:
+    """A module that is imported when something of it is asked for, where it is installed (`available`)."""
+
+    def __init__(self, name: str, pip_name: str | None = None, import_error_msg: str | None = None):
+        self._told = name, import_error_msg or f"Install it by `pip install {pip_name or name}`."
+
+    @property
+    def available(self) -> bool:
+        return importlib.util.find_spec(self._told[0].partition(".")[0]) is not None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if not self.available:
+            raise ImportError(f"This needs {self._told[0]}. {self._told[1]}")
+        return getattr(importlib.import_module(self._told[0]), name)
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """The order of axes, by default that of `config.image_data_format()`. Raises ValueError for another word."""
+    found = config.image_data_format() if data_format is None else str(data_format).lower()
+    if found not in ("channels_first", "channels_last"):
+        raise ValueError(f"`data_format` must be 'channels_first' or 'channels_last'; got {data_format!r}.")
+    return found
+
+
+def standardize_tuple(value: int | Iterable[int], n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
+    """`value` for each of `n` axes. Raises ValueError for another number of values, or smaller ones."""
+    found = (value,) * n if isinstance(value, int) else tuple(map(int, value))
+    if len(found) != n or min(found, default=0) < (0 if allow_zero else 1):
+        least = "not below 0" if allow_zero else "above 0"
+        raise ValueError(f"`{name}` must be {n} whole numbers {least}; got {value!r}.")
+    return found
+
+
+def keras_export(path: str | list[str]) -> Callable[[Any], Any]:
+    """Leaves what it decorates as it is."""
+    return lambda exported: exported
+
+
+NAMES: dict[str, Any] = {
+    "BaseOptimizer": optimizers.Optimizer,
+    "LazyModule": LazyModule,
+    "any_symbolic_tensors": lambda args=None, kwargs=None: any_symbolic(args, kwargs),
+    "auto_name": unique_name,
+    "class_weight_to_sample_weights": lambda y, class_weight: class_weights(tensor(y), class_weight).numpy(),
+    "get_keras_mask": masking.get_mask,
+    "in_grain_data_pipeline": lambda: False,
+    "is_tensor": lambda x: isinstance(x, Tensor),
+    "keras_export": keras_export,
+    "set_keras_mask": masking.set_mask,
+    "smart_resize": smart_resize,
+    "standardize_data_format": standardize_data_format,
+    "standardize_tuple": standardize_tuple,
+    "tensorflow": LazyModule("tensorflow"),
+    "to_snake_case": snake_case,
+}
