@@ -836,6 +836,7 @@ ELSEWHERE = {
     ),
     "Progbar.*": "what it shows: test_operations_of_users.py",
     "clear_session.free_memory": "test_habits.py",
+    "deserialize_keras_object.kwargs": "test_around_layers.py",
     "deserialize_keras_object.safe_mode": "test_habits.py",
     "SeedGenerator.next.ordered": "draws are in order in any case",
     "Operation.symbolic_call.*": "test_operations_of_users.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -53,11 +53,6 @@ def standardize_tuple(value: int | Iterable[int], n: int, name: str, allow_zero:
     return found
 
 
-def keras_export(path: str | list[str]) -> Callable[[Any], Any]:
-    """Leaves what it decorates as it is."""
-    return lambda exported: exported
-
-
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
     "LazyModule": LazyModule,
@@ -67,7 +62,6 @@ NAMES: dict[str, Any] = {
     "get_keras_mask": masking.get_mask,
     "in_grain_data_pipeline": lambda: False,
     "is_tensor": lambda x: isinstance(x, Tensor),
-    "keras_export": keras_export,
     "set_keras_mask": masking.set_mask,
     "smart_resize": smart_resize,
     "standardize_data_format": standardize_data_format,

@@ -59,6 +59,8 @@ class _NeverMade(type):
         raise AttributeError(name if name.startswith("__") else _missing(cls.__name__))
 
 
+_NEVER_MADE = {name: _NeverMade(name, (), {}) for name in ("RaggedTensor", "SparseTensor")}
+
 # TensorFlow's inside, as far as modules go: importing one is no use of it, and what a function is called, as
 # `array_ops.stack`, is mostly its public name. `contrib` was there up to TensorFlow 1.15.
 _INSIDE = ("python", "contrib")
@@ -110,8 +112,7 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     for path, item in NAMES.items():
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, item)
-    for name in ("RaggedTensor", "SparseTensor"):
-        setattr(root, name, _NeverMade(name, (), {}))
+    vars(root).update(_NEVER_MADE)
     for path in ("keras", "python.keras", "contrib.keras", "compat.v1.keras", "compat.v2.keras"):
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, keras[""])
