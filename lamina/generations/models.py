@@ -1094,12 +1094,9 @@ def _referred(value: Any) -> Any:
 
 def _is_nested(value: Any) -> bool:
     """Whether it is more than a list of tensors."""
-    listed = isinstance(value, (list, tuple))
-    return (
-        not _is_tensor(value)
-        and not (listed and all(map(_is_tensor, value)))
-        and (listed or isinstance(value, Mapping))
-    )
+    if isinstance(value, (list, tuple)):
+        return not all(map(_is_tensor, value))
+    return isinstance(value, Mapping) and not _is_tensor(value)
 
 
 def _is_tensor(value: object) -> bool:

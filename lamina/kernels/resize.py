@@ -149,10 +149,10 @@ def resize(x: Tensor, size: Sequence[int], interpolation: str, antialias: bool =
 
 
 def rounded(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """y in another type: integers are rounded and kept in range."""
+    """y in another type, for integers rounded in place and kept in range."""
     if not dtype.is_floating_point:
         kind = torch.iinfo(dtype) if dtype is not torch.bool else None
-        y = y.round().clamp_(*((0, 1) if kind is None else (kind.min, kind.max)))
+        y = y.round_().clamp_(*((0, 1) if kind is None else (kind.min, kind.max)))
     return y.to(dtype)
 
 

@@ -269,7 +269,7 @@ class Pictures(Spatial):
             found = self.transform_bounding_boxes(found, how, training=training)
             changed["bounding_boxes"] = _first(found) if alone else found
         if not (self._keeps_dtype or (kind := self.dtype_policy.compute).is_floating_point):
-            changed["images"] = resize.rounded(changed["images"], kind)
+            changed["images"] = resize.rounded(changed["images"].clone(), kind)
         return changed["images"] if lone else changed
 
     def _boxes(self, given: Any, alone: bool, device: torch.device | None = None) -> dict[str, Any]:
