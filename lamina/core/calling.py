@@ -124,8 +124,6 @@ class Calling(Weights):
 
     # -- calling ----------------------------------------------------------------------------------------------------
 
-    _computes = False  # whether the class' own `call` does anything
-
     def call(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not have a `call` method implemented.")
 

@@ -168,8 +168,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
-        computing = [base for base in cls.__mro__ if "call" in vars(base) and vars(base).get("_computes", True)]
-        theirs = not any(base.__module__.startswith("lamina.") for base in computing)
+        homes = [base.__module__ for base in cls.__mro__ if "call" in vars(base)]
+        theirs = not any(home.startswith(("lamina.layers.", "lamina.models.")) for home in homes)
         cls._leaves_integers = theirs and not cls._gets_floats
         cls._read_call()
         if "build" in own and "_stateless" not in own and not cls._ours:

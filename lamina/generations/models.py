@@ -1156,8 +1156,6 @@ class _UserLayer(Adds, Layer):
     def _next_name(self) -> str:
         return self._dialect.unique_name(type(self).__name__) or super()._next_name()
 
-    _computes = False
-
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """What it was given: users' `call` asks for it."""
         return inputs
