@@ -1279,6 +1279,8 @@ def test_integers_given_to_a_model_of_floats(space, kind):
         second = type("Own", (TellsTypes, space.layers.Layer), {})()
         sequential(space, space.layers.Flatten(), second).predict(np.ones((2, 3), kind), verbose=0)
         assert second.told[0] == "float32"
+        twice = sequential(space, space.layers.Lambda(lambda x: 2 * x)).predict(np.full((1, 1), 200, kind), verbose=0)
+        assert twice.dtype == "float32" and twice[0, 0] == 400
 
 
 @ALL

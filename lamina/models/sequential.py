@@ -18,6 +18,7 @@ from ..core.layer import InputSpec, Layer, as_shape, building_inside
 from ..core.scope import building
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input, InputLayer
+from ..layers.lambda_ import Lambda
 from .functional import GraphModel, base_of
 from .graph_config import own_kwargs
 
@@ -250,7 +251,7 @@ class Sequential(GraphModel):
 
     def _begins_with_floats(self) -> bool:
         """Hook: whether integers become floats, for layers that would take them as they are."""
-        return any(layer._leaves_integers for layer in self._stack)
+        return any(layer._leaves_integers or isinstance(layer, Lambda) for layer in self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:
