@@ -1,4 +1,4 @@
-"""Functions in files, as bytecode of Python 2.7 to 3.13: read as data, told as source, rebuilt where all is known."""
+"""Functions in files, as bytecode of Python 2.7 to 3.14: read as data, told as source, rebuilt where all is known."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Functions that files hold as Python's bytecode, read as data: marshalled code to a syntax tree, and never run.
 
-Python 2.7 and 3.4 to 3.13. A file does not say which; the layout of its code object, the empty words behind
+Python 2.7 and 3.4 to 3.14. A file does not say which; the layout of its code object, the empty words behind
 instructions and the numbers of these tell. Where two versions fit and mean different things, the code is not read.
 """
 
@@ -123,6 +123,7 @@ def _bytes(text: str) -> bytes:
 
 # A code object starts with 4 numbers in Python 2.7, 5 in 3.4 to 3.7 and from 3.11 on, 6 in 3.8 to 3.10.
 _COUNTS = (4, 5, 6)
+_RENUMBERED = ("3.13", "3.14")  # whose instructions have numbers of their own
 _SIMPLE = {"N": None, "F": False, "T": True, ".": Ellipsis}
 _NULL = object()
 _SINGLE = {"None": None, "True": True, "False": False}  # names in Python 2
@@ -142,7 +143,7 @@ def read(data: bytes) -> Code:
         if isinstance(code, Code) and reader.at == len(data):
             found.append(code)
     if len(found) != 1:
-        raise Unreadable("it is no code object of Python 2.7 or 3.4 to 3.13")
+        raise Unreadable("it is no code object of Python 2.7 or 3.4 to 3.14")
     return found[0]
 
 
@@ -202,6 +203,8 @@ class _Reader:
                 raise Unreadable("it ends too early")
             items = [self.read(depth + 1) for _ in range(size)]
             return tuple(items) if kind in "()" else items if kind == "[" else frozenset(items)
+        if kind == ":":  # from 3.14 on
+            return slice(*(self.read(depth + 1) for _ in range(3)))
         if kind == "c":
             return self.code(depth + 1)
         raise Unreadable(f"it holds an object of the unknown kind {kind!r}")
@@ -246,7 +249,7 @@ class _Reader:
             fast = cells = every
             free = tuple(name for name, kind in zip(every, kinds, strict=True) if kind & 0x80)
             _, name, _, _, _, exceptions = self.tail(depth, "otonoo")
-            versions: tuple[str, ...] = ("3.11", "3.12", "3.13")
+            versions: tuple[str, ...] = ("3.11", "3.12", *_RENUMBERED)
         else:
             fast, free = _names(first), _names(second)
             cells = (*_names(self.read(depth)), *free)
@@ -257,9 +260,7 @@ class _Reader:
         if not isinstance(code, bytes) or not isinstance(consts, tuple):
             raise Unreadable("it is no code")
         positional, *more = counts
-        only = more[: {4: 0, 5: 1, 6: 2}[self.count]]
-        if versions[-1] == "3.13":
-            only = more[:2]
+        only = more[: 2 if versions[-1] in _RENUMBERED else {4: 0, 5: 1, 6: 2}[self.count]]
         keyword_only, positional_only = (only or [0])[-1], only[0] if len(only) == 2 else 0
         if positional + keyword_only > len(fast) or positional_only > positional:
             raise Unreadable("it has more arguments than variables")
@@ -312,6 +313,7 @@ class _Misfit(Exception):
 
 _TWO = {
     "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST", "LOAD_FAST"),
     "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
     "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
 }
@@ -324,7 +326,7 @@ def steps_of(code: Code, version: str) -> list[Step]:
     """The instructions, if the code is of that version. Raises _Misfit where it cannot be."""
     names, caches, raw = NAMES[version], CACHES.get(version, {}), code.code
     wide = version in ("2.7", "3.5")  # one byte, or three with a number; from 3.6 on two each
-    siblings = [] if version == "3.13" else [NAMES[other] for other in code.versions if other != "3.13"]
+    siblings = [] if version in _RENUMBERED else [NAMES[each] for each in code.versions if each not in _RENUMBERED]
     strange = {number for other in siblings for number in other} - names.keys() - {_UNSURE}
     found: list[Step] = []
     at = extended = 0
@@ -418,7 +420,7 @@ class Decompiled:
                 continue
             tried[version] = (*_statements(_Machine(code, version, steps, depth, work)), steps)
         if not tried:
-            raise Unreadable("its instructions are those of no Python from 2.7 to 3.13")
+            raise Unreadable("its instructions are those of no Python from 2.7 to 3.14")
         bodies = {None if body is None else ast.dump(ast.Module(body, [])) for body, _, _ in tried.values()}
         body, problem, steps = next(iter(tried.values()))
         if len(bodies) > 1:
@@ -466,8 +468,8 @@ def _listed(code: Code, version: str, step: Step) -> str:
 
 def _name_shift(name: str, version: str) -> int:
     """Bits of an instruction's number that are not its name's."""
-    later = version in ("3.12", "3.13")
-    return int((name == "LOAD_GLOBAL" and version in CACHES) or (name == "LOAD_ATTR" and later))
+    later = ("LOAD_GLOBAL",) if version == "3.11" else ("LOAD_GLOBAL", "LOAD_ATTR")
+    return int(version in CACHES and name in later)
 
 
 def _value(body: list[ast.stmt]) -> ast.expr | None:
@@ -631,10 +633,10 @@ class _Machine:
             raise Unreadable("its conditions are entangled")
         return [ast.If(test, [*yes, *rests[0][0]], [*no, *rests[1][0]])]
 
-    def constant(self, place: int) -> ast.Constant:
-        found: Any = ast.Constant(self.code.consts[place])
+    def constant(self, place: int) -> Any:
+        found: Any = _sliced_constant(self.code.consts[place])
         if place not in self.sizes:
-            self.sizes[place] = _length(found.value)
+            self.sizes[place] = _length(self.code.consts[place])
         found.size = self.sizes[place]
         self.work.spend(found.size)
         return found
@@ -667,9 +669,9 @@ class _Machine:
     def load(self, name: str, arg: int, stack: list[Any]) -> bool:
         """What puts a value on the stack, or takes a part of one by its name. Whether it was one of these."""
         code = self.code
-        if name == "LOAD_CONST":
-            stack.append(self.constant(arg))
-        elif name in ("LOAD_FAST", "LOAD_FAST_CHECK"):
+        if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
+            stack.append(self.constant(arg) if name == "LOAD_CONST" else ast.Constant(arg))
+        elif name in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW"):
             stack.append(ast.Name(code.fast[arg]))
         elif name in ("LOAD_DEREF", "LOAD_CLOSURE"):
             stack.append(ast.Name(code.cells[arg]))
@@ -677,7 +679,7 @@ class _Machine:
             word = code.names[arg >> _name_shift(name, self.version)]
             found = ast.Constant(_SINGLE[word]) if word in _SINGLE else ast.Name(word)
             null = [_PUSH_NULL] if self.version in CACHES and arg & 1 else []
-            stack += [found, *null] if self.version == "3.13" else [*null, found]
+            stack += [found, *null] if self.version in _RENUMBERED else [*null, found]
         elif name in ("LOAD_ATTR", "LOAD_METHOD"):
             shift = _name_shift(name, self.version)
             found = self.attribute(stack.pop(), code.names[arg >> shift])
@@ -697,6 +699,8 @@ class _Machine:
 
     def combine(self, name: str, arg: int, stack: list[Any]) -> bool:
         """What makes one value of those on the stack. Whether it was one of these."""
+        if name == "BINARY_OP" and arg == 2 * len(OPERATORS):  # from 3.14 on
+            name = "BINARY_SUBSCR"
         if name in UNARY or (name == "CALL_INTRINSIC_1" and arg == 5):
             value = _expression(stack.pop())
             stack.append(_node(ast.UnaryOp(getattr(ast, UNARY.get(name, "UAdd"))(), value), value))
@@ -815,7 +819,7 @@ class _Machine:
     def compare(self, name: str, arg: int, stack: list[Any]) -> None:
         right, left = _expression(stack.pop()), _expression(stack.pop())
         if name == "COMPARE_OP":
-            word = COMPARISONS[arg >> {"3.12": 4, "3.13": 5}.get(self.version, 0)]
+            word = COMPARISONS[arg >> {"3.12": 4, "3.13": 5, "3.14": 5}.get(self.version, 0)]
         else:
             word = ("Is", "IsNot", "In", "NotIn")[2 * (name == "CONTAINS_OP") + arg]
         stack.append(_node(ast.Compare(left, [getattr(ast, word)()], [right]), left, right))
@@ -830,7 +834,8 @@ class _Machine:
             keywords = [ast.keyword(_word(pairs[i].value), pairs[i + 1]) for i in range(0, len(pairs), 2)]
             values = [*_popped(stack, arg & 255), *listed]
         elif name == "CALL_FUNCTION_EX":
-            given = stack.pop() if arg & 1 else ast.Dict([], [])
+            given = stack.pop() if arg & 1 or self.version == "3.14" else _PUSH_NULL
+            given = ast.Dict([], []) if given is _PUSH_NULL else given
             if not isinstance(given, ast.Dict):
                 raise Unreadable("it calls a function with words that are not told")
             pairs = zip(given.keys, given.values, strict=True)
@@ -880,7 +885,7 @@ class _Machine:
             raise Unreadable("it has a function inside")
 
 
-_SILENT = frozenset({"NOP", "RESUME", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "MAKE_CELL"})
+_SILENT = frozenset({"NOP", "RESUME", "PRECALL", "TO_BOOL", "COPY_FREE_VARS", "MAKE_CELL", "NOT_TAKEN"})
 _MOVES: dict[str, Callable[[int], tuple[str, int]]] = {
     "ROT_TWO": lambda _: ("turn", 2),
     "ROT_THREE": lambda _: ("turn", 3),
@@ -921,6 +926,16 @@ def _sliced(value: Any) -> Any:
     if isinstance(value, ast.Constant) and isinstance(value.value, tuple):
         return ast.Tuple([ast.Constant(each) for each in value.value])  # where "..." is a word
     return value if isinstance(value, ast.Tuple) else _expression(value)
+
+
+def _sliced_constant(value: Any) -> ast.expr:
+    """A constant; one that is a slice, or a tuple that holds one, as the expression of these."""
+    if isinstance(value, slice):
+        ends = (value.start, value.stop, value.step)
+        return ast.Slice(*(None if end is None else ast.Constant(end) for end in ends))
+    if isinstance(value, tuple) and any(isinstance(each, slice) for each in value):
+        return ast.Tuple([_sliced_constant(each) for each in value])
+    return ast.Constant(value)
 
 
 def _is_none(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""The instructions of Python 2.7 to 3.13 that functions without loops are made of. Facts of CPython's `opcode.py`."""
+"""The instructions of Python 2.7 to 3.14 that functions without loops are made of. Facts of CPython's `opcode.py`."""
 
 from __future__ import annotations
 
