@@ -589,7 +589,7 @@ def _variables(metrics: Iterable[Any]) -> list[Any]:
 def _ended(process: str) -> bool:
     """Whether a process, told as "host number", is of this machine and has ended."""
     host, number = process.rsplit(" ", 1)
-    if host != socket.gethostname():
+    if host != socket.gethostname() or os.name == "nt":  # Windows takes signal 0 for Ctrl+C
         return False
     with suppress(OSError):
         if Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
