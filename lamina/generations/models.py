@@ -103,6 +103,7 @@ def _class(dialect: Dialect, name: str, *bases: type) -> type:
     modern = next(base for base in bases if base in (Functional, Sequential, Model))
     members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
     members |= {} if modern is Sequential else {"_instances_of": modern}
+    members |= {} if table.shares_modern else {"_takes_integers": False}  # placeholders were of floats
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
@@ -811,9 +812,6 @@ class _Sequential(AddsBeside, _ModelWords):
         first = self._stack[0] if self._stack and self._input is None else None
         return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", ())) > 1)
 
-    def _begins_with_floats(self) -> bool:
-        return False  # tf.keras goes by the data; before it layers see to it
-
     @property
     def _branches(self) -> list[Any]:
         """The models, or layers that were called, that a Merge joins, where one comes first."""
@@ -896,6 +894,7 @@ class _StackOfTensorFlow(_Sequential):
     """In tf.keras. One whose input nobody told has no ends at first, and is made anew for data of another rank."""
 
     _found_rank: int | None = None  # of the data that it was made for
+    _begins_with_floats = False
 
     @property
     def inputs(self) -> list[Any] | None:
@@ -1208,7 +1207,6 @@ def merge_base(dialect: Dialect, name: str) -> Any:
 def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
     """What a class that users derive theirs from has of its own."""
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
-    members |= {} if dialect.table.shares_modern else {"_gets_floats": True}  # placeholders are of floats
     return members | of_older(dialect.table)
 
 
