@@ -26,6 +26,7 @@ from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
+from ..core.weight import all_or_none, assign_all
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
@@ -208,8 +209,7 @@ class _Beside:
         return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, arrays: Sequence[Any]) -> None:
-        for weight, array in zip(self.weights, arrays, strict=True):
-            weight.assign(array)
+        assign_all(self, self.weights, arrays)
 
 
 def _parts_in(holder: nn.Module) -> Iterator[Any]:
@@ -596,10 +596,10 @@ class _ModelWords(Adds):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         give = shim.set_own if self._asks_inside else shim.set_trained_first
-        shim.set_in_turn(self, self._tracked(), weights, give)
         own = self._own_in_order()
-        for weight, array in zip(own, weights[len(weights) - len(own) :], strict=True):
-            weight.assign(array)
+        with all_or_none(self.weights):
+            shim.set_in_turn(self, self._tracked(), weights, give)
+            assign_all(self, own, weights[len(weights) - len(own) :])
 
     @property
     def weights(self) -> list[Any]:
