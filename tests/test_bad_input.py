@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import lamina as keras
+from lamina import keras1, keras2, tf_keras
 
 L = keras.layers
 NAN = float("nan")
@@ -649,6 +650,33 @@ def test_failed_compile_changes_nothing() -> None:
         compiled.compile(optimizer="nope", loss="mae")
     assert compiled.loss == "mse"
     compiled.fit(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"), verbose=0)
+
+
+@pytest.mark.parametrize("bad", [np.zeros(7, "float32"), np.array([None, None]), "ab"])
+@pytest.mark.parametrize("generation", [keras, keras1, keras2, tf_keras])
+def test_weights_that_do_not_fit_change_nothing(generation: Any, bad: Any) -> None:
+    """Of a model with a model inside, and of an optimizer: where one array does not fit, none is written."""
+    layers = generation.layers
+    first = {"input_dim": 4} if generation is keras1 else {"input_shape": (4,)}
+    inner = generation.models.Sequential([layers.Dense(3, **first), layers.BatchNormalization()])
+    model = generation.models.Sequential([inner, layers.Dense(2)])
+    model.compile("adam", loss="mse")
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+
+    def held(holder: Any) -> list[np.ndarray]:
+        values = holder.get_weights() if hasattr(holder, "get_weights") else holder.variables
+        return [np.array(value) for value in values]
+
+    for holder in (model, inner, model.layers[-1], model.optimizer):
+        before = held(holder)
+        for place in range(len(before)):
+            arrays = [value + 1 for value in before]
+            arrays[place] = bad
+            for given in (arrays, arrays[:place], [*arrays, bad]):
+                with pytest.raises((ValueError, TypeError)):
+                    holder.set_weights(given)
+                for old, new in zip(before, held(holder), strict=True):
+                    np.testing.assert_array_equal(new, old)
 
 
 # Data of every kind, wherever it comes in ---------------------------------------------------------------------------

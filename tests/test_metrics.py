@@ -456,12 +456,56 @@ def test_bad_arguments(make, words):
         make()
 
 
+@pytest.mark.parametrize("thresholds", [0.5, [0.25, 0.5, 0.75, 1.0]])
+def test_nan_is_above_no_threshold_and_among_no_best(thresholds):
+    """Predictions of a model that diverged count as no positives."""
+    y_true, y_pred = torch.tensor([1.0, 1.0, 0.0, 0.0]), torch.tensor([0.8, torch.nan, 0.1, torch.nan])
+    found = [
+        getattr(metrics, name)(thresholds)(y_true, y_pred).reshape(-1)[0]
+        for name in ("TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives")
+    ]
+    assert found == [1, 0, 2, 1]
+    torch.testing.assert_close(metrics.AUC()(y_true, y_pred), metrics.AUC()(y_true, y_pred.nan_to_num(0.0)))
+    assert metrics.AUC()(y_true, y_pred * torch.nan) == 0.5
+    scores = torch.tensor([[0.1, torch.nan, 0.2], [torch.nan] * 3, [0.5, 0.3, 0.2]])
+    for k, expected in ((1, [0, 0, 1]), (2, [1, 0, 1])):
+        labels = torch.tensor([2, 0, 0])
+        assert metrics.sparse_top_k_categorical_accuracy(labels, scores, k).tolist() == expected
+        assert lamina.ops.in_top_k(labels, scores, k).tolist() == expected
+
+
+def test_one_hot_labels_may_be_booleans():
+    y_true, y_pred = torch.eye(3)[[0, 2, 1, 0]], torch.eye(3)[[0, 1, 1, 0]]
+    for name in ("OneHotIoU", "OneHotMeanIoU"):
+        expected = make(name)(y_true, y_pred)
+        torch.testing.assert_close(make(name)(y_true.bool(), y_pred.bool()), expected)
+
+
 def test_bad_weights_and_ranks():
     y = torch.ones(4, 3)
-    with pytest.raises(ValueError, match=r"Precision: `sample_weight` must be .*\(4, 3\); got \(5, 1\)"):
-        metrics.Precision().update_state(y, y, torch.ones(5))
-    with pytest.raises(ValueError, match="Recall: `class_id` needs"):
-        metrics.Recall(class_id=0).update_state(y[0], y[0])
+    for metric in (
+        metrics.Precision(),
+        metrics.F1Score(),
+        metrics.R2Score(),
+        metrics.AUC(),
+        metrics.MeanIoU(2, dtype="float32"),
+    ):
+        metric.update_state(y, y)
+        before = [v.clone() for v in metric.variables]
+        for weight in (torch.ones(5), torch.ones(4, 2), torch.ones(1, 1, 4, 3)):
+            with pytest.raises(ValueError, match=rf"{type(metric).__name__}: `sample_weight` must be .*\(4, 3\); got"):
+                metric.update_state(y, y, weight)
+        torch.testing.assert_close(list(metric.variables), before)
+    one = metrics.Recall()
+    with pytest.raises(ValueError, match=r"Recall: `sample_weight` must be .*\(4, 1\); got \(4, 3\)"):
+        one.update_state(y[:, :1], y[:, :1], y)
+    for few in (y[0], y[:, :1]):
+        for key, value in (("class_id", 1), ("top_k", 2)):
+            with pytest.raises(ValueError, match=f"Recall: `{key}` {value} needs .*, at least 2 classes"):
+                metrics.Recall(**{key: value}).update_state(few, few)
+    for auc in (metrics.AUC(label_weights=[1.0, 2.0]), metrics.AUC(multi_label=True, label_weights=[1.0, 2.0])):
+        with pytest.raises(ValueError, match=r"AUC: `label_weights` must have as many .*\(4, 3\).*; got 2"):
+            auc.update_state(y, y)
     with pytest.raises(ValueError, match=r"multi_label=True: `y_pred` must have shape \(batch, 3\); got \(4, 2\)"):
         metrics.AUC(multi_label=True, num_labels=3).update_state(y[:, :2], y[:, :2])
     with pytest.raises(ValueError, match="MeanIoU: `sample_weight`"):

@@ -1275,12 +1275,36 @@ def test_integers_given_to_a_model_of_floats(space, kind):
     layer = type("Own", (TellsTypes, space.layers.Layer), {})(**({} if space is lamina else {"input_shape": (3,)}))
     sequential(space, layer).predict(np.ones((2, 3), kind), verbose=0)
     assert layer.told[0] == "float32"
-    if space is lamina:
-        second = type("Own", (TellsTypes, space.layers.Layer), {})()
-        sequential(space, space.layers.Flatten(), second).predict(np.ones((2, 3), kind), verbose=0)
-        assert second.told[0] == "float32"
-        twice = sequential(space, space.layers.Lambda(lambda x: 2 * x)).predict(np.full((1, 1), 200, kind), verbose=0)
-        assert twice.dtype == "float32" and twice[0, 0] == 400
+    if space is not tf_keras and space is not keras1:  # of Keras 1 there are no models that begin without a shape
+        for first in (space.layers.Flatten, lambda: space.layers.Lambda(lambda x: 2 * x), lambda: None):
+            second = type("Own", (TellsTypes, space.layers.Layer), {})()
+            sequential(space, *filter(None, [first()]), second).predict(np.ones((2, 3), kind), verbose=0)
+            assert second.told[0] == "float32"
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "bool"])
+def test_integers_that_a_sequential_of_keras_3_begins_with(kind):
+    layers = lamina.layers
+    data = np.full((1, 4, 4, 1), 200).astype(kind)
+    for first in (layers.Flatten(), layers.MaxPooling2D(), layers.Dropout(0.5), layers.Lambda(lambda x: 2 * x)):
+        assert lamina.Sequential([first]).predict(data, verbose=0).dtype == "float32"
+        assert lamina.Sequential([lamina.Sequential([first])])(data).dtype is torch.float32
+    assert lamina.Sequential([layers.Lambda(lambda x: 2 * x)])(data).max() == 2 * int(data.max())
+    places = lamina.Sequential([layers.Embedding(300, 1)])
+    places(np.ones((1, 2), "int64"))
+    assert places.inputs[0].dtype == "int64"  # float32 holds whole numbers up to 2**24 alone
+    assert layers.Flatten()(data).dtype is torch.from_numpy(data).dtype
+
+
+def test_integers_given_to_a_subclassed_model_of_keras_2():
+    class Twice(keras2.models.Model):
+        def call(self, x):
+            self.told = x.dtype
+            return 2 * x
+
+    model = Twice()
+    assert model.predict(np.full((1, 1), 200, "uint8"))[0, 0] == 400
+    assert model.told is torch.float32
 
 
 @ALL

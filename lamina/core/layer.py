@@ -145,7 +145,6 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _takes_text = False  # arrays of texts are data to it
     _takes_integers = True  # False: integer inputs, too, become the compute type; so once there are weights
     _leaves_integers = False  # not even then: no `call` of Lamina's multiplies them
-    _gets_floats = False  # a user's layer, too, takes integers as the compute type once there are weights
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
     _rule_is_second = False  # shapes are those of `call`, whatever the rule says
@@ -169,8 +168,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         own = vars(cls)
         cls._ours = serialize.home_of(cls) is not None
         homes = [base.__module__ for base in cls.__mro__ if "call" in vars(base)]
-        theirs = not any(home.startswith(("lamina.layers.", "lamina.models.")) for home in homes)
-        cls._leaves_integers = theirs and not cls._gets_floats
+        cls._leaves_integers = not any(home.startswith(("lamina.layers.", "lamina.models.")) for home in homes)
         cls._read_call()
         if "build" in own and "_stateless" not in own and not cls._ours:
             cls._stateless = False  # what a user's own build makes is not there from the start

@@ -8,7 +8,7 @@ import math
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -401,3 +401,25 @@ def take(weight: Any, values: Any) -> None:
         values.into(memory_of(weight))
     else:
         memory_of(weight).copy_(values)
+
+
+@contextmanager
+def all_or_none(weights: Iterable[Any]) -> Iterator[None]:
+    """Around writes into `weights`: what raises midway leaves them as they were."""
+    before = [(weight, weight.detach().clone()) for weight in weights]
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for weight, value in before:
+                weight.copy_(value)
+        raise
+
+
+def assign_all(owner: Any, weights: Sequence[Any], values: Sequence[Any]) -> None:
+    """Raises ValueError, before any change, where their number or shapes differ."""
+    if len(weights) != len(values):
+        raise ValueError(f"{type(owner).__name__}: expected {len(weights)} arrays; got {len(values)}.")
+    with all_or_none(weights):
+        for weight, value in zip(weights, values, strict=True):
+            weight.assign(value)

@@ -12,6 +12,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import dtypes, placing, serialize
+from .arrays import tensor_of
 from .care import tend
 from .children import Children, inside
 from .declare import inherited
@@ -353,7 +354,8 @@ class Weights(nn.Module):
                 pairs = zip(targets, values, strict=True)
                 compare(error, [(getattr(t, "path", "weight"), [t], [np.asarray(v)]) for t, v in pairs], False)
                 raise error
-        tensors = [torch.as_tensor(value) for value in values]
+        name = f"{named(self)}: {what}"
+        tensors = [tensor_of(v if isinstance(v, torch.Tensor) else np.asarray(v), name) for v in values]
         for target, tensor in zip(targets, tensors, strict=True):
             if tensor.is_complex() and not target.is_complex():
                 name = getattr(target, "path", "weight")

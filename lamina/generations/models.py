@@ -26,6 +26,7 @@ from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import any_symbolic, shapes_of
+from ..core.weight import all_or_none, assign_all
 from ..layers.input import InputLayer
 from ..layers.old import AllMasks, MergeByMode
 from ..metrics import Metric
@@ -103,6 +104,7 @@ def _class(dialect: Dialect, name: str, *bases: type) -> type:
     modern = next(base for base in bases if base in (Functional, Sequential, Model))
     members: dict[str, Any] = {"__module__": module, "_home": module, "_dialect": dialect}
     members |= {} if modern is Sequential else {"_instances_of": modern}
+    members |= {} if table.shares_modern else {"_takes_integers": False}  # placeholders were of floats
     for told, arguments in table.methods.items() if Functional not in bases else ():  # it has those of Model
         method = told.removeprefix("Sequential.")
         if (told != method) is (Sequential in bases):
@@ -208,8 +210,7 @@ class _Beside:
         return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, arrays: Sequence[Any]) -> None:
-        for weight, array in zip(self.weights, arrays, strict=True):
-            weight.assign(array)
+        assign_all(self, self.weights, arrays)
 
 
 def _parts_in(holder: nn.Module) -> Iterator[Any]:
@@ -596,10 +597,10 @@ class _ModelWords(Adds):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         give = shim.set_own if self._asks_inside else shim.set_trained_first
-        shim.set_in_turn(self, self._tracked(), weights, give)
         own = self._own_in_order()
-        for weight, array in zip(own, weights[len(weights) - len(own) :], strict=True):
-            weight.assign(array)
+        with all_or_none(self.weights):
+            shim.set_in_turn(self, self._tracked(), weights, give)
+            assign_all(self, own, weights[len(weights) - len(own) :])
 
     @property
     def weights(self) -> list[Any]:
@@ -811,9 +812,6 @@ class _Sequential(AddsBeside, _ModelWords):
         first = self._stack[0] if self._stack and self._input is None else None
         return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", ())) > 1)
 
-    def _begins_with_floats(self) -> bool:
-        return False  # tf.keras goes by the data; before it layers see to it
-
     @property
     def _branches(self) -> list[Any]:
         """The models, or layers that were called, that a Merge joins, where one comes first."""
@@ -896,6 +894,7 @@ class _StackOfTensorFlow(_Sequential):
     """In tf.keras. One whose input nobody told has no ends at first, and is made anew for data of another rank."""
 
     _found_rank: int | None = None  # of the data that it was made for
+    _begins_with_floats = False
 
     @property
     def inputs(self) -> list[Any] | None:
@@ -1208,7 +1207,6 @@ def merge_base(dialect: Dialect, name: str) -> Any:
 def _of_users(dialect: Dialect, base: type) -> dict[str, Any]:
     """What a class that users derive theirs from has of its own."""
     members = {"__module__": dialect.module("layers"), "_dialect": dialect, "__doc__": base.__doc__}
-    members |= {} if dialect.table.shares_modern else {"_gets_floats": True}  # placeholders are of floats
     return members | of_older(dialect.table)
 
 

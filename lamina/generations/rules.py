@@ -18,7 +18,7 @@ from ..core.dtypes import torch_dtype
 from ..core.operation import Gradients
 from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
-from ..core.weight import Weight
+from ..core.weight import Weight, assign_all
 from ..optimizers import Optimizer
 from ..optimizers.schedules import LearningRateSchedule
 from .dialect import CountsOthers
@@ -351,14 +351,6 @@ class StepsOfTensorFlow(WeightsAsArrays):
         places = {id(slot): place for place, kind in enumerate(slots, 1) for slot in slots[kind]}
         found = [each for each in variables if each is not self.__dict__.get("_learning_rate")]
         return sorted(found, key=lambda each: places.get(id(each), 0))
-
-
-def assign_all(owner: Any, variables: Sequence[Any], values: Sequence[Any]) -> None:
-    """Raises ValueError where their number or shapes differ."""
-    if len(variables) != len(values):
-        raise ValueError(f"{type(owner).__name__}: expected {len(variables)} arrays; got {len(values)}.")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers):

@@ -18,12 +18,13 @@ from torch.utils import _pytree as pytree
 
 from ..core import config as settings
 from ..core import functions, serialize
+from ..core.arrays import numbers
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.scope import put
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape, map_shapes
-from ..core.weight import Weight, take
+from ..core.weight import Weight, all_or_none, take
 from ..files import older
 from ..files.stored import Given
 from ..initializers import Identity
@@ -242,11 +243,12 @@ class ListedOptimizer(OptimizerShim):
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Raises ValueError for arrays of another number or shape than `get_weights` gives."""
-        state, arrays = self._state(), [np.asarray(array) for array in weights]
+        what = f"{type(self).__name__}: set_weights"
+        state, arrays = self._state(), [numbers(array, what) for array in weights]
         shapes = [tuple(value.shape) for _, value in state]
         if shapes != [array.shape for array in arrays]:
             raise ValueError(
-                f"{type(self).__name__}: set_weights expected {len(state)} arrays of shapes "
+                f"{what} expected {len(state)} arrays of shapes "
                 f"{shapes}; got {[array.shape for array in arrays]}. Before the first "
                 "step an optimizer has none."
             )
@@ -653,11 +655,12 @@ class LayerShim(Adds, Shim):
     def set_weights(self, weights: Sequence[Any]) -> None:
         inner = parts_of(self)
         if inner is not None:
-            if self._dialect.table.shares_modern:
-                check_count(self, weights)
-                set_trained_first(self, weights)
-            else:
-                set_in_turn(self, inner, weights)
+            with all_or_none(self.weights):
+                if self._dialect.table.shares_modern:
+                    check_count(self, weights)
+                    set_trained_first(self, weights)
+                else:
+                    set_in_turn(self, inner, weights)
             return
         arrays = list(map(np.asarray, weights))
         check_count(self, arrays)

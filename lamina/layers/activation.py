@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -150,7 +150,7 @@ class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0."""
 
     axis: Any = arg(_axis_or_axes, default=-1)
-    _softmax: Any = staticmethod(torch.softmax)  # along one axis
+    _softmax: ClassVar[Any] = staticmethod(torch.softmax)  # along one axis
 
     def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core import config, dtypes
 from ..core.declare import Kind, Refused, arg, boolean, integer, listed, number, one_of, owned
 from ..core.errors import show_shape
-from ..losses.base import DECLARED_BELOW, as_tensor, broadcastable, divide_no_nan, misfit, same_rank
+from ..losses.base import DECLARED_BELOW, as_tensor, divide_no_nan, misfit, same_rank
 from .base import DeclaredMetric
 
 _BELOW_ALL = -1e10  # the score of classes that are not among the best k
@@ -44,11 +44,20 @@ def _keep_top_k(y_pred: Tensor, k: int) -> Tensor:
     return torch.full_like(y_pred, _BELOW_ALL).scatter(-1, best.indices, best.values)
 
 
-def _spread(weight: Tensor, values: Tensor) -> Tensor:
-    """Give `weight` as many axes as `values` has; the ones it lacks are the last."""
-    if weight.ndim == values.ndim + 1 and weight.shape[-1] == 1:
-        return weight.squeeze(-1)
-    return weight.reshape(*weight.shape, *[1] * (values.ndim - weight.ndim)) if weight.ndim else weight
+def spread(weight: Tensor, values: Tensor, name: str) -> Tensor:
+    """`weight` for each of `values`; the axes it lacks are the last. Raises ValueError where it does not fit."""
+    given = weight.shape
+    if weight.ndim == values.ndim + 1 and given[-1] == 1:
+        weight = weight.squeeze(-1)
+    elif 0 < weight.ndim < values.ndim:
+        weight = weight.reshape(*given, *[1] * (values.ndim - weight.ndim))
+    sizes = zip(weight.shape[::-1], values.shape[::-1], strict=False)
+    if weight.ndim > values.ndim or any(own not in (1, size) for own, size in sizes):
+        raise ValueError(
+            f"{name}: `sample_weight` must be one number for each sample or each prediction, "
+            f"{show_shape(values.shape)}; got {show_shape(given)}."
+        )
+    return weight
 
 
 def _several(value: Any) -> list:
@@ -115,22 +124,29 @@ class Thresholded(DeclaredMetric):
         y_pred, y_true = same_rank(y_pred, y_true)
         if y_true.shape != y_pred.shape:
             raise ValueError(misfit(name, *given, "the same shape"))
-        weight = None if sample_weight is None else _spread(as_tensor(sample_weight, y_pred, dtype), y_pred)
+        for key, least in (
+            ("top_k", self.top_k or 0),
+            ("class_id", -1 if self.class_id is None else self.class_id + 1),
+        ):
+            if least > (y_pred.shape[-1] if y_pred.ndim > 1 else 0):
+                raise ValueError(
+                    f"{name}: `{key}` {getattr(self, key)} needs `y_pred` of shape (batch, classes), at least {least} "
+                    f"classes; got {show_shape(y_pred.shape)}."
+                )
+        y_pred = y_pred.masked_fill(y_pred.isnan(), -torch.inf)  # what is no number is no positive
         if self.top_k is not None:
             y_pred = _keep_top_k(y_pred, self.top_k)
         if self.class_id is not None:
-            if y_pred.ndim == 1:
-                raise ValueError(
-                    f"{name}: `class_id` needs `y_pred` of shape (batch, classes); got {show_shape(y_pred.shape)}."
-                )
             y_true, y_pred = y_true[..., self.class_id, None], y_pred[..., self.class_id, None]
-        if self._label_weights is not None and not by_label:
-            weight = self._label_weights if weight is None else weight * self._label_weights
-        if weight is not None and not broadcastable(weight, y_pred):
-            raise ValueError(
-                f"{name}: `sample_weight` must be one number for each sample or each prediction, "
-                f"{show_shape(y_pred.shape)}; got {show_shape(weight.shape)}."
-            )
+        weight = None if sample_weight is None else spread(as_tensor(sample_weight, y_pred, dtype), y_pred, name)
+        if self._label_weights is not None:
+            if y_pred.shape[-1:] != self._label_weights.shape:
+                raise ValueError(
+                    f"{name}: `label_weights` must have as many entries as `y_pred`, {show_shape(y_pred.shape)}, has "
+                    f"labels; got {len(self._label_weights)}."
+                )
+            if not by_label:
+                weight = self._label_weights if weight is None else weight * self._label_weights
         found = counts(y_true, y_pred.clamp(0, 1) if self._clip else y_pred, weight, self._cuts, by_label)
         for kind, value in zip(_COUNTS, found, strict=True):
             if kind in self._counted:

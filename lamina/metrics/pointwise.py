@@ -65,7 +65,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 
 def _in_top_k(labels: Tensor, y_pred: Tensor, k: int) -> Tensor:
     right = y_pred.gather(-1, labels.unsqueeze(-1))
-    return _as_matches((y_pred > right).sum(-1) < k)
+    return _as_matches((y_pred <= right).sum(-1) > y_pred.shape[-1] - k)  # NaN is right in none
 
 
 @recorded

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from ..core import config, dtypes
 from ..core.declare import Kind, Refused, accepts, arg, as_integer, boolean, fixed, integer, number
-from ..core.errors import show_shape
-from ..losses.base import as_tensor, broadcastable, class_numbers, misfit, name_arg, pair
+from ..losses.base import as_tensor, class_numbers, misfit, name_arg, pair
 from .base import DeclaredMetric
-from .confusion import _spread
+from .confusion import spread
 
 
 def _columns(metric: DeclaredMetric, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -68,7 +67,9 @@ class FBetaScore(DeclaredMetric):
             chosen = (y_pred >= y_pred.amax(-1, keepdim=True)) & (y_pred.abs() > 1e-9)
         else:
             chosen = y_pred > self.threshold
-        weight = None if sample_weight is None else _spread(as_tensor(sample_weight, y_pred, y_pred.dtype), y_pred)
+        weight = None
+        if sample_weight is not None:
+            weight = spread(as_tensor(sample_weight, y_pred, y_pred.dtype), y_pred, type(self).__name__)
         axis = None if micro else 0
 
         def total(values: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ class R2Score(DeclaredMetric):
             made = self._zeros("squared_sum", "sum", "residual", "count", shape=y_pred.shape[1:])
             self.squared_sum, self.sum, self.total_mse, self.count = made
         weight = y_pred.new_ones(()) if sample_weight is None else as_tensor(sample_weight, y_pred, y_pred.dtype)
-        weight = _spread(weight, y_pred).expand_as(y_pred)
+        weight = spread(weight, y_pred, type(self).__name__).expand_as(y_pred)
         self.sum += (y_true * weight).sum(0)
         self.squared_sum += (y_true.square() * weight).sum(0)
         self.total_mse += ((y_true - y_pred).square() * weight).sum(0)
@@ -197,6 +198,7 @@ class IoU(DeclaredMetric):
         y_pred = as_tensor(y_pred)
         y_true = as_tensor(y_true, y_pred)
         given = y_true.shape, y_pred.shape
+        y_true, y_pred = (y.byte() if y.dtype is torch.bool else y for y in (y_true, y_pred))  # for argmax
         y_true = class_numbers(y_true, name) if self.sparse_y_true else y_true.argmax(self.axis)
         y_pred = y_pred.long() if self.sparse_y_pred else y_pred.argmax(self.axis)
         if y_true.numel() != y_pred.numel():
@@ -220,13 +222,7 @@ class IoU(DeclaredMetric):
                 'make it with dtype="float32" to keep them.',
                 stacklevel=4,
             )
-        weight = _spread(weight, y_true)
-        if not broadcastable(weight, y_true) or weight.ndim > y_true.ndim:
-            raise ValueError(
-                f"{type(self).__name__}: `sample_weight` must be one number for each sample or each label, "
-                f"{show_shape(y_true.shape)}; got {show_shape(weight.shape)}."
-            )
-        return weight.to(dtype).expand(y_true.shape).reshape(-1)
+        return spread(weight, y_true, type(self).__name__).to(dtype).expand(y_true.shape).reshape(-1)
 
     def result(self) -> Tensor:
         both = self.total_cm.diagonal()

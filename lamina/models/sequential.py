@@ -18,7 +18,6 @@ from ..core.layer import InputSpec, Layer, as_shape, building_inside
 from ..core.scope import building
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input, InputLayer
-from ..layers.lambda_ import Lambda
 from .functional import GraphModel, base_of
 from .graph_config import own_kwargs
 
@@ -39,6 +38,7 @@ class Sequential(GraphModel):
     _counts: Any = kept()  # of the names under which torch knows the layers
     _tops: Any = kept()  # the symbolic input, and the output of each layer, where the stack was called on it
     _grows = True  # a layer more needs no other build
+    _begins_with_floats = True  # whatever data it gets first, but texts, and places for an Embedding
 
     # As of other layers, those of its first call, in a model around it; before, its own ends.
     input = property(lambda self: self._nodes[0].input if self._nodes else self._end("input", "input"))
@@ -244,14 +244,7 @@ class Sequential(GraphModel):
         if kind is None:
             return data
         kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
-        first = self._stack[0]
-        if kind.startswith(("int", "uint")) and first.input_dtype is None and self._begins_with_floats():
-            kind = first.compute_dtype
         return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)
-
-    def _begins_with_floats(self) -> bool:
-        """Hook: whether integers become floats, for layers that would take them as they are."""
-        return any(layer._leaves_integers or isinstance(layer, Lambda) for layer in self._stack)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:
@@ -261,6 +254,9 @@ class Sequential(GraphModel):
                 self._finish_build()
                 return
             vars(self)["_input"] = alike
+            first = self._stack[0]
+            if self._begins_with_floats and alike.input_dtype != dtypes.TEXT and first.input_dtype is None:
+                vars(self)["_input"] = self._input_of(alike.batch_shape, first.compute_dtype)
         first: Any = self._input
         self.build(first.batch_shape)
 

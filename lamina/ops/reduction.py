@@ -360,7 +360,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
 
 @op(room="math", call=2)
 def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
-    """Whether the score of the target class is among the `k` greatest: fewer than `k` are above it, and all are finite.
+    """Whether the score of the target class is among the `k` greatest: fewer than `k` are above it, and it is finite.
 
     targets (batch,), predictions (batch, classes).
     """
@@ -368,8 +368,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     targets = as_index(targets, predictions.device).unsqueeze(-1)
     known = (targets >= 0) & (targets < predictions.shape[-1])
     own = predictions.gather(-1, torch.where(known, targets, 0))
-    above = (predictions > own).sum(-1)
-    return (above < k) & known.squeeze(-1) & torch.isfinite(own).squeeze(-1)
+    below = (predictions <= own).sum(-1)  # NaN counts as above
+    return (below > predictions.shape[-1] - k) & known.squeeze(-1) & torch.isfinite(own).squeeze(-1)
 
 
 def _ordered(x1: Any, x2: Any) -> tuple[Tensor, ...]:

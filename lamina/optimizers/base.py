@@ -19,7 +19,7 @@ from ..core.errors import short
 from ..core.layer import snake_case, unique_name
 from ..core.placing import whole
 from ..core.stateless import StatelessScope, paired
-from ..core.weight import Weight
+from ..core.weight import Weight, all_or_none, assign_all
 from .schedules import rate_function
 
 Number: TypeAlias = Any  # a float, or a tensor in capturable mode, where the host does not know the value
@@ -463,8 +463,7 @@ class Optimizer(_Arguments):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all of `variables`. Raises ValueError if the optimizer is not built or a shape differs."""
         self._require_built("set_weights")
-        for variable, value in zip(self.variables, weights, strict=True):
-            variable.assign(value)
+        assign_all(self, self.variables, weights)
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         """Write the state into `store` as arrays "0", "1", ..."""
@@ -486,9 +485,10 @@ class Optimizer(_Arguments):
                 stacklevel=2,
             )
             return
-        for i, variable in enumerate(variables):
-            value = store[str(i)]
-            variable.assign(value if hasattr(value, "into") else value[()])
+        with all_or_none(variables):
+            for i, variable in enumerate(variables):
+                value = store[str(i)]
+                variable.assign(value if hasattr(value, "into") else value[()])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_groups": None, "_places": {}, "_rate_function": None}
