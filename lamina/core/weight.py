@@ -69,20 +69,24 @@ class Known(_Tensor):
 
     def assign(self, value: Any) -> Any:
         """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
-        stored = hasattr(value, "into")  # an array in a file, which is not read before it is known to fit
+        stored = hasattr(value, "into")
         value = value if stored else torch.as_tensor(value, device=self.device)
-        if tuple(value.shape) != tuple(self.shape):
-            raise ValueError(
-                f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
-            )
-        if dtypes.kind(value.dtype) == dtypes.kind(torch.complex64) and not self.is_complex():
-            raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
+        self._require_fit(value)
         with torch.no_grad():
             if stored:
                 value.into(self)
             else:
                 self.copy_(value)
         return self
+
+    def _require_fit(self, value: Any) -> None:
+        """Raises ValueError unless an array has the weight's shape; one in a file (`into`) is not read for that."""
+        if tuple(value.shape) != tuple(self.shape):
+            raise ValueError(
+                f"Weight {self.path!r}: expected a value of shape {tuple(self.shape)}; got {tuple(value.shape)}."
+            )
+        if dtypes.kind(value.dtype) == dtypes.kind(torch.complex64) and not self.is_complex():
+            raise ValueError(f"Weight {self.path!r} holds real numbers; got complex ones. Give their real part.")
 
     def assign_add(self, value: Any) -> Weight:
         with torch.no_grad():
@@ -420,6 +424,8 @@ def assign_all(owner: Any, weights: Sequence[Any], values: Sequence[Any]) -> Non
     """Raises ValueError, before any change, where their number or shapes differ."""
     if len(weights) != len(values):
         raise ValueError(f"{type(owner).__name__}: expected {len(weights)} arrays; got {len(values)}.")
-    with all_or_none(weights):
-        for weight, value in zip(weights, values, strict=True):
-            weight.assign(value)
+    values = [value if hasattr(value, "into") else torch.as_tensor(value) for value in values]
+    for weight, value in zip(weights, values, strict=True):
+        weight._require_fit(value)
+    for weight, value in zip(weights, values, strict=True):
+        weight.assign(value)

@@ -19,7 +19,7 @@ from ..core.errors import short
 from ..core.layer import snake_case, unique_name
 from ..core.placing import whole
 from ..core.stateless import StatelessScope, paired
-from ..core.weight import Weight, all_or_none, assign_all
+from ..core.weight import Weight, assign_all
 from .schedules import rate_function
 
 Number: TypeAlias = Any  # a float, or a tensor in capturable mode, where the host does not know the value
@@ -485,10 +485,8 @@ class Optimizer(_Arguments):
                 stacklevel=2,
             )
             return
-        with all_or_none(variables):
-            for i, variable in enumerate(variables):
-                value = store[str(i)]
-                variable.assign(value if hasattr(value, "into") else value[()])
+        values = (store[str(place)] for place in range(len(variables)))
+        assign_all(self, variables, [value if hasattr(value, "into") else value[()] for value in values])
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_groups": None, "_places": {}, "_rate_function": None}
