@@ -185,9 +185,10 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     @classmethod
     def _read_call(cls) -> None:
         """Know of `call` what calls go by, also of one from a class that is no layer, or assigned since."""
-        call, own = cls.call, vars(cls)
+        call = cls.call
         if call is cls._call_read:
             return
+        own = vars(cls)
         told = {key: own[key] for key in ("_takes_training",) if key in own and "_call_read" not in own}
         facts = _facts_of(inspect.getattr_static(cls, "call"))
         for name, value in {**facts, "_call_read": call, **told}.items():

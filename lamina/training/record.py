@@ -92,8 +92,8 @@ class Kind:
                 try:
                     with only:
                         result = candidate(*args, *more, **kwargs)
-                except Exception:
-                    if only.passed:
+                except Exception as error:
+                    if only.passed and (any(self.places) or not isinstance(error, _Another)):
                         raise
                     continue
                 self.fastest[key] = candidate, more
@@ -105,6 +105,10 @@ class Kind:
 _kinds: dict[OpOverload, Kind] = {}
 
 
+class _Another(TypeError):
+    """Not the one call that may pass. Before torch 2.9 `Tensor.detach` calls for itself twice."""
+
+
 class _Only(TorchDispatchMode):
     """Lets one call of torch pass: this one."""
 
@@ -114,7 +118,7 @@ class _Only(TorchDispatchMode):
 
     def _called(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.passed or not _equal((func, args, kwargs or {}), self._wanted):
-            raise TypeError
+            raise _Another
         self.passed = True
         return func(*args, **(kwargs or {}))
 
