@@ -13,6 +13,11 @@ from .core import serialize as objects
 from .core.arrays import TakesArrays
 from .core.declare import Declared, Kind, arg, as_integer, looked_up, number
 
+__all__ = [
+    "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm", "min_max_norm",
+    "non_neg", "serialize", "unit_norm",
+]  # fmt: skip
+
 
 class Constraint(TakesArrays, Declared):
     """A projection of a weight, as a new tensor; subclasses write `__call__`."""

@@ -21,6 +21,15 @@ from .core.declare import Declared, Kind, Refused, arg, as_integer, as_seed, boo
 from .core.dtypes import dtype_name, is_float, torch_dtype
 from .core.random import SeedGenerator
 
+__all__ = [
+    "STFT", "Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "IdentityInitializer",
+    "Initializer", "LecunNormal", "LecunUniform", "Ones", "Orthogonal", "OrthogonalInitializer", "RandomNormal",
+    "RandomUniform", "STFTInitializer", "TruncatedNormal", "VarianceScaling", "Zeros", "constant", "deserialize",
+    "get", "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal",
+    "lecun_uniform", "ones", "orthogonal", "random_normal", "random_uniform", "serialize", "stft",
+    "truncated_normal", "variance_scaling", "zeros",
+]  # fmt: skip
+
 
 class Initializer(Declared):
     """The first values of a weight; subclasses write `__call__(shape, dtype=None)`."""

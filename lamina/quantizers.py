@@ -14,6 +14,12 @@ from .core.arrays import tensor_of
 from .core.declare import Declared, Kind, Refused, arg, integer, items, looked_up, number, one_of
 from .core.dtypes import torch_dtype
 
+__all__ = [
+    "AbsMaxQuantizer", "Float8QuantizationConfig", "Int4QuantizationConfig", "Int8QuantizationConfig",
+    "QuantizationConfig", "Quantizer", "abs_max_quantize", "abs_max_quantize_grouped_with_zero_point",
+    "deserialize", "get", "pack_int4", "serialize", "unpack_int4",
+]  # fmt: skip
+
 _INT4 = (-8, 7)
 
 

@@ -16,6 +16,11 @@ from .core import serialize as objects
 from .core.arrays import TakesArrays
 from .core.declare import Declared, Kind, Refused, arg, looked_up, one_of
 
+__all__ = [
+    "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+    "orthogonal_regularizer", "serialize",
+]  # fmt: skip
+
 
 class Regularizer(TakesArrays, Declared):
     """A penalty on a weight; subclasses write `__call__`."""

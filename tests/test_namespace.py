@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from support import api
 
 import lamina
 
@@ -19,6 +21,26 @@ def test_all_names_can_be_imported_at_once(module: str) -> None:
     exec(f"from {module} import *", names)
     listed = getattr(importlib.import_module(module), "__all__", ())
     assert names.keys() > set(listed) and all(names[name] is not None for name in listed)
+
+
+@pytest.mark.parametrize(
+    "module", sorted({within for within, _ in api.KERAS} & {*lamina._MODULES} - {"ops", "preprocessing"})
+)
+def test_all_names_at_once_are_those_of_keras_alone(module: str) -> None:
+    """So that a script's own `np`, `math` or `input` stay what they are."""
+    names: dict[str, object] = {}
+    exec(f"from lamina.{module} import *", names)
+    del names["__builtins__"]
+    ours = importlib.import_module(f"lamina.{module}")
+    assert {name for within, name in api.KERAS if within == module and hasattr(ours, name)} <= names.keys()
+    strange = {name: item for name, item in names.items() if not _is_of_lamina(item)}
+    assert not strange
+
+
+def _is_of_lamina(item: object) -> bool:
+    if isinstance(item, ModuleType):  # one that Keras has, too
+        return any(within == item.__name__.removeprefix("lamina.") for within, _ in api.KERAS)
+    return str(getattr(item, "__module__", "lamina")).startswith("lamina")
 
 
 def test_what_type_checkers_are_told_is_what_there_is() -> None:

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 import numpy as np
 
+__all__ = ["load_digits"]
+
 Arrays = tuple[np.ndarray, np.ndarray]
 
 

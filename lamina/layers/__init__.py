@@ -179,7 +179,8 @@ def _load_preprocessing() -> None:
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return [public for public in __dir__() if public[0] != "_"]
+        found = {public: getattr(globals()[public], "__module__", "") for public in __dir__() if public[0] != "_"}
+        return [public for public, home in found.items() if home.startswith("lamina.")]  # layers, their functions
     if not name.startswith("__"):
         _load_preprocessing()
         if name in globals():

@@ -13,6 +13,15 @@ from .base import FunctionLoss, Loss, LossFunctionWrapper, as_tensor, kind_of_ta
 from .base import require_whole as require_whole
 from .functions import *  # noqa: F403
 
+__all__ = [
+    "CTC", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "Circle",
+    "CosineSimilarity", "Dice", "Hinge", "Huber", "KLDivergence", "LogCosh", "Loss", "MeanAbsoluteError",
+    "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
+    "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky", "deserialize", "get", "serialize",
+]  # fmt: skip
+__all__ += functions.__all__
+
 
 def _axes(value: Any, owner: Any) -> Any:
     return tuple(map(as_integer, listed(value))) if isinstance(value, Iterable) else as_integer(value)
