@@ -396,3 +396,31 @@ def test_losses_take_lists_of_tensors() -> None:
     wanted, told = [torch.ones(3, 1)] * 2, [torch.zeros(3, 1)] * 2
     for losses in (lamina.losses, tf_keras.losses):
         assert losses.mean_squared_error(wanted, told).shape == (2, 3)
+
+
+def test_a_tape_inside_a_call_gives_gradients_in_predictions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that know physics: derivatives were 0 where nothing is trained. Values of tf_keras 2.21."""
+    monkeypatch.setattr("lamina.training.loop.tapes", False)
+    install("tf_keras")
+    try:
+        import tensorflow as tf
+
+        class Slope(tf_keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.dense = tf_keras.layers.Dense(1, "tanh", kernel_initializer="ones")
+
+            def call(self, x: Any) -> Any:
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    y = self.dense(x)
+                return tape.gradient(y, x)
+
+        x, expected = np.array([[0.1, 0.2], [0.3, -0.5]], "float32"), [[0.91513693] * 2, [0.961043] * 2]
+        model = Slope()
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-5)
+        model.compile("sgd", "mse")
+        assert model.evaluate(x, x * 0, verbose=0) == pytest.approx(0.8805397, rel=1e-5)
+    finally:
+        uninstall()
