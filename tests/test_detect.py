@@ -334,3 +334,28 @@ def test_tensorflow_without_keras() -> None:
     assert detect("import numpy\nimport tensorflow as tf\nx = tf.constant(1)")[0] == "tf_keras"
     assert detect("import tensorflow.compat.v1 as tf\nx = tf.constant(1)")[0] == "tf_keras"
     assert detect("import tensorflow as tf\nimport keras\nkeras.layers.Dense(2)")[0] == "keras3"
+
+
+@pytest.mark.parametrize(
+    ("script", "package", "expected"),
+    [
+        ("import nets.small", "from tensorflow.keras.layers import Dense", "tf_keras"),
+        ("from nets.small import build", "from keras.layers import Merge", "keras1"),
+        ("from nets import small", "from . import old\nfrom keras.layers import CuDNNGRU", "keras2"),
+        ("import keras\nimport nets.small", "from keras.layers import Merge", "keras3"),
+        ("import nets.small", "import numpy\nfrom layers import Merge", "keras3"),
+    ],
+)
+def test_a_script_without_keras_is_told_by_installed_packages(
+    script: str, package: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "main.py").write_text(script)
+    site = tmp_path / "site"
+    (site / "nets").mkdir(parents=True)
+    (site / "nets" / "__init__.py").write_text("# nets for keras")
+    (site / "nets" / "small.py").write_text(package)
+    (site / "nets" / "unused.py").write_text("from tensorflow.keras.layers import Dense")
+    monkeypatch.syspath_prepend(site)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "main.py").rename(tmp_path / "own" / "main.py")
+    assert detect(beside([tmp_path / "own" / "main.py"], tmp_path / "own"))[0] == expected

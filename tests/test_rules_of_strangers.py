@@ -7,6 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 import lamina
 from lamina import keras1, keras2, tf_keras
@@ -356,3 +357,70 @@ def test_optimizers_of_ones_own_extend_the_step(base: Any) -> None:
     model.compile(Own(0.25), "mse")
     model.fit(X, np.ones((2, 1)), verbose=0)
     np.testing.assert_allclose(model.get_weights()[0], -0.25)
+
+
+@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+def test_tf_keras_lists_a_model_once_that_a_layer_holds_too(kind: str) -> None:
+    """tf_keras 2.21, which lists its arrays where they come first."""
+    keras = tf_keras
+
+    class Twice(keras.layers.Layer):
+        def __init__(self, model: Any, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.model = model
+
+        def call(self, x: Any) -> Any:
+            return self.model(x) * 2
+
+    class Both(keras.Model):
+        def __init__(self, net: Any):
+            super().__init__()
+            self.twice, self.net = Twice(net), net
+
+        def call(self, x: Any) -> Any:
+            return self.twice(x[0]), self.net(x[1])
+
+    net = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    inputs = [keras.Input((2,)), keras.Input((2,))]
+    model = keras.Model(inputs, [Twice(net)(inputs[0]), net(inputs[1])]) if kind == "functional" else Both(net)
+    model([np.ones((1, 2), "float32")] * 2)
+    assert [array.shape for array in model.get_weights()] == [(2, 3), (3,), (3, 1), (1,)]
+    model.set_weights([np.full(array.shape, at, "float32") for at, array in enumerate(model.get_weights())])
+    assert [array.flat[0] for array in net.get_weights()] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="expected 4 arrays; got 8"):
+        model.set_weights(model.get_weights() * 2)
+
+
+def test_losses_take_lists_of_tensors() -> None:
+    """As tf_keras and Keras 3 on torch: as one tensor."""
+    wanted, told = [torch.ones(3, 1)] * 2, [torch.zeros(3, 1)] * 2
+    for losses in (lamina.losses, tf_keras.losses):
+        assert losses.mean_squared_error(wanted, told).shape == (2, 3)
+
+
+def test_a_tape_inside_a_call_gives_gradients_in_predictions_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks that know physics: derivatives were 0 where nothing is trained. Values of tf_keras 2.21."""
+    monkeypatch.setattr("lamina.training.loop.tapes", False)
+    install("tf_keras")
+    try:
+        import tensorflow as tf
+
+        class Slope(tf_keras.Model):
+            def __init__(self) -> None:
+                super().__init__()
+                self.dense = tf_keras.layers.Dense(1, "tanh", kernel_initializer="ones")
+
+            def call(self, x: Any) -> Any:
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    y = self.dense(x)
+                return tape.gradient(y, x)
+
+        x, expected = np.array([[0.1, 0.2], [0.3, -0.5]], "float32"), [[0.91513693] * 2, [0.961043] * 2]
+        model = Slope()
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+        np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-5)
+        model.compile("sgd", "mse")
+        assert model.evaluate(x, x * 0, verbose=0) == pytest.approx(0.8805397, rel=1e-5)
+    finally:
+        uninstall()

@@ -592,15 +592,26 @@ class _ModelWords(Adds):
         """Layer by layer. Of a model inside, Keras 1 and 2 list what is trained first, its moving averages last."""
         own = [weight.numpy() for weight in self._own_in_order()]
         if self._asks_inside:
-            return [*(array for part in self._tracked() for array in part.get_weights()), *own]
+            listed = [array for part in self._tracked() for array in part.get_weights()]
+            return [*dict(zip(self._turns(), listed, strict=True)).values(), *own]
         return [*(array for layer in self._weight_layers() for array in shim.trained_first(layer)), *own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         give = shim.set_own if self._asks_inside else shim.set_trained_first
         own = self._own_in_order()
+        shim.check_count(self, weights)
+        listed = [weights[turn] for turn in self._turns()] if self._asks_inside else weights
         with all_or_none(self.weights):
-            shim.set_in_turn(self, self._tracked(), weights, give)
+            for part, arrays in shim.shared_out(self._tracked(), listed, lambda part: part.get_weights()):
+                give(part, arrays)
             assign_all(self, own, weights[len(weights) - len(own) :])
+
+    def _turns(self) -> list[int]:
+        """For each array of the parts, its place in `get_weights`: tf.keras lists a weight that parts share once."""
+        if not self._dialect.table.shares_modern:
+            return [*range(sum(len(part.get_weights()) for part in self._tracked()))]
+        turns: dict[int, int] = {}
+        return [turns.setdefault(id(weight), len(turns)) for part in self._tracked() for weight in part.weights]
 
     @property
     def weights(self) -> list[Any]:

@@ -6,6 +6,7 @@ import ast
 import functools
 import json
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 _MOST_LINES = 300  # that are left out of one source
 _MOST_FILES = 60  # that are read beside a script
 _FRAMEWORKS = ("keras", "lamina", "tensorflow", "torch")  # whose own code does not tell what a script is for
+_IMPORTS_KERAS = re.compile(r"^\s*(?:from|import) +(?:keras|tensorflow)\b", re.M)
 _LARGEST = 2**24  # bytes of one
 _TOP = (".git", "pyproject.toml", "setup.py", "requirements.txt")  # one of which the folder of a project has
 
@@ -51,24 +53,40 @@ def told_to_tools(arguments: Sequence[str], root: Path) -> list[Path]:
 def beside(scripts: Sequence[Path], root: Path) -> dict[str, str]:
     """The sources of scripts and of what they import from below `root`, or else from their project, by their names.
 
-    Nothing of them is run.
+    Where none of these imports a framework, those that do of the installed packages that they import. Nothing is run.
     """
-    found: dict[Path, str] = {}
     above = [root.resolve(), *root.resolve().parents]
     project = next((folder for folder in above if any((folder / each).exists() for each in _TOP)), root)
+    found, names = _reached(scripts, root, project)
+    told = {_shown(file, root): text for file, text in found.items()}
+    tops = {name.partition(".")[0] for name in names}
+    for top in sorted(tops - sys.stdlib_module_names) if tops.isdisjoint(_FRAMEWORKS) else ():
+        home = next((Path(each) for each in sys.path if (Path(each) / top / "__init__.py").is_file()), None)
+        if home is not None and any("keras" in read(file) for file in (home / top).rglob("*.py")):
+            first = [file for name in names if f"{name}.".startswith(f"{top}.") for file in _files(name, home)]
+            inside, _ = _reached(first, home, home / top)
+            told |= {_shown(file, home): text for file, text in inside.items() if _IMPORTS_KERAS.search(text)}
+    return told
+
+
+def _reached(scripts: Sequence[Path], root: Path, project: Path) -> tuple[dict[Path, str], list[str]]:
+    """What is imported from below `root`, or of one package there alone, and all names that are imported."""
+    found: dict[Path, str] = {}
+    names: list[str] = []
     waiting = list(scripts)
     while waiting and len(found) < _MOST_FILES:
         file = waiting.pop(0)
-        if file in found:
+        if file in found or (project.parent == root and not file.is_relative_to(project)):
             continue
         try:
             found[file] = read(file) if file.stat().st_size < _LARGEST else ""
         except (OSError, ValueError):
             continue
         for name, folder in _imports(parsed(found[file])[0], file, root):
+            names.append(name)
             inside = folder == root and name.partition(".")[0] not in _FRAMEWORKS
             waiting += [*_files(name, folder)] or ([*_files(name, project)] if inside else [])
-    return {_shown(file, root): text for file, text in found.items()}
+    return found, names
 
 
 def early_keras2(root: Path) -> str:

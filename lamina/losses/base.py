@@ -38,7 +38,8 @@ def _of_numbers(value: Any) -> Tensor:
     if arrays.is_array(value):
         return here(arrays.tensor_of(value, "a loss or metric")).reshape(value.shape)  # a series stays one
     try:
-        return torch.as_tensor(value)
+        tensors = isinstance(value, (list, tuple)) and any(isinstance(each, Tensor) for each in value)
+        return torch.stack([as_tensor(each) for each in value]) if tensors else torch.as_tensor(value)
     except TypeError as error:  # torch's word for what is no number
         raise ValueError(f"A loss or metric takes numbers; got {short(value)}.") from error
 

@@ -280,10 +280,15 @@ def _train(module: nn.Module, own_step: bool, training: bool) -> None:
         _train(child, own_step, training)
 
 
+tapes = False  # whether calls may ask for gradients by themselves
+
+
 def without_gradients(modules: Iterable[nn.Module]) -> Any:
     """Inference mode; without its speed where one of the modules keeps state that training goes on with, or where
-    weights are shared out, which processes put together in memory that training goes on with."""
-    return torch.no_grad() if placing.used or any(map(keeps_states, modules)) else torch.inference_mode()
+    weights are shared out, which processes put together in memory that training goes on with, or calls may ask for
+    gradients by themselves."""
+    recorded = placing.used or tapes or any(map(keeps_states, modules))
+    return torch.no_grad() if recorded else torch.inference_mode()
 
 
 # Predictions ----------------------------------------------------------------------------------------------------------

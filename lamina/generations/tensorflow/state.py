@@ -26,6 +26,7 @@ from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
 from ...ops.base import tensor
 from ...optimizers import Optimizer
+from ...training import loop
 from ..activations import in_graph
 from ..habits import nearest_first, when_ready
 from ..tensors import with_assign
@@ -160,6 +161,7 @@ class GradientTape:
 
     def __enter__(self) -> GradientTape:
         _open.tapes += 1
+        loop.tapes = True
         self._stack.enter_context(torch.enable_grad())
         return self
 
