@@ -397,6 +397,25 @@ def test_functions_of_numpy_take_tensors(installed: Any) -> None:
     assert np.mean(x, axis=1).tolist() == [1.5, 3.5] and np.argmax(x, axis=-1).tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("kind", ["int32", "int64", "float32", "float64"])
+def test_arrays_multiply_matrices_of_any_number_type(installed: Any, kind: str) -> None:
+    turn, x = np.array([[0, 2], [1, 0]], dtype=kind), installed.constant([[1.0, 2.0], [3.0, 4.0]])
+    assert (turn @ x).numpy().tolist() == [[6.0, 8.0], [1.0, 2.0]] and (turn @ x).dtype == installed.float32
+    assert (x @ turn).numpy().tolist() == [[2.0, 2.0], [4.0, 6.0]] and (turn * x).dtype == installed.float32
+
+
+def test_bounds_of_random_numbers_may_be_tensors_where_shapes_are_tried(installed: Any) -> None:
+    class Shift(installed.keras.layers.Layer):
+        bounds = (installed.constant(2.0), installed.constant(3.0))
+
+        def call(self, x: Any) -> Any:
+            return x + installed.random.uniform((installed.shape(x)[0], 1), *self.bounds)
+
+    inputs = installed.keras.Input((4,))
+    found = installed.keras.Model(inputs, Shift()(inputs)).predict(np.zeros((3, 4)), verbose=0)
+    assert found.shape == (3, 4) and found.min() >= 2.0 and found.max() < 3.0 and len(np.unique(found)) == 3
+
+
 def test_rows_of_variables_are_scattered_to(installed: Any) -> None:
     variable = installed.Variable([[1.0, 2.0], [3.0, 4.0]])
     rows = installed.IndexedSlices(values=[[5.0, 6.0], [7.0, 8.0]], indices=[1, 0])

@@ -470,3 +470,16 @@ def test_losses_and_metrics_take_arrays_that_torch_does_not_read(given: np.ndarr
     for metric in (metrics.MeanSquaredError, metrics.BinaryAccuracy, metrics.RootMeanSquaredError):
         found, expected = (float(metric()(TABLE, others, sample_weight=w[:, 0])) for w in (given, TABLE))
         assert found == expected
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_lists_of_tensors_are_stacked_and_gradients_pass(kind: type) -> None:
+    rows = torch.tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True)
+    mean = keras.metrics.Mean()
+    mean.update_state(kind([rows.mean()]))
+    mean.update_state(kind(rows.unbind()))
+    assert float(mean.result()) == pytest.approx(2.75)
+    loss = keras.losses.mean_squared_error(kind([[0.0, 0.0], rows[1].detach()]), kind(rows.unbind()))
+    assert loss.tolist() == [2.5, 0.0]
+    loss.sum().backward()
+    torch.testing.assert_close(rows.grad, torch.tensor([[1.0, 2.0], [0.0, 0.0]]))

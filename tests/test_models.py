@@ -840,6 +840,31 @@ def test_a_layer_with_its_own_compute_mask_supports_masking() -> None:
     assert [each().supports_masking for each in (Own, Neither, Told)] == [True, False, False]
 
 
+@pytest.mark.parametrize("space", [keras, tf_keras], ids=["keras3", "tf_keras"])
+def test_own_layers_take_texts_for_layers_inside(space: Any) -> None:
+    class Embedded(space.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lookup = space.layers.StringLookup(vocabulary=["a", "b", "c"])
+            self.embedding = space.layers.Embedding(4, 2)
+
+        def call(self, words: Any) -> Any:
+            return self.embedding(self.lookup(words))
+
+    class Plain(space.layers.Layer):
+        def call(self, words: Any) -> Any:
+            return words * 2
+
+    words, layer = space.Input((2,), dtype="string"), Embedded()
+    data = np.array([["b", "?"], ["a", "c"]], dtype=object)
+    model = space.Model(words, layer(words))
+    assert model.output_shape == (None, 2, 2)
+    expected = layer.embedding(torch.tensor([[2, 0], [1, 3]])).detach()
+    np.testing.assert_array_equal(model.predict(data, verbose=0), expected)
+    with pytest.raises(ValueError, match="got texts"):
+        Plain()(words)
+
+
 @pytest.mark.parametrize(
     ("policy", "kind"), [("float64", "float64"), ("mixed_bfloat16", "bfloat16"), ("float32", "float32")]
 )

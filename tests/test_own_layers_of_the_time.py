@@ -706,6 +706,52 @@ def test_several_outputs_are_a_list_and_states_are_told_of(space: ModuleType) ->
     np.testing.assert_allclose(found, convolution(data).detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
+@ALL
+def test_masks_that_own_layers_make_reach_the_next_layer(space: ModuleType) -> None:
+    class Below(space.layers.Layer):
+        pass
+
+    class Marks:
+        def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+            return inputs > 0
+
+    class Marked(Below):
+        call = lambda self, x: x * 1.0  # noqa: E731
+        compute_mask = Marks.compute_mask
+
+    class Mixed(Marks, Below):
+        call = lambda self, x: x * 1.0  # noqa: E731
+
+    class Seen(space.layers.Layer):
+        supports_masking = True
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x if mask is None else x + 10.0 * mask
+
+    data = np.array([[1.0, -2.0, 0.0]], dtype="float32")
+    for kind in (Marked, Mixed):
+        assert kind().supports_masking
+        inputs = space.layers.Input((3,))
+        found = functional(space, inputs, Seen()(kind()(inputs))).predict(data, verbose=0)
+        np.testing.assert_array_equal(found, [[11.0, -2.0, 0.0]])
+        assert Seen()(kind()(torch.from_numpy(data))).tolist() == [[11.0, -2.0, 0.0]]
+
+
+@pytest.mark.parametrize(("space", "first"), [(tf_keras, 11.0), (lamina, 1.0)], ids=["tf_keras", "keras3"])
+def test_the_first_input_brings_its_mask_beside_others_up_to_tf_keras(space: ModuleType, first: float) -> None:
+    class Seen(space.layers.Layer):
+        supports_masking = True
+
+        def call(self, x: Any, other: Any, mask: Any = None) -> Any:
+            return x + other if mask is None else x + other + 10.0 * mask[..., None]
+
+    inputs, beside = space.layers.Input((2,)), space.layers.Input((2, 1))
+    masked = space.layers.Masking(mask_value=0.0)(space.layers.Reshape((2, 1))(inputs))
+    model = space.models.Model([inputs, beside], Seen()(masked, beside))
+    data = [np.array([[1.0, 0.0]], dtype="float32"), np.zeros((1, 2, 1), dtype="float32")]
+    assert model.predict(data, verbose=0).tolist() == [[[first], [0.0]]]
+
+
 @SPREAD
 def test_masks_of_steps_that_are_sequences(space: ModuleType) -> None:
     layers = space.layers

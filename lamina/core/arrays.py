@@ -265,10 +265,10 @@ def twin(ufunc: Any) -> Callable | None:
 
 
 def beside(value: Any, dtype: torch.dtype | None, device: Any = None) -> Any:
-    """An array of numbers as a tensor, floats in the type of the floating tensor beside it; else what it is."""
+    """An array of numbers as a tensor, integers and floats in the type of a floating tensor beside it; else what it is."""
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biufc":
         return value
-    follows = value.dtype.kind == "f" and dtype is not None and dtype.is_floating_point
+    follows = value.dtype.kind in "iuf" and dtype is not None and dtype.is_floating_point
     found = shared(np.array(value, order="C")).to(dtype=dtype if follows else None, device=device)
     return here(found) if device is None else found
 

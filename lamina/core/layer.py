@@ -177,10 +177,13 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if "compute_output_shape" in own:
             cls._shape_parameters = tuple(inspect.signature(own["compute_output_shape"]).parameters)[1:]
         cls._has_shape_rule = cls.compute_output_shape is not Layer.compute_output_shape
-        if "compute_mask" in own and "supports_masking" not in own and not cls._ours:
-            cls.supports_masking = True
-        if "compute_mask" not in own and cls.compute_mask is Layer.compute_mask:
+        maker = next(base for base in cls.__mro__ if "compute_mask" in vars(base))
+        if maker is Calling:
             cls._creates_mask = False
+        elif not cls._ours and not maker.__module__.startswith("lamina."):
+            cls._creates_mask = True
+            if "supports_masking" not in own:
+                cls.supports_masking = True
 
     @classmethod
     def _read_call(cls) -> None:

@@ -341,7 +341,8 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
 
     Raises ValueError for texts: what takes them says itself what it gives.
     """
-    _refuse_texts(named(layer), args)
+    if layer._ours or not any(getattr(each, "_takes_text", False) for each in layer.modules()):
+        _refuse_texts(named(layer), args)
     if layer._compute is not None:
         args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
     if not layer._has_shape_rule or scope.by_running:
@@ -389,6 +390,8 @@ def _as_computed(leaf: Any, layer: Layer) -> Any:
     """A symbolic tensor in the type the layer takes it in."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
+    if leaf.torch_dtype == dtypes.TEXT:
+        return SymbolicTensor(leaf.shape, torch.uint8)  # stands in for texts
     if leaf.torch_dtype.is_complex and not layer._ours:
         return leaf
     if leaf.torch_dtype.is_complex:

@@ -41,6 +41,8 @@ _WHERE_IT_LIES = ("use_resource", "partitioner", "collections", "caching_device"
 class Adds(Habits):
     """The old words of a layer's `add_weight`, `add_loss` and `add_metric`."""
 
+    _mask_beside_others = True
+
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         """By position either name, shape, dtype, initializer, ... as in Keras 2, or shape, initializer, name, ... as in
         Keras 1."""

@@ -361,7 +361,6 @@ class LayerShim(Adds, Shim):
 
     _theano = False
     _needs_no_shape = False
-    _mask_beside_others = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         shape, learned = kwargs.get("batch_input_shape"), self._words.entry.learned

@@ -37,6 +37,8 @@ def as_tensor(value: Any, like: Tensor | None = None, dtype: torch.dtype | None 
 def _of_numbers(value: Any) -> Tensor:
     if arrays.is_array(value):
         return here(arrays.tensor_of(value, "a loss or metric")).reshape(value.shape)  # a series stays one
+    if isinstance(value, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value)):
+        return torch.stack([as_tensor(part) for part in value])
     try:
         tensors = isinstance(value, (list, tuple)) and any(isinstance(each, Tensor) for each in value)
         return torch.stack([as_tensor(each) for each in value]) if tensors else torch.as_tensor(value)

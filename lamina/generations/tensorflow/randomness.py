@@ -45,7 +45,8 @@ def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
     if maxval is None and not dtypes.torch_dtype(dtype).is_floating_point:
         raise ValueError(f"random.uniform: `maxval` is needed for {dtype}.")
     low, high = tensor(minval), tensor(1 if maxval is None else maxval)
-    if low.ndim or high.ndim:
+    given = any(isinstance(bound, torch.Tensor) and bound.is_floating_point() for bound in (minval, maxval))
+    if given or low.ndim or high.ndim:  # values of tensors stay unread: a trial has none
         share = draws.uniform(shape, dtype="float32", seed=fresh(seed))
         return (share * (high - low) + low).to(dtypes.torch_dtype(dtype))
     return draws.uniform(shape, float(low), float(high), dtype, fresh(seed))
