@@ -729,7 +729,7 @@ class LearningRateScheduler(Callback, Declared):
                 rate = self.schedule(epoch, float(optimizer.learning_rate))
             except TypeError:
                 rate = self.schedule(epoch)
-            if not isinstance(rate, (float, np.floating)):
+            if not isinstance(rate, (float, np.floating)) and not (torch.is_tensor(rate) and rate.is_floating_point()):
                 raise ValueError(f"LearningRateScheduler: `schedule` must return a float; got {rate!r}.")
             optimizer.learning_rate = float(rate)
             if self.verbose:

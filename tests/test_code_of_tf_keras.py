@@ -728,6 +728,10 @@ def test_the_largest_go_by_their_names(installed: Any) -> None:
     assert found.values.tolist() == [3.0, 2.0] and found.indices.tolist() == [1, 2]
     values, indices = found
     assert values is found.values and indices is found.indices
+    assert installed.math.top_k(installed.ones(40), 3).indices.tolist() == [0, 1, 2]  # the first of equal ones
+    asked = installed.keras.Input((40,))
+    model = installed.keras.Model(asked, installed.nn.top_k(asked, 3)[1])
+    assert model(np.ones((1, 40), "float32")).tolist() == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("told", [{}, {"delta": 1}, {"start": 0}, {"start": 0, "delta": 1}])
@@ -834,3 +838,34 @@ def test_ends_of_a_stack_that_waits_for_its_input(space: Any) -> None:
             _ = model.inputs
     model(X)
     assert len(model.inputs) == len(model.outputs) == 1
+
+
+def test_one_value_of_a_weight_is_a_number_of_numpy(installed: Any) -> None:
+    keras = installed.keras
+    model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    optimizer, total = model.optimizer, keras.metrics.Mean().total
+    for weight in (optimizer.lr, optimizer.iterations, total, keras.backend.variable(2.0)):
+        assert isinstance(weight.numpy(), np.generic) and round(weight.numpy(), 5) == float(weight.numpy())
+        assert isinstance(np.asarray(weight), np.ndarray)
+    assert isinstance(model.weights[0].numpy(), np.ndarray)
+
+
+def test_a_schedule_of_a_callback_may_give_a_tensor(installed: Any) -> None:
+    keras = installed.keras
+    model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    falling = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * installed.math.exp(-0.1))
+    model.fit(X, X[:, :2], epochs=2, verbose=0, callbacks=[falling])
+    np.testing.assert_allclose(model.optimizer.lr.numpy(), 0.01 * np.exp(-0.2), rtol=1e-5)
+    wrong = keras.callbacks.LearningRateScheduler(lambda epoch, rate: installed.constant(1))
+    with pytest.raises(ValueError, match="must return a float"):
+        model.fit(X, X[:, :2], verbose=0, callbacks=[wrong])
+
+
+@pytest.mark.parametrize("name", ["ExponentialDecay", "PolynomialDecay", "InverseTimeDecay", "CosineDecay"])
+def test_schedules_need_no_name(installed: Any, name: str) -> None:
+    schedules = installed.keras.optimizers.schedules
+    rates = {"decay_rate": 0.5} if name in ("ExponentialDecay", "InverseTimeDecay") else {}
+    schedule = getattr(schedules, name)(0.1, 10, name=None, **rates)
+    assert schedules.deserialize(schedules.serialize(schedule)).get_config()["name"] is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+from contextlib import nullcontext
 from typing import Any
 
 import h5py
@@ -85,6 +86,13 @@ def test_state_and_kinds_of_tensors(space: Any) -> None:
     assert [K.get_uid("helpers"), K.get_uid("helpers")] == [1, 2]
     symbol = space.layers.Input((3,))
     assert K.is_keras_tensor(symbol) and K.is_keras_tensor(space.layers.Dense(2)(symbol))
+    with nullcontext() if space is keras1 else pytest.raises(ValueError, match="expected a tensor"):
+        assert not K.is_keras_tensor(np.ones(3))  # Keras 1 asks about anything
+    if space in (keras1, keras2):  # layers count on by the same numbers
+        name = f"dense_{K.get_uid('dense')}"
+        assert (
+            len({space.layers.Dense(2).name, name, space.layers.Dense(2, name=f"dense_{K.get_uid('dense')}").name}) == 3
+        )
     if space is not keras1:
         assert K.is_placeholder(symbol) and not K.is_placeholder(a)
         update = K.moving_average_update(b, np.zeros(4), 0.9)

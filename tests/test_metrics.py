@@ -579,3 +579,11 @@ def test_a_variable_of_a_metric_begins_with_values(values):
     assert metric.result().tolist() == [4, 5]
     metric.reset_state()
     assert metric.result().tolist() == [0, 0]
+
+
+def test_of_equal_scores_the_first_are_among_the_best() -> None:
+    for kind in (metrics.Precision, metrics.Recall):
+        for labels, expected in (([0, 0, 1, 1], 0.0), ([1, 1, 0, 0], 1.0)):
+            measured = kind(top_k=2)
+            measured.update_state(labels, [1.0, 1.0, 1.0, 1.0])
+            assert measured.result() == expected

@@ -716,3 +716,21 @@ def test_a_model_of_ones_own_with_attention_comes_back(weights: bool, tmp_path: 
         model.save(path)
         again = keras.models.load_model(path, custom_objects={"Attends": Attends})
     np.testing.assert_array_equal(again(x).detach(), expected.detach())
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_metrics_of_several_outputs_have_the_names_of_their_results(own: bool) -> None:
+    given = keras.Input((3,))
+    model = keras.Model(given, [keras.layers.Dense(2, name=name)(given) for name in ("a", "b")])
+    made = [keras.metrics.MeanAbsoluteError(name="mae")] if own else ["mae"]
+    model.compile("sgd", "mse", metrics=[made, ["mse"]], weighted_metrics=[["mse"], ["mse"]])
+    x, y = np.ones((4, 3), "float32"), np.zeros((4, 2), "float32")
+    names = ["loss", "a_loss", "b_loss", "a_mae", "a_mse", "b_mse", "b_weighted_mse"]
+    assert model.metrics_names in (names, [])  # before the first step they are asked of a copy
+    history = model.fit(x, [y, y], verbose=0).history
+    for _ in range(2):
+        assert [metric.name for metric in model.metrics] == model.metrics_names == [*history] == names
+    assert {metric.name: float(metric.result()) for metric in model.metrics} == pytest.approx(
+        {name: values[0] for name, values in history.items()}
+    )
+    assert [*model.evaluate(x, [y, y], verbose=0, return_dict=True)] == names

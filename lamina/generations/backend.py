@@ -570,8 +570,8 @@ def names(dialect: Dialect) -> dict[str, Any]:
         dialect.reset_names()
 
     def get_uid(prefix: str = "") -> int:
-        """1, 2, 3, ... for each prefix."""
-        return dialect.count(f"uid/{prefix}")
+        """1, 2, 3, ... for each prefix; in Keras 1 and 2 automatic names of layers count on."""
+        return dialect.count(prefix)
 
     def _get_available_gpus() -> list[str]:
         return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
@@ -594,6 +594,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name == "keras1":
         found |= {each.__name__: each for each in _convolutions_of_keras1(dialect)}
         found["batch_dot"] = arithmetic.batch_matmul
+        found["is_keras_tensor"] = lambda x: isinstance(x, SymbolicTensor)  # also asked about arrays
         found["normalize_batch_in_training"] = arithmetic.normalize_by_batch
         found["binary_crossentropy"] = arithmetic.binary_crossentropy_of_keras1
         found = {key: _in_keras1(value) for key, value in found.items()}

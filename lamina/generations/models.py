@@ -321,7 +321,7 @@ class _ModelWords(Adds):
 
     @property
     def metrics(self) -> list[Any]:
-        """As today's; in tf.keras the compiled metrics one by one, where results have their own names."""
+        """As today's; in tf.keras the compiled metrics one by one, in the order of their results."""
         found: list[Any] = super().metrics
         apart = (each.one_by_one() if isinstance(each, MetricsOfScores) else [each] for each in found)
         return [one for some in apart for one in some]

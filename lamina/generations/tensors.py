@@ -281,13 +281,19 @@ def evaluated(self: Tensor, session: Any = None) -> np.ndarray:
 
 
 _READS = {np.shape: lambda x: tuple(x.shape), np.ndim: Tensor.dim, np.size: Tensor.numel}  # of trial tensors, too
-_numpy, _item, _bool = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__
+_numpy, _item, _bool, _copied = Tensor.numpy, Tensor.__getitem__, Tensor.__bool__, Weight.numpy
 
 
 def numpy(self: Tensor, *, force: bool = False) -> np.ndarray | np.generic:
     """Its values; where gradients flow back from it, these stay behind. One value is a number of NumPy's in code that
     does not import torch."""
     found = _numpy(self.detach().cpu() if self.requires_grad or self.is_cuda else self, force=force)
+    return found if found.ndim or _knows_torch(sys._getframe(1).f_globals) else found[()]
+
+
+def copied(self: Weight, *, force: bool = True) -> np.ndarray | np.generic:
+    """A copy of its value, one value as `numpy` gives it."""
+    found = _copied(self, force=force)
     return found if found.ndim or _knows_torch(sys._getframe(1).f_globals) else found[()]
 
 
@@ -527,6 +533,7 @@ def equip() -> None:
         cls._keras_shape = told("_keras_shape", lambda x: tuple(x.shape))
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
+    weight.numpy = copied
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__, weight.eval = is_there, parts.get_value

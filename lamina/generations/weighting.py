@@ -381,8 +381,12 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     _in_order: Sequence[Any] = ()
     scores: Sequence[tuple[Any, Tensor, Any]] = ()  # outputs, the scores before them, and what made one of the other
+    _shown: Sequence[
+        tuple[str, Any]
+    ] = ()  # metrics that were shown, which from then on have the names of their results
 
     def build(self, y: Any, outputs: Any) -> None:
+        self._shown = ()
         super().build(y, outputs)
         _refuse_doubles([one for part in self._parts for one in (*part.metrics, *part.weighted)])
         self._in_order = self._name_parts(self._parts, outputs)
@@ -396,9 +400,14 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
         return [output for part, output in pairs if any(map(_as_of_the_time, (*part.metrics, *part.weighted)))]
 
     def one_by_one(self) -> list[Any]:
-        """The metrics, or all as one where results go by other names than theirs."""
-        named = [*self._named()]
-        return [metric for _, metric in named] if all(name == metric.name for name, metric in named) else [self]
+        """The metrics in the order of their results, each by the name of its own."""
+        self._shown = [*self._named()]
+        for name, metric in self._shown:
+            metric.name = name
+        return [metric for part in self._ordered() for metric in (*part.metrics, *part.weighted)]
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        return iter(self._shown) if self._shown else super()._named()
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         super().update_state(y, outputs, sample_weight)

@@ -40,8 +40,9 @@ def counts(
 
 
 def _keep_top_k(y_pred: Tensor, k: int) -> Tensor:
-    best = y_pred.topk(k, -1)
-    return torch.full_like(y_pred, _BELOW_ALL).scatter(-1, best.indices, best.values)
+    """Of equal scores the first count, as in TensorFlow and JAX."""
+    places = y_pred.sort(dim=-1, descending=True, stable=True).indices[..., :k]
+    return torch.full_like(y_pred, _BELOW_ALL).scatter(-1, places, y_pred.gather(-1, places))
 
 
 def spread(weight: Tensor, values: Tensor, name: str) -> Tensor:

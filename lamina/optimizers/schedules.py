@@ -19,6 +19,7 @@ from ..core.declare import Declared, Kind, Refused, arg, boolean, number, text
 from ..core.dtypes import torch_dtype
 
 _HOME = "keras.optimizers.schedules"
+_NAME = text.optional()
 
 
 class _Numbers:
@@ -97,7 +98,7 @@ class _InPeriods(_Formula):
 class ExponentialDecay(_InPeriods):
     """initial_learning_rate * decay_rate ^ (step / decay_steps)"""
 
-    name: str = arg(text, default="ExponentialDecay")
+    name: str | None = arg(_NAME, default="ExponentialDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
         return self.initial_learning_rate * self.decay_rate ** self._periods(step, xp)
@@ -117,7 +118,7 @@ class PiecewiseConstantDecay(_Formula):
 
     boundaries: list[float] = arg(_series, doc="Ascending steps.")
     values: list[float] = arg(_series, doc="One more than boundaries.")
-    name: str = arg(text, default="PiecewiseConstant")
+    name: str | None = arg(_NAME, default="PiecewiseConstant")
 
     def check(self) -> None:
         if len(self.boundaries) != len(self.values) - 1:
@@ -141,7 +142,7 @@ class PolynomialDecay(_Formula):
     end_learning_rate: float = arg(number(), default=0.0001)
     power: float = arg(number(), default=1.0)
     cycle: bool = arg(boolean, default=False, doc="Lengthen the decay by whole decay_steps once it is over.")
-    name: str = arg(text, default="PolynomialDecay")
+    name: str | None = arg(_NAME, default="PolynomialDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
         done = step / self.decay_steps
@@ -156,7 +157,7 @@ class PolynomialDecay(_Formula):
 class InverseTimeDecay(_InPeriods):
     """initial_learning_rate / (1 + decay_rate * step / decay_steps)"""
 
-    name: str = arg(text, default="InverseTimeDecay")
+    name: str | None = arg(_NAME, default="InverseTimeDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
         return self.initial_learning_rate / (1 + self.decay_rate * self._periods(step, xp))
@@ -171,7 +172,7 @@ class CosineDecay(_Formula):
     initial_learning_rate: float = arg(number())
     decay_steps: float = arg(_steps, doc="Steps of the decay, without the rise.")
     alpha: float = arg(number(), default=0.0)
-    name: str = arg(text, default="CosineDecay")
+    name: str | None = arg(_NAME, default="CosineDecay")
     warmup_target: float | None = arg(number().optional(), default=None)
     warmup_steps: float = arg(number(0), default=0)
 
@@ -198,7 +199,7 @@ class CosineDecayRestarts(_Formula):
     t_mul: float = arg(number(1), default=2.0)
     m_mul: float = arg(number(), default=1.0)
     alpha: float = arg(number(), default=0.0)
-    name: str = arg(text, default="SGDRDecay")
+    name: str | None = arg(_NAME, default="SGDRDecay")
 
     def _at(self, step: Any, xp: Any) -> Any:
         done = step / self.first_decay_steps
