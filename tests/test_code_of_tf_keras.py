@@ -665,6 +665,13 @@ _NAMED = {  # recorded of Keras 2.3.1 and tf_keras 2.21
         "time_distributed_1/kernel:0 time_distributed_1/bias:0",
         "time_distributed/kernel:0 time_distributed/bias:0",
     ),
+    "time of cells": (
+        "TimeDistributed(Bidirectional(LSTM(2, use_bias=False)))",
+        "time_distributed_1/forward_lstm_1/kernel:0 time_distributed_1/forward_lstm_1/recurrent_kernel:0 "
+        "time_distributed_1/backward_lstm_1/kernel:0 time_distributed_1/backward_lstm_1/recurrent_kernel:0",
+        "time_distributed/forward_lstm/lstm_cell/kernel:0 time_distributed/forward_lstm/lstm_cell/recurrent_kernel:0 "
+        "time_distributed/backward_lstm/lstm_cell/kernel:0 time_distributed/backward_lstm/lstm_cell/recurrent_kernel:0",
+    ),
 }
 
 
@@ -677,10 +684,11 @@ def test_names_of_weights_say_their_layer_where_torch_is_not_imported(kind: str,
     space.backend.clear_session()
     code, *expected = _NAMED[kind]
     layer = eval(code, {**vars(space.layers), **{name: getattr(space.layers, name) for name in _LAYERS}})
-    model = space.models.Sequential([space.layers.InputLayer((4, 3)), layer] if inside else [])
+    shape = (3, 4, 3) if kind == "time of cells" else (4, 3)
+    model = space.models.Sequential([space.layers.InputLayer(shape), layer] if inside else [])
     names: dict[str, Any] = {"weights": (model if inside else layer).weights}
     if not inside:
-        layer(space.layers.Input((4, 3)))
+        layer(space.layers.Input(shape))
         names["weights"] = layer.weights
     exec("found = ' '.join(w.name for w in weights)", names)
     assert names["found"] == expected[generation == "tf_keras"]

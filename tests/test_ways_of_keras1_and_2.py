@@ -365,3 +365,120 @@ def test_several_outputs_without_masks_have_a_none_each(keras: Any) -> None:
 def test_deserialize_writes_the_name_in_small_letters() -> None:
     config = K2.optimizers.serialize(K2.optimizers.SGD())
     assert isinstance(K2.optimizers.deserialize(config), K2.optimizers.SGD) and config["class_name"] == "sgd"
+
+
+class _Calls:
+    """Own layers that ask for the `call` of what they derive from, or hold, in the words of the time."""
+
+    def __init__(self, keras: Any):
+        layers = keras.layers
+
+        class Drops(layers.Dropout):
+            def call(self, x, *mask):
+                return super().call(x, *mask) if keras is K1 else super().call(x)
+
+        class Normalizes(layers.BatchNormalization):
+            def call(self, x, *mask):
+                return super().call(x, *mask) if keras is K1 else super().call(x)
+
+        class Holds(layers.Layer):
+            def __init__(self, inner, **kwargs):
+                super().__init__(**kwargs)
+                self.inner = inner
+
+            def build(self, input_shape):
+                self.inner.build(input_shape)
+                self.trainable_weights = self.inner.trainable_weights
+                super().build(input_shape)
+
+            def call(self, x, mask=None):
+                return self.inner.call(x, mask) if keras is K1 else self.inner.call(x)
+
+        self.Drops, self.Normalizes, self.Holds = Drops, Normalizes, Holds
+
+
+@BOTH
+def test_a_call_that_own_layers_ask_for_knows_whether_the_model_trains(keras: Any) -> None:
+    own, ones = _Calls(keras), np.ones((4, 50), "float32")
+    for layer in (own.Drops(0.5, input_shape=(50,)), own.Holds(keras.layers.Dropout(0.5), input_shape=(50,))):
+        model = copy.deepcopy(keras.models.Sequential([layer]))
+        run = keras.backend.function([model.input, keras.backend.learning_phase()], [model.output])
+        assert 0 < np.mean(run([ones, 1])[0] == 0) < 1 and np.mean(run([ones, 0])[0] == 0) == 0
+    found = []
+    for layer in (keras.layers.BatchNormalization(input_shape=(3,)), own.Normalizes(input_shape=(3,))):
+        model = keras.models.Sequential([layer])
+        model.compile("sgd", "mse")
+        found.append([model.train_on_batch(X, X[::-1]), *model.get_weights()])
+    for plain, asked in zip(*found, strict=True):
+        np.testing.assert_allclose(asked, plain, rtol=1e-6)
+
+
+def test_own_layers_give_calls_of_keras1_a_mask() -> None:
+    layers, found = K1.layers, []
+
+    def derived(base: Any) -> Any:
+        class Own(base):
+            def call(self, x, mask=None):
+                return super().call(x, mask)
+
+        return Own
+
+    for make in (lambda base: base, derived):
+        kinds = ("Embedding", "TimeDistributed", "Dense", "LSTM", "Bidirectional", "GRU", "Activation", "Flatten")
+        E, T, D, L, B, G, A, F = (make(getattr(layers, kind)) for kind in kinds)
+        stack = [E(5, 3, input_length=4, mask_zero=True), T(D(3)), L(3, return_sequences=True), B(G(2)), A("tanh")]
+        model = K1.models.Sequential([*stack, D(2)])
+        flat = K1.models.Sequential([F(input_shape=(2, 3)), make(layers.Reshape)((3, 2))])
+        model.set_weights([np.linspace(-0.5, 1, w.size).reshape(w.shape) for w in model.get_weights()])
+        found.append([model.predict(np.array([[1, 2, 0, 0], [3, 4, 1, 0]])), flat.predict(X.reshape(2, 2, 3))])
+    for plain, asked in zip(*found, strict=True):
+        np.testing.assert_allclose(asked, plain, rtol=1e-5)
+
+
+def test_own_layers_give_calls_of_keras2_their_arguments_in_order() -> None:
+    class Own(K2.layers.LSTM):
+        def call(self, inputs, mask=None, training=None, initial_state=None):
+            return super().call(inputs, mask, training, initial_state) + 1
+
+    class Cell(K2.layers.GRUCell):
+        def call(self, inputs, states):
+            output, states = super().call(inputs, states)
+            return output + 1, states
+
+    x, found = np.where(np.arange(24).reshape(2, 6, 2) < 16, np.linspace(-1, 1, 24).reshape(2, 6, 2), 0), []
+    for layers in ([K2.layers.LSTM(3)], [Own(3)]):
+        model = K2.models.Sequential([K2.layers.Masking(0.0, input_shape=(6, 2)), *layers])
+        model.set_weights([np.linspace(-0.5, 1, w.size).reshape(w.shape) for w in model.get_weights()])
+        found.append(model.predict(x))
+    np.testing.assert_allclose(found[1], found[0] + 1, rtol=1e-5)
+    model = K2.models.Sequential([K2.layers.RNN(Cell(3, dropout=0.5), input_shape=(6, 2))])
+    model.compile("sgd", "mse")
+    assert model.train_on_batch(x, model.predict(x)) > 1e-4 and model.test_on_batch(x, model.predict(x)) < 1e-9
+
+
+# Keras 1.2.2's; as an agent of several sets of instructions shares one core.
+def test_models_that_begin_with_a_merge_list_their_weights_once() -> None:
+    layers, models = K1.layers, K1.models
+    one, other = (models.Sequential([layers.InputLayer(batch_input_shape=(2, size))]) for size in (5, 3))
+    joined = models.Sequential([layers.Merge([one, other], mode="concat"), layers.Dense(4), layers.RepeatVector(1)])
+    words = models.Sequential([layers.Embedding(7, 3, input_length=1, batch_input_shape=(2, 1))])
+    core = models.Sequential([layers.Merge([joined, words], mode="concat"), layers.Flatten()])
+    ends = [models.Sequential([core, layers.Dense(size)]) for size in (1, 2)]
+    model = models.Model([one.input, other.input, words.input], [end.output for end in ends])
+    shapes = [(8, 4), (4,), (7, 3), (7, 1), (1,), (7, 2), (2,)]
+    assert [array.shape for array in model.get_weights()] == shapes and len(model.trainable_weights) == 7
+    assert model.count_params() == sum(np.prod(shape) for shape in shapes)
+    values = [np.full(shape, place, "float32") for place, shape in enumerate(shapes)]
+    model.set_weights(values)
+    for array, value in zip(model.get_weights(), values, strict=True):
+        np.testing.assert_array_equal(array, value)
+    assert [array.shape for array in core.get_weights()] == shapes[:3]
+
+
+@BOTH
+def test_a_compiled_model_says_how_its_losses_count(keras: Any) -> None:
+    x = keras.layers.Input((2,))
+    model = keras.models.Model(x, [keras.layers.Dense(1, name="a")(x), keras.layers.Dense(2, name="b")(x)])
+    for weights in ([1.0, 0.5], {"a": 0.3}, None):
+        model.compile("sgd", "mse", loss_weights=weights, sample_weight_mode=None)
+        assert model.loss_weights == weights and model.sample_weight_mode is None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dis
 import functools
 import gc
+import inspect
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from torch.utils import _pytree as pytree
 
 from ..core import care
 from ..core.care import Changes
-from ..core.children import Aside, inside
+from ..core.children import Aside, inside, leaves
 from ..core.declare import short
 from ..core.dtypes import torch_dtype
 from ..core.errors import named
@@ -61,6 +63,48 @@ def _listing(read: Callable[[Any], list[Any]], tell: Callable[[Any, Iterable[Any
     return property(lambda self: Told(read(self), functools.partial(tell, self)), tell)
 
 
+def _names_call(function: object) -> bool:
+    """Whether a function names `call`, as in `super().call(x)` or `self.layer.call(x)`."""
+    codes = [function.__code__] if inspect.isfunction(function) else []
+    for code in codes:  # those inside, too
+        codes += filter(inspect.iscode, code.co_consts)
+    return any("call" in code.co_names for code in codes)
+
+
+@functools.cache
+def _words_of(call: Callable) -> tuple[str, ...]:
+    return tuple(inspect.signature(call).parameters)
+
+
+def _as_then(layer: Habits, call: MethodType, inputs: object, *others: object, **given: object) -> object:
+    """A `call` of ours as users' layers of Keras 1 and 2 call it: its arguments come in the order of then, Keras 1's
+    may be given a mask, and its training flag is that of the process."""
+    taken = _words_of(call.__func__)
+    then = layer._dialect.table.lists_weights or "initial_state" in taken
+    order = ("mask", "training", "initial_state", "constants") if then else taken[2:]
+    given.update(zip(order, others, strict=False))
+    if "mask" not in taken:
+        given.pop("mask", None)
+    if "training" in taken and given.get("training") is None:
+        given["training"] = layer.training if scope.training is None else scope.training
+    return call(inputs, **given)
+
+
+class _Above(_Modern):
+    """What a user's class has above it where its own `call` asks for that of a class of ours."""
+
+    def call(self, inputs: object, *others: object, **given: object) -> object:
+        return _as_then(self, super().call, inputs, *others, **given)
+
+
+def _is_of_ours(method: object) -> bool:
+    return getattr(method, "__module__", "").startswith("lamina.")
+
+
+def _held_call(layer: Habits, *args: object, **given: object) -> object:
+    return _as_then(layer, MethodType(type(layer).call, layer), *args, **given)
+
+
 def _counts_apart(self: Any, name: str, value: Any) -> bool:
     """Whether the weights of layers that users' code makes an attribute are not the layer's, unless its own
     `trainable_weights` says so: of those in lists, and before Keras 2.3 of all."""
@@ -76,6 +120,10 @@ def set_attribute(self: Any, name: str, value: Any) -> None:
     """`setattr` of Keras 1 and 2. Before 2.3 a variable is a weight where it stands in one of the lists, not as an
     attribute."""
     ready = "_ready" in self.__dict__
+    if self._calls_others:
+        for layer in leaves([value]):
+            if isinstance(layer, Habits) and layer._ours and type(layer)._call_parameters:
+                layer.__dict__.setdefault("call", functools.partial(_held_call, layer))
     if ready and issubclass(type(value), Weight):
         if self._dialect.before_2_3 and not any(value is own for own in self._own_weights()):
             self.__dict__["_unlisted"] = {*self.__dict__.get("_unlisted", ()), name}
@@ -131,6 +179,19 @@ class Habits(_Modern):
 
     _takes_slashes = True  # a name such as "fire2/expand1x1"
     stateful = False  # recurrent layers say otherwise
+    _calls_others = False  # whether its code names `call`
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "_words" in vars(cls) or cls.__module__.startswith("lamina.") or cls._dialect.table.shares_modern:
+            return
+        if any(map(_names_call, vars(cls).values())):
+            cls._calls_others = True
+            bases = list(cls.__bases__)
+            asked = next((base for base in bases if _is_of_ours(getattr(base, "call", None))), None)
+            if "call" in vars(cls) and asked is not None and asked.call is not Layer.call:
+                bases.insert(bases.index(asked), _Above)
+                cls.__bases__ = tuple(bases)
 
     def _only_node(self, what: str) -> Any:
         """Of a layer that was called once."""

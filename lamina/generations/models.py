@@ -309,6 +309,8 @@ class _ModelWords(Adds):
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
         if self._dialect.table.shares_modern:
             self._compiled.__class__ = CountsItself
+        else:
+            self.__dict__.update(loss_weights=given.get("loss_weights"), sample_weight_mode=modes)
         of_time = OF_GENERATIONS[self._dialect.table.name]
         if self._compiled.loss is not None:
             counted = OF_GENERATIONS["keras1"] if self._dialect.before_2_3 else of_time
@@ -668,7 +670,8 @@ class _ModelWords(Adds):
         return shim.in_old_order(self._weight_layers(), arrays)
 
     def _weight_layers(self) -> list[Any]:
-        return list(self.layers)
+        """Not a Merge: the models that one joins at the beginning of a Sequential are in the graph themselves."""
+        return [layer for layer in self.layers if not getattr(layer, "branches", None)]
 
     # -- what scripts of the time looked at -------------------------------------------------------------------------
 
@@ -775,6 +778,10 @@ class _Loaded:
 
 class _Sequential(AddsBeside, _ModelWords):
     input, output = GraphModel.input, GraphModel.output  # wherever it was called
+
+    def _end(self, end: str, what: str) -> Any:
+        """Of one that holds an input alone, this."""
+        return super()._end(end, what) if self._stack or self._input is None else self._input.output
 
     def __init__(self, layers: Any = None, name: str | None = None, **kwargs: Any):
         if isinstance(layers, Layer) and self._dialect.table.shares_modern:

@@ -368,7 +368,7 @@ def dtype(self: Tensor) -> Any:
 
 
 _NO_LAYER = re.compile(  # of a path: models, and what a TimeDistributed holds
-    r"^(?:(?:sequential|model|functional)(?:_\d+)?/)+|(?<=time_distributed)((?:_\d+)?)/\w+(?=/\w+$)"
+    r"^(?:(?:sequential|model|functional)(?:_\d+)?/)+|(?<=time_distributed)((?:_\d+)?)/\w+(?=/)"
 )
 _CELL = re.compile(r"/\w+_cell(?=/\w+$)")
 
