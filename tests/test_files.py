@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import io
 import json
 import os
@@ -30,7 +31,7 @@ from torch.utils import _pytree as pytree
 import lamina as keras
 from lamina import keras1, keras2, layers, tf_keras
 from lamina.core.symbolic import apply
-from lamina.files import h5, safe, tree
+from lamina.files import h5, keras3, safe, tree
 
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3"
 MODELS = json.loads((RECORDED / "models.json").read_text())
@@ -132,7 +133,7 @@ def test_config_round_trip_is_stable_and_plain(build):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     again = keras.models.model_from_json(json.dumps(config)) if build is not subclassed else None
     if again is not None:
-        assert json.loads(again.to_json()) == config
+        assert json.loads(json.dumps(keras.saving.serialize_keras_object(again))) == config
 
 
 def test_a_layer_inside_and_outside_a_nested_model_stays_one_layer(tmp_path):
@@ -195,6 +196,52 @@ def test_optimizer_state_resumes(tmp_path):
             model.train_on_batch(x, y)
         assert same(loaded.weights, model.weights)
         assert keras.models.load_model(tmp_path / f"m{suffix}", compile=False).compiled is False
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+def test_words_that_earlier_versions_of_keras_3_refuse_stand_in_files_only_where_they_say_something(suffix, tmp_path):
+    def words(*options):
+        start = keras.Input((6, 5))
+        normal, attention = layers.BatchNormalization(**options[0]), layers.MultiHeadAttention(2, 3, **options[1])
+        x = normal(start)
+        model = keras.Model(start, layers.Dense(2, **options[2])(attention(x, x)))
+        path = tmp_path / f"m{suffix}"
+        if suffix == ".json":
+            path.write_text(model.to_json())
+            again = keras.models.model_from_json(path.read_text())
+        else:
+            model.save(path)
+            again = keras.models.load_model(path)
+        assert again.get_config() == model.get_config()
+        text = path.read_bytes() if suffix != ".keras" else zipfile.ZipFile(path).read("config.json")
+        return {word for word in keras3.LATER if f'"{word}"'.encode() in text}
+
+    assert words({}, {}, {}) == set()
+    kernel = keras.initializers.GlorotUniform(input_axes=(0,), output_axes=(1,))
+    asked = {"renorm": True, "renorm_momentum": 0.9}, {"use_gate": True, "sliding_window": 2}, {}
+    assert words(*asked[:2], {"kernel_initializer": kernel}) == {
+        "renorm", "renorm_clipping", "renorm_momentum", "use_gate", "sliding_window", "input_axes", "output_axes"
+    }  # fmt: skip
+
+
+def test_words_left_out_of_files_mean_what_classes_take_without_them():
+    rooms = keras.layers, keras.initializers, keras.losses, keras.metrics
+    classes = [getattr(room, name) for room in rooms for name in dir(room)]
+    classes = [item for item in classes if inspect.isclass(item) and item.__module__.startswith("lamina.")]
+    found = [(each, word) for each in classes for word in keras3.LATER if word in inspect.signature(each).parameters]
+    assert {word for _, word in found} >= {"quantization_config", "renorm", "input_axes", "salt", "oov_method"}
+    for each, word in found:
+        assert inspect.signature(each).parameters[word].default == keras3.LATER[word], (each, word)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_rotation_of_keras_3_0_to_3_5_is_read(suffix, tmp_path, monkeypatch):
+    model, rotation = keras.Sequential([keras.Input((6, 5, 3)), layers.RandomRotation(0.1)]), layers.RandomRotation
+    config = rotation.get_config
+    monkeypatch.setattr(rotation, "get_config", lambda self: {**config(self), "value_range": [0, 255]})
+    model.save(tmp_path / f"m{suffix}")
+    monkeypatch.undo()
+    assert keras.models.load_model(tmp_path / f"m{suffix}").layers[0].factor == model.layers[0].factor
 
 
 @pytest.mark.parametrize("name", ["Adam", "Nadam", "RMSprop"])

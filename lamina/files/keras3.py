@@ -24,6 +24,13 @@ from . import older, safe, shards, tree
 CONFIG, METADATA, WEIGHTS, ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets"
 KERAS_VERSION = "3.15.1"  # the Keras whose format this is
 CALLS = 2_000  # of layers that a config may record, beyond two for each object that it describes
+LATER: dict[str, Any] = {  # what Keras 3 has learned to say since 3.4, and the values by which it says nothing
+    **dict.fromkeys(("quantization_config", "renorm_clipping", "input_axes", "output_axes", "sliding_window"), None),
+    **dict.fromkeys(("flash_attention", "ignore_class", "salt"), None),
+    **dict.fromkeys(("renorm", "use_gate", "antialias", "from_sorted_ids"), False),
+    "renorm_momentum": 0.99,
+    "oov_method": "floormod",
+}
 MAX_SPARE = 1 << 26  # bytes of weights and other state that are not stored, beyond the size of the file
 
 
@@ -58,7 +65,10 @@ def assets_of(model: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def described_model(model: Any) -> dict[str, Any]:
-    """The model as plain data; a layer that stands in several places has a `shared_object_id` there."""
+    """The model as plain data; a layer that stands in several places has a `shared_object_id` there.
+
+    What is `LATER` and says nothing is left out: earlier versions of Keras 3 refuse words that they do not know.
+    """
     with serialize.sharing():
         config = serialize.serialize(model)
     if getattr(model, "_made_for", None) is not None:
@@ -79,6 +89,10 @@ def described_model(model: Any) -> dict[str, Any]:
     for entry in found:
         if counts[entry["shared_object_id"]] == 1:
             del entry["shared_object_id"]
+    for entry in origin.entries(config):
+        if str(entry.get("module")).partition(".")[0] == "keras" and isinstance(entry["config"], dict):
+            words = entry["config"].items()
+            entry["config"] = {word: value for word, value in words if LATER.get(word, ...) != value}
     return config
 
 

@@ -82,9 +82,12 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     """The same, with the module of the generation in which its model class is found."""
     if is_old(described):
         generation = str(described["module"]).split(".")[1]
-    if generation in (None, "keras3"):
-        return dict(described)
     described = copy.deepcopy(dict(described))
+    if generation in (None, "keras3"):
+        for entry in entries(described):
+            if entry["class_name"] == "RandomRotation" and isinstance(entry["config"], dict):
+                entry["config"].pop("value_range", None)  # checked up to Keras 3.5, and not used
+        return described
     if keras0.is_old(described):
         described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
