@@ -25,6 +25,7 @@ from lamina.keras1.layers import (
 )
 from lamina.keras1.models import Model
 
+import lamina
 from lamina import keras1
 from lamina.keras1 import backend as K
 
@@ -242,3 +243,23 @@ def test_sizes_and_flags() -> None:
     assert [layer.uses_learning_phase for layer in (LSTM(2), LSTM(2, dropout_W=0.5))] == [False, True]
     with pytest.raises(AttributeError, match="W"):
         keras1.layers.Dense(3).W  # noqa: B018
+
+
+def test_weights_that_nobody_named_are_counted():
+    class Two(lamina.layers.Layer):
+        def build(self, input_shape):
+            self.first = self.add_weight(shape=(1,))
+            self.second = self.add_weight(shape=(1,))
+
+        def call(self, x):
+            return x
+
+    lamina.utils.clear_session()
+    names = [lamina.Variable(1.0).name, lamina.Variable(1.0).name]
+    model = lamina.Sequential([lamina.Input((1,)), Two(name="two")])
+    names += [weight.path for weight in model.weights]
+    assert names == ["variable", "variable_1", "sequential/two/variable_2", "sequential/two/variable_3"]
+    assert list(model.state_dict()) == ["two.first", "two.second"]
+    assert len(model.get_state_tree("numpy_array")["trainable_variables"]["sequential"]["two"]) == 2
+    metric = lamina.metrics.Metric(name="metric")
+    assert metric.add_variable(()).path == "metric/variable_4"

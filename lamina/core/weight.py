@@ -22,7 +22,7 @@ from torch.utils import _pytree as pytree
 
 from . import arrays, config, dtypes, serialize
 from .errors import show_shape
-from .scope import put, scope
+from .scope import put, scope, unique_name
 
 _Tensor = Tensor if TYPE_CHECKING else object
 _ROLES = ("initializer", "regularizer", "constraint")
@@ -189,7 +189,8 @@ class Weight(Known, nn.Parameter):
         with unset_fake_temporarily():  # in a trial of a call, too, it is a variable
             held = torch.zeros(data.shape, dtype=data.dtype) if isinstance(data, FakeTensor) else data
             weight = torch.Tensor._make_subclass(cls, held, trainable and has_gradients(held))
-        weight._name, weight.path = name or "variable", path or "/".join([*scope.path, name or "variable"])
+        weight._name = name or unique_name("variable")
+        weight.path = path or "/".join([*scope.path, weight._name])
         weight.regularizer, weight.constraint = regularizer, constraint
         weight._trainable, weight.autocast = trainable, autocast
         return weight

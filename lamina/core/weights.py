@@ -19,7 +19,7 @@ from .declare import inherited
 from .devices import here
 from .errors import compare, named, short, show_shape
 from .random import states_of
-from .scope import scope
+from .scope import scope, unique_name
 from .weight import Known, Weight, allocate, context, stand_in, weight
 
 
@@ -147,7 +147,7 @@ class Weights(nn.Module):
                 f"{named(self)}: add_weight takes the shape first; give the name as a keyword argument, name={shape!r}."
             )
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        name = name or "variable"
+        own_name, name = name or unique_name("variable"), name or "variable"
         if any(size is None for size in shape):
             raise ValueError(
                 f"{named(self)}: weight `{name}` needs known sizes; got {show_shape(shape)}. "
@@ -190,8 +190,8 @@ class Weights(nn.Module):
         weight = Weight(
             values,
             trainable=trainable,
-            name=name,
-            path="/".join([*(scope.path or (self.name,)), name]),
+            name=own_name,
+            path="/".join([*(scope.path or (self.name,)), own_name]),
             regularizer=serialize.get(regularizer, "keras.regularizers"),
             constraint=constraint,
             autocast=autocast,

@@ -53,6 +53,7 @@ class Adds(Habits):
         if given.get("trainable", True) is None:
             given["trainable"] = synchronization != "on_read"
         given["initializer"] = _of_shape(given.get("initializer"))
+        given["name"] = given.get("name") or "Variable"
         return super().add_weight(**{key: value for key, value in given.items() if key not in _WHERE_IT_LIES})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

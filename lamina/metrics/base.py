@@ -16,7 +16,7 @@ from ..core import config, dtypes, shares
 from ..core.children import Counts
 from ..core.declare import Declared, owned
 from ..core.masking import get_mask
-from ..core.scope import scope
+from ..core.scope import scope, unique_name
 from ..core.serialize import get
 from ..core.stateless import StatelessScope, paired
 from ..core.weight import Weight, spend
@@ -100,7 +100,7 @@ class Metric(Counts, Declared):
                 value = torch.zeros(tuple(shape), dtype=kind, device=self._device)
             else:
                 value = as_tensor(make(tuple(shape), dtype=kind), None, kind).clone().to(self._device)
-            name = name or "variable"
+            name = name or unique_name("variable")
             path = f"{self.name}/{name}"
             variable = Weight(value, trainable=False, aggregation=aggregation, name=name, path=path)
         variable.aggregation = aggregation

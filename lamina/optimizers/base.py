@@ -426,7 +426,7 @@ class Optimizer(_Arguments):
         """A state tensor of any shape."""
         value = _initialized(initializer, shape, torch_dtype(dtype or settings.floatx()))
         device = self._weights[0].device if self._weights and len(shape) else None
-        return self._add(value.to(device), name or "variable")
+        return self._add(value.to(device), name or unique_name("variable"))
 
     def add_variable_from_reference(
         self, reference_variable: Tensor, name: str | None = None, initializer: Any = "zeros"
