@@ -40,8 +40,7 @@ def _of_numbers(value: Any) -> Tensor:
     if isinstance(value, (list, tuple)) and any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(value)):
         return torch.stack([as_tensor(part) for part in value])
     try:
-        tensors = isinstance(value, (list, tuple)) and any(isinstance(each, Tensor) for each in value)
-        return torch.stack([as_tensor(each) for each in value]) if tensors else torch.as_tensor(value)
+        return torch.as_tensor(value)
     except TypeError as error:  # torch's word for what is no number
         raise ValueError(f"A loss or metric takes numbers; got {short(value)}.") from error
 
