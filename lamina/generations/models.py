@@ -1187,7 +1187,20 @@ class _UserLayer(Adds, Layer):
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self.__dict__.get("_batch_shape") is not None:
             base["batch_input_shape"] = self.batch_input_shape
-        return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
+        base |= {"dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else {}
+        captures = self._owns_init and self._dialect.table.shares_modern
+        return self._captured(base) if captures and type(self).get_config is _UserLayer.get_config else base
+
+    def _captured(self, base: dict[str, Any]) -> dict[str, Any]:
+        """With what a user's own `__init__` was told, where all of it is plain; `base` alone otherwise."""
+        args, kwargs = self._init_arguments
+        accepted = inspect.getfullargspec(type(self).__init__)
+        told = {**kwargs, **dict(zip(accepted.args[1:], args, strict=False))}
+        if not all(isinstance(one, (str, bool, int, float, type(None))) for one in pytree.tree_leaves(told)):
+            return base
+        if accepted.varkw is None:
+            base = {key: value for key, value in base.items() if key in accepted.args}
+        return base | told
 
 
 class _MergeWords(AllMasks, _UserLayer):
