@@ -877,3 +877,57 @@ def test_schedules_need_no_name(installed: Any, name: str) -> None:
     rates = {"decay_rate": 0.5} if name in ("ExponentialDecay", "InverseTimeDecay") else {}
     schedule = getattr(schedules, name)(0.1, 10, name=None, **rates)
     assert schedules.deserialize(schedules.serialize(schedule)).get_config()["name"] is None
+
+
+def test_configs_of_own_layers_hold_what_they_were_told() -> None:
+    """Without a `get_config`: what was given, where all of it is plain; one that calls `super` gets what all have."""
+
+    class Scaled(L.Layer):
+        def __init__(self, by: Any, *, kind: str = "x", **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.by = by
+
+        def call(self, x: Any) -> Any:
+            return x * self.by
+
+    class Bare(L.Layer):
+        def __init__(self, by: float) -> None:
+            super().__init__()
+            self.by = by
+
+    class Written(Scaled):
+        def get_config(self) -> Any:
+            return super().get_config()
+
+    assert Scaled(3.0, name="s").get_config() == {"name": "s", "trainable": True, "dtype": "float32", "by": 3.0}
+    assert Bare(2.0).get_config() == {"by": 2.0}
+    assert "by" not in Scaled(np.ones(3)).get_config() and "by" not in Written(1.0).get_config()
+    model = tf_keras.Sequential([L.InputLayer(input_shape=(3,)), Scaled([1.0, 2.0, 4.0], kind="y"), L.Dense(1)])
+    again = tf_keras.models.model_from_json(model.to_json(), custom_objects={"Scaled": Scaled})
+    for copy in (again, tf_keras.models.clone_model(model)):
+        copy.set_weights(model.get_weights())
+        np.testing.assert_allclose(copy(X).numpy(), model(X).numpy(), rtol=1e-6)
+
+
+def test_states_of_cells_may_have_shapes() -> None:
+    class Cell(L.Layer):
+        def __init__(self, units: int, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.state_size = [tensors.Shape((units,)), tensors.Shape((units, 2))]
+            self.output_size = tensors.Shape((units,))
+
+        def call(self, x: Any, states: Any) -> Any:
+            first, second = states
+            output = x + first
+            return output, [output, second * 0.5 + output[..., None]]
+
+    x = np.arange(12, dtype="float32").reshape(2, 2, 3)
+    output, first, second = L.RNN(Cell(3), return_state=True)(x)
+    total = x.sum(1)
+    np.testing.assert_allclose(output.numpy(), total)
+    np.testing.assert_allclose(first.numpy(), total)
+    np.testing.assert_allclose(second.numpy(), np.repeat((total + 0.5 * x[:, 0])[..., None], 2, -1))
+    inputs = tf_keras.Input((2, 3))
+    assert tf_keras.Model(inputs, L.RNN(Cell(3))(inputs)).output_shape == (None, 3)
+    with pytest.raises(ValueError, match=r"state 1 must have shape"):
+        L.RNN(Cell(3))(x, initial_state=[np.zeros((2, 3), "float32"), np.zeros((2, 3), "float32")])

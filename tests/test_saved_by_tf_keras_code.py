@@ -157,3 +157,37 @@ def test_managers_that_save_once_in_some_steps(tf: Any, tmp_path: Path) -> None:
         saved.append(manager.save() is not None)
     assert saved == [True, False, True, False, True] and len(manager.checkpoints) == 3
     assert manager.restore_or_initialize() == manager.latest_checkpoint
+
+
+def test_layers_in_dictionaries_are_in_the_order_of_their_keys(tf: Any) -> None:
+    """At any depth, however the keys came; other kinds of keys beside texts leave the order as it is."""
+    dense = tf.keras.layers.Dense
+
+    class Inner(tf.keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = {"z": dense(1, name="z"), "a": [dense(1, name="a")]}
+
+        def call(self, x: Any) -> Any:
+            return self.parts["a"][0](self.parts["z"](x))
+
+    class Model(tf.keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.numbers = {1: dense(1, name="one"), 0: dense(1, name="zero")}
+            self.late: dict[Any, Any] = {}
+            for key in ("y", "b"):
+                self.late[key] = dense(1, name=key)
+            self.rows = [{"q": dense(1, name="q"), "c": dense(1, name="c")}, Inner()]
+            self.mixed = {"m": dense(1, name="m"), 3: dense(1, name="three")}
+
+        def call(self, x: Any) -> Any:
+            for one in (*self.numbers.values(), *self.late.values(), *self.rows[0].values(), self.rows[1]):
+                x = one(x)
+            return self.mixed["m"](self.mixed[3](x))
+
+    model = Model()
+    model(tf.ones((2, 1)))
+    names = [weight.name.split("/")[-2] for weight in model.weights[::2]]
+    assert names == ["zero", "one", "b", "y", "c", "q", "a", "z", "m", "three"]
+    assert [layer.name for layer in model.layers[:4]] == ["zero", "one", "b", "y"]

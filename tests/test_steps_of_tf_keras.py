@@ -366,3 +366,47 @@ def test_arrays_are_gone_through_once_an_epoch_whatever_its_steps(
     history = model.fit(_drawn(1, 10, 3), _drawn(2, 10, 2), verbose=0, shuffle=False, callbacks=[callback], **told)
     np.testing.assert_allclose(history.history["loss"], losses, 1e-4)
     assert begun == history.epoch
+
+
+@pytest.mark.filterwarnings("ignore:The iterable ran out of data")
+@pytest.mark.parametrize(
+    ("steps", "epochs", "losses"),
+    [
+        (2, 3, [4.7394, 9.7934]),
+        (3, 2, [5.5817, 4.9353]),
+        (4, 2, [5.5817]),
+        (None, 2, [5.5817, 4.9353]),
+        (1, 5, [5.9549, 3.5239, 9.7934]),  # tf_keras adds an epoch without a batch
+    ],
+)
+def test_a_dataset_that_ends_inside_an_epoch_ends_the_training(
+    tf: Any, steps: int | None, epochs: int, losses: list[float]
+) -> None:
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(3,), kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    data = tf.data.Dataset.from_tensor_slices((_drawn(1, 12, 3), _drawn(2, 12, 1))).batch(5)
+    history = model.fit(data, steps_per_epoch=steps, epochs=epochs, verbose=0, validation_data=data)
+    np.testing.assert_allclose(history.history["loss"], losses, 1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The PyDataset ran out of data")
+@pytest.mark.parametrize(
+    ("steps", "epochs", "losses"), [(2, 2, [1.4390, 1.4012]), (4, 3, [1.0481]), (3, 2, [1.0481, 1.0212])]
+)
+def test_an_epoch_of_a_sequence_begins_with_its_first_batch(
+    tf: Any, steps: int, epochs: int, losses: list[float]
+) -> None:
+    def drawn(seed: int, *shape: int) -> np.ndarray:
+        return np.random.RandomState(seed).uniform(-1, 1, shape).astype("float32")
+
+    class Batches(tf.keras.utils.Sequence):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> Any:
+            return drawn(index, 4, 3), drawn(index + 9, 4, 1)
+
+    model = tf.keras.Sequential([tf.keras.layers.Dense(1, input_shape=(3,), kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    history = model.fit(Batches(), steps_per_epoch=steps, epochs=epochs, verbose=0, shuffle=False)
+    np.testing.assert_allclose(history.history["loss"], losses, 1e-4)

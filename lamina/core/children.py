@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -14,14 +15,17 @@ class Children(nn.Module):
     """Makes the layers and variables in a plain list, tuple or dict attribute visible to torch, whatever is appended
     later. A weight that a layer holds as an attribute is that layer's already."""
 
-    def __init__(self, items: list | tuple | dict, around: tuple = ()):
-        self.__dict__.update(_items=items, _around=(*around, id(items)))  # a list may hold itself
+    def __init__(self, items: list | tuple | dict, by_key: bool = False, around: tuple = ()):
+        """by_key: dictionaries give what they hold in the order of their keys."""
+        self.__dict__.update(_items=items, _by_key=by_key, _around=(*around, id(items)))  # a list may hold itself
         super().__init__()
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         items = self.__dict__["_items"]
-        for key, item in items.items() if isinstance(items, dict) else enumerate(items):
-            yield str(key), item
+        pairs = [*(items.items() if isinstance(items, dict) else enumerate(items))]
+        if self.__dict__["_by_key"] and len({type(key) for key, _ in pairs}) == 1:
+            pairs.sort(key=operator.itemgetter(0))
+        yield from ((str(key), item) for key, item in pairs)
 
     @property
     def _modules(self) -> dict[str, nn.Module]:  # type: ignore[override]
@@ -30,7 +34,7 @@ class Children(nn.Module):
             if isinstance(item, nn.Module):
                 found[key] = item
             elif isinstance(item, (list, tuple, dict)) and id(item) not in self.__dict__["_around"]:
-                found[key] = Children(item, self.__dict__["_around"])
+                found[key] = Children(item, self.__dict__["_by_key"], self.__dict__["_around"])
         return found
 
     @property

@@ -130,6 +130,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     }
 
     _takes_slashes = False  # in its name, which stands in paths of weights
+    _sorts_keys = False  # layers in dictionaries have the order of the keys
     supports_masking = False
     input_spec: Any = kept()
     activity_regularizer = None  # no annotation: subclasses declare it as an argument
@@ -355,7 +356,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         elif isinstance(value, (list, tuple, dict)):
             object.__setattr__(self, name, value)
             if may_hold_parts(value) and (value or name not in self._args):
-                self._modules[name] = Children(value)
+                self._modules[name] = Children(value, self._sorts_keys)
         else:
             if isinstance(value, nn.Module) and not isinstance(value, Layer):
                 value.train(self.training)
@@ -566,7 +567,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         for name, value in [*vars(self).items()] if not self._ours else ():
             late = isinstance(value, (list, dict)) and name not in self._modules and not name.startswith("_")
             if late and value and may_hold_parts(value):  # other things were in it when it was set
-                self._modules[name] = Children(value)
+                self._modules[name] = Children(value, self._sorts_keys)
         if not self._trainable:
             self.trainable = False
         if self._initial_weights is not None:

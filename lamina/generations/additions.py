@@ -58,6 +58,7 @@ class Adds(Habits):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         dialect: Any = getattr(cls, "_dialect", None)
+        cls._sorts_keys = getattr(getattr(dialect, "table", None), "shares_modern", False)
         build: Any = vars(cls).get("build")
         own = build and not str(build.__module__).startswith("lamina.")
         if own:  # what it computes of weights was computed once and for all, but in a static graph

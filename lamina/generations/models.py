@@ -35,7 +35,7 @@ from ..models.functional import Functional, GraphModel
 from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..optimizers import LossScaleOptimizer, Optimizer
-from ..training.data import Arrays, Feed, split_end
+from ..training.data import Arrays, Feed, PyDataset, split_end
 from ..training.objective import CompiledMetrics
 from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
@@ -419,17 +419,23 @@ class _ModelWords(Adds):
             self.__dict__["_facts"] = {}
 
     def _feed(self, name: str, data: tuple[object, ...], steps: int | None, **how: object) -> Feed:
-        """As today's; arrays to learn from in so many steps an epoch follow each other in tf.keras, once an epoch,
-        and end the training."""
+        """As today's; in tf.keras the end of data that are learned from in so many steps an epoch ends the training.
+        Arrays follow each other, once an epoch."""
         feed = super()._feed(name, data, steps, **how)
         source: Any = feed.source
-        if steps and "class_weight" in how and isinstance(source, Arrays) and self._dialect.table.shares_modern:
-            passes, batches = self.__dict__["_passes"], self._passes_over(source.batches)
-            vars(source).update(batches=lambda: batches, num_batches=source.num_batches * passes, restarts=False)
+        if steps and "class_weight" in how and self._dialect.table.shares_modern:
+            if isinstance(source, Arrays):
+                passes = self.__dict__["_passes"]
+                batches = self._passes_over(source.batches, passes)
+                vars(source).update(batches=lambda: batches, num_batches=source.num_batches * passes, restarts=False)
+            elif source.restarts and not source.endless and steps != source.num_batches:
+                vars(source).update(batches=functools.partial(self._passes_over, source.batches, 1), num_batches=None)
+                if isinstance(source.data, PyDataset):  # an epoch begins with its first batch
+                    source.on_epoch_begin = feed.restart
         return feed
 
-    def _passes_over(self, batches: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-        for _ in range(self.__dict__["_passes"]):
+    def _passes_over(self, batches: Callable[[], Iterator[Any]], passes: int) -> Iterator[Any]:
+        for _ in range(passes):
             yield from batches()
         self.stop_training = True
 
@@ -1198,7 +1204,20 @@ class _UserLayer(Adds, Layer):
         base: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self.__dict__.get("_batch_shape") is not None:
             base["batch_input_shape"] = self.batch_input_shape
-        return {**base, "dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else base
+        base |= {"dtype": self.dtype_policy.name} if self._dialect.table.writes_dtype else {}
+        captures = self._owns_init and self._dialect.table.shares_modern
+        return self._captured(base) if captures and type(self).get_config is _UserLayer.get_config else base
+
+    def _captured(self, base: dict[str, Any]) -> dict[str, Any]:
+        """With what a user's own `__init__` was told, where all of it is plain; `base` alone otherwise."""
+        args, kwargs = self._init_arguments
+        accepted = inspect.getfullargspec(type(self).__init__)
+        told = {**kwargs, **dict(zip(accepted.args[1:], args, strict=False))}
+        if not all(isinstance(one, (str, bool, int, float, type(None))) for one in pytree.tree_leaves(told)):
+            return base
+        if accepted.varkw is None:
+            base = {key: value for key, value in base.items() if key in accepted.args}
+        return base | told
 
 
 class _MergeWords(AllMasks, _UserLayer):

@@ -350,6 +350,11 @@ def _listed(states: Any) -> list[Any]:
     return list(states) if isinstance(states, (list, tuple)) else [states]
 
 
+def _sized(batch: int | None, size: Any) -> tuple:
+    """The shape of a batch of states or outputs, of one size or of a shape of their own."""
+    return (batch, *size) if isinstance(size, tuple) else (batch, size)
+
+
 def _packed(cell: Any, states: Any) -> Any:
     """A cell's states as they stand in a stack: a tensor where `state_size` is one number, else a list."""
     states = _listed(states)
@@ -382,7 +387,7 @@ def _initial_states(cell: Any, x: Tensor) -> list[Any]:
     """The states a cell starts from, for a batch as large as that of x and of its type."""
     make = getattr(cell, "get_initial_state", None)
     if make is None:
-        return [x.new_zeros(x.shape[0], size) for size in _listed(cell.state_size)]
+        return [x.new_zeros(_sized(x.shape[0], size)) for size in _listed(cell.state_size)]
     return pytree.tree_map(lambda state: state.to(x), _listed(make(batch_size=x.shape[0])))
 
 
@@ -560,7 +565,7 @@ class RNN(Holder):
 
     def state_shapes(self, sequences_shape: Sequence[int | None]) -> list[tuple]:
         """Of all states, for sequences of this shape."""
-        return [(sequences_shape[0], size) for size in pytree.tree_leaves(self.state_size)]
+        return [_sized(sequences_shape[0], size) for size in pytree.tree_leaves(self.state_size)]
 
     def check_states(self, shapes: list[tuple], expected: list[tuple], argument: str = "initial_state") -> None:
         """Raises ValueError unless states of these shapes are as expected; unknown sizes are None."""
@@ -635,9 +640,9 @@ class RNN(Holder):
     def _step_shape(self, sequences_shape: tuple) -> tuple:
         """Of one step's output. Raises ValueError where the cell does not tell."""
         size = _output_size(self.cell)
-        if not isinstance(size, int):
+        if not isinstance(size, (int, tuple)):
             raise ValueError(f"{named(self)}: the cell's `output_size` must be an integer; got {size!r}.")
-        return (sequences_shape[0], size)
+        return _sized(sequences_shape[0], size)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The mask itself where all steps are returned; states have none."""
