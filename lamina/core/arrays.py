@@ -265,7 +265,7 @@ def twin(ufunc: Any) -> Callable | None:
 
 
 def beside(value: Any, dtype: torch.dtype | None, device: Any = None) -> Any:
-    """An array of numbers as a tensor, integers and floats in the type of a floating tensor beside it; else what it is."""
+    """An array of numbers as a tensor, real ones in the type of a floating tensor beside it; else what it is."""
     if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "biufc":
         return value
     follows = value.dtype.kind in "iuf" and dtype is not None and dtype.is_floating_point
