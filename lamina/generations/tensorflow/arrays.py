@@ -801,6 +801,7 @@ _IN_A_LINE: dict[str, Callable] = {
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
     "batch_gather": lambda params, indices: gather(params, indices, batch_dims=np.ndim(indices) - 1),
     "complex": lambda real, imag: torch.complex(*tensors(real, imag)),
+    "math.top_k nn.top_k": lambda input, k=1, sorted=True: _top(input, k),  # falling where any order would do
     "linalg.matvec": lambda a, b, transpose_a=False: matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1),
     "linalg.diag matrix_diag": lambda diagonal, k=0: torch.diag_embed(tensor(diagonal), int(k)),
     "linalg.diag_part matrix_diag_part": lambda input, k=0: torch.diagonal(tensor(input), int(k), -2, -1),
@@ -883,8 +884,7 @@ def embedding_lookup(params, ids):
     return ops.take(params, ids, 0)
 
 
-@named("math.top_k nn.top_k")
-def top_k(input, k=1, sorted=True):
+def _top(input, k):
     """Falling; of equal values the first are taken, and stand first."""
     places = ops.argsort(ops.negative(input))[..., : int(k)]
     return TopK(ops.take_along_axis(input, places, -1), places)
