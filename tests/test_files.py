@@ -133,7 +133,7 @@ def test_config_round_trip_is_stable_and_plain(build):
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     again = keras.models.model_from_json(json.dumps(config)) if build is not subclassed else None
     if again is not None:
-        assert json.loads(json.dumps(keras.saving.serialize_keras_object(again))) == config
+        assert json.loads(again.to_json()) == config
 
 
 def test_a_layer_inside_and_outside_a_nested_model_stays_one_layer(tmp_path):
@@ -198,7 +198,7 @@ def test_optimizer_state_resumes(tmp_path):
         assert keras.models.load_model(tmp_path / f"m{suffix}", compile=False).compiled is False
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_words_that_earlier_versions_of_keras_3_refuse_stand_in_files_only_where_they_say_something(suffix, tmp_path):
     def words(*options):
         start = keras.Input((6, 5))
@@ -206,12 +206,8 @@ def test_words_that_earlier_versions_of_keras_3_refuse_stand_in_files_only_where
         x = normal(start)
         model = keras.Model(start, layers.Dense(2, **options[2])(attention(x, x)))
         path = tmp_path / f"m{suffix}"
-        if suffix == ".json":
-            path.write_text(model.to_json())
-            again = keras.models.model_from_json(path.read_text())
-        else:
-            model.save(path)
-            again = keras.models.load_model(path)
+        model.save(path)
+        again = keras.models.load_model(path)
         assert again.get_config() == model.get_config()
         text = path.read_bytes() if suffix != ".keras" else zipfile.ZipFile(path).read("config.json")
         return {word for word in keras3.LATER if f'"{word}"'.encode() in text}

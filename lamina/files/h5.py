@@ -18,7 +18,7 @@ from ..core.layer import Layer
 from ..core.weight import memory_of
 from ..translation import origin
 from . import layered, older, safe, tree
-from .keras3 import KERAS_VERSION, assets_of, compiling, described_model, filling, make_model, require_built
+from .keras3 import KERAS_VERSION, assets_of, compiling, filling, make_model, require_built, stored_model
 
 HEADER_LIMIT = 64512  # bytes of one attribute that HDF5 keeps in an object's header
 
@@ -33,7 +33,7 @@ def save(model: Any, path: Path, include_optimizer: bool = True) -> None:
     """
     for name, _ in assets_of(model):
         raise ValueError(f"{path}: HDF5 has no place for {name!r}, which belongs to the model; save it as .keras.")
-    described = described_model(model)
+    described = stored_model(model)
     architecture = {**_named(described), "config": _older(described["config"])}
     architecture["build_config"] = described.get("build_config")  # ours: Keras forgets a subclassed model's input
     architecture |= {"backend": described["backend"]} if "backend" in described else {}

@@ -38,7 +38,7 @@ def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    config, version, layout = described_model(model), KERAS_VERSION, older.written_as(model)
+    config, version, layout = stored_model(model), KERAS_VERSION, older.written_as(model)
     if layout:
         config, version = older.as_tf_keras(config), older.VERSIONS["tf_keras"]
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -65,10 +65,7 @@ def assets_of(model: Any) -> Iterator[tuple[str, bytes]]:
 
 
 def described_model(model: Any) -> dict[str, Any]:
-    """The model as plain data; a layer that stands in several places has a `shared_object_id` there.
-
-    What is `LATER` and says nothing is left out: earlier versions of Keras 3 refuse words that they do not know.
-    """
+    """The model as plain data; a layer that stands in several places has a `shared_object_id` there."""
     with serialize.sharing():
         config = serialize.serialize(model)
     if getattr(model, "_made_for", None) is not None:
@@ -89,6 +86,13 @@ def described_model(model: Any) -> dict[str, Any]:
     for entry in found:
         if counts[entry["shared_object_id"]] == 1:
             del entry["shared_object_id"]
+    return config
+
+
+def stored_model(model: Any) -> dict[str, Any]:
+    """As files have it: without what is `LATER` and says nothing, since earlier versions of Keras 3 refuse words that
+    they do not know."""
+    config = described_model(model)
     for entry in origin.entries(config):
         if str(entry.get("module")).partition(".")[0] == "keras" and isinstance(entry["config"], dict):
             words = entry["config"].items()

@@ -381,9 +381,8 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     _in_order: Sequence[Any] = ()
     scores: Sequence[tuple[Any, Tensor, Any]] = ()  # outputs, the scores before them, and what made one of the other
-    _shown: Sequence[
-        tuple[str, Any]
-    ] = ()  # metrics that were shown, which from then on have the names of their results
+    # Metrics that were shown, which from then on have the names of their results.
+    _shown: Sequence[tuple[str, Any]] = ()
 
     def build(self, y: Any, outputs: Any) -> None:
         self._shown = ()
