@@ -89,11 +89,15 @@ def described_model(model: Any) -> dict[str, Any]:
     for entry in found:
         if counts[entry["shared_object_id"]] == 1:
             del entry["shared_object_id"]
+    _leave_out_later_words(config)
+    return config
+
+
+def _leave_out_later_words(config: dict[str, Any]) -> None:
     for entry in origin.entries(config):
         if str(entry.get("module")).partition(".")[0] == "keras" and isinstance(entry["config"], dict):
             words = entry["config"].items()
             entry["config"] = {word: value for word, value in words if LATER.get(word, ...) != value}
-    return config
 
 
 def load(path: Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True) -> Any:

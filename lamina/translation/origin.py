@@ -84,10 +84,7 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
         generation = str(described["module"]).split(".")[1]
     described = copy.deepcopy(dict(described))
     if generation in (None, "keras3"):
-        for entry in entries(described):
-            if entry["class_name"] == "RandomRotation" and isinstance(entry["config"], dict):
-                entry["config"].pop("value_range", None)  # checked up to Keras 3.5, and not used
-        return described
+        return _without_spare_words(described)
     if keras0.is_old(described):
         described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
@@ -103,6 +100,14 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     if generation == "tf_keras":
         _mark_shared(described)
     return {**described, "module": f"lamina.{generation}.models"}
+
+
+def _without_spare_words(described: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out, in place, what Keras 3.0 to 3.5 checked and did not use."""
+    for entry in entries(described):
+        if entry["class_name"] == "RandomRotation" and isinstance(entry["config"], dict):
+            entry["config"].pop("value_range", None)
+    return described
 
 
 def _mark_shared(described: Mapping[str, Any]) -> None:
