@@ -82,12 +82,9 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     """The same, with the module of the generation in which its model class is found."""
     if is_old(described):
         generation = str(described["module"]).split(".")[1]
-    described = copy.deepcopy(dict(described))
     if generation in (None, "keras3"):
-        for entry in entries(described):
-            if entry["class_name"] == "RandomRotation" and isinstance(entry["config"], dict):
-                entry["config"].pop("value_range", None)  # checked up to Keras 3.5, and not used
-        return described
+        return _without_spare_words(described)
+    described = copy.deepcopy(dict(described))
     if keras0.is_old(described):
         described = keras0.to_keras1(described)
     found = [(entry["class_name"], entry["config"]) for entry in entries(described)]
@@ -103,6 +100,21 @@ def addressed(described: Mapping[str, Any], generation: str | None) -> dict[str,
     if generation == "tf_keras":
         _mark_shared(described)
     return {**described, "module": f"lamina.{generation}.models"}
+
+
+def _without_spare_words(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what Keras 3.0 to 3.5 checked and did not use."""
+
+    def spare(entry: Mapping[str, Any]) -> bool:
+        config = entry["config"]
+        return entry["class_name"] == "RandomRotation" and isinstance(config, dict) and "value_range" in config
+
+    if not any(map(spare, entries(described))):
+        return dict(described)
+    described = copy.deepcopy(dict(described))
+    for entry in filter(spare, entries(described)):
+        del entry["config"]["value_range"]
+    return described
 
 
 def _mark_shared(described: Mapping[str, Any]) -> None:
