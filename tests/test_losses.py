@@ -483,3 +483,23 @@ def test_lists_of_tensors_are_stacked_and_gradients_pass(kind: type) -> None:
     assert loss.tolist() == [2.5, 0.0]
     loss.sum().backward()
     torch.testing.assert_close(rows.grad, torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1, 3), (1, 1, 3)])
+def test_axes_of_one_label_are_no_surplus(shape: tuple[int, ...]) -> None:
+    """A batch of one and sequences of one step keep their shape, with an axis of 1 behind the labels or without."""
+    y_pred = torch.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    labels = torch.ones(shape[:-1])
+    expected = -(y_pred / y_pred.sum(-1, keepdim=True))[..., 1].log()
+    for y_true in (labels, labels[..., None]):
+        for found in (
+            losses.sparse_categorical_crossentropy(y_true, y_pred),
+            losses.sparse_categorical_crossentropy(y_true, y_pred.log(), from_logits=True),
+        ):
+            torch.testing.assert_close(found, expected)
+        found = losses.categorical_generalized_cross_entropy(y_true, y_pred / y_pred.sum(-1, keepdim=True), q=1.0)
+        torch.testing.assert_close(found, 1 - (-expected).exp())
+
+
+def test_poisson_of_zero_is_finite() -> None:
+    torch.testing.assert_close(losses.poisson([[1.0]], [[0.0]]), torch.tensor([16.118095]))

@@ -117,14 +117,8 @@ class Thresholded(DeclaredMetric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         self._count(y_true, y_pred, sample_weight)
 
-    def _count(self, y_true: Any, y_pred: Any, sample_weight: Any, by_label: bool = False) -> None:
-        name, dtype = type(self).__name__, self._cuts.dtype
-        y_pred = as_tensor(y_pred, None, dtype)
-        y_true = as_tensor(y_true, y_pred)
-        given = y_true.shape, y_pred.shape
-        y_pred, y_true = same_rank(y_pred, y_true)
-        if y_true.shape != y_pred.shape:
-            raise ValueError(misfit(name, *given, "the same shape"))
+    def _check_classes(self, name: str, y_pred: Tensor) -> None:
+        """Raises ValueError where the last axis has too few classes, or others than there are label weights."""
         for key, least in (
             ("top_k", self.top_k or 0),
             ("class_id", -1 if self.class_id is None else self.class_id + 1),
@@ -134,20 +128,29 @@ class Thresholded(DeclaredMetric):
                     f"{name}: `{key}` {getattr(self, key)} needs `y_pred` of shape (batch, classes), at least {least} "
                     f"classes; got {show_shape(y_pred.shape)}."
                 )
+        if self._label_weights is not None and y_pred.shape[-1:] != self._label_weights.shape:
+            raise ValueError(
+                f"{name}: `label_weights` must have as many entries as `y_pred`, {show_shape(y_pred.shape)}, has "
+                f"labels; got {len(self._label_weights)}."
+            )
+
+    def _count(self, y_true: Any, y_pred: Any, sample_weight: Any, by_label: bool = False) -> None:
+        name, dtype = type(self).__name__, self._cuts.dtype
+        y_pred = as_tensor(y_pred, None, dtype)
+        y_true = as_tensor(y_true, y_pred)
+        given = y_true.shape, y_pred.shape
+        y_pred, y_true = same_rank(y_pred, y_true)
+        if y_true.shape != y_pred.shape:
+            raise ValueError(misfit(name, *given, "the same shape"))
+        self._check_classes(name, y_pred)
         y_pred = y_pred.masked_fill(y_pred.isnan(), -torch.inf)  # what is no number is no positive
         if self.top_k is not None:
             y_pred = _keep_top_k(y_pred, self.top_k)
         if self.class_id is not None:
             y_true, y_pred = y_true[..., self.class_id, None], y_pred[..., self.class_id, None]
         weight = None if sample_weight is None else spread(as_tensor(sample_weight, y_pred, dtype), y_pred, name)
-        if self._label_weights is not None:
-            if y_pred.shape[-1:] != self._label_weights.shape:
-                raise ValueError(
-                    f"{name}: `label_weights` must have as many entries as `y_pred`, {show_shape(y_pred.shape)}, has "
-                    f"labels; got {len(self._label_weights)}."
-                )
-            if not by_label:
-                weight = self._label_weights if weight is None else weight * self._label_weights
+        if self._label_weights is not None and not by_label:
+            weight = self._label_weights if weight is None else weight * self._label_weights
         found = counts(y_true, y_pred.clamp(0, 1) if self._clip else y_pred, weight, self._cuts, by_label)
         for kind, value in zip(_COUNTS, found, strict=True):
             if kind in self._counted:
