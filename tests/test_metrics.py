@@ -499,10 +499,9 @@ def test_bad_weights_and_ranks():
     one = metrics.Recall()
     with pytest.raises(ValueError, match=r"Recall: `sample_weight` must be .*\(4, 1\); got \(4, 3\)"):
         one.update_state(y[:, :1], y[:, :1], y)
-    for few in (y[0], y[:, :1]):
-        for key, value in (("class_id", 1), ("top_k", 2)):
-            with pytest.raises(ValueError, match=f"Recall: `{key}` {value} needs .*, at least 2 classes"):
-                metrics.Recall(**{key: value}).update_state(few, few)
+    for key, value, few in (("class_id", 1, y[:, :1]), ("class_id", 1, y[0]), ("top_k", 2, y[:, :1])):
+        with pytest.raises(ValueError, match=f"Recall: `{key}` {value} needs .*, at least 2 classes"):
+            metrics.Recall(**{key: value}).update_state(few, few)
     for auc in (metrics.AUC(label_weights=[1.0, 2.0]), metrics.AUC(multi_label=True, label_weights=[1.0, 2.0])):
         with pytest.raises(ValueError, match=r"AUC: `label_weights` must have as many .*\(4, 3\).*; got 2"):
             auc.update_state(y, y)

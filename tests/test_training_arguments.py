@@ -784,6 +784,7 @@ ELSEWHERE = {
     "fixed.init": "type checkers read it",
     "Known.numpy.force": "torch's protocol",
     "numpy.force": "torch's protocol, where an older generation is open",
+    "copied.force": "the same, of weights",
     "evaluated.session": "of TensorFlow 1: a tensor has its values",
     "save_model.*": "test_arguments_of_saving_count, test_files.py",
     "save_weights.*": "test_arguments_of_saving_count, test_files.py",

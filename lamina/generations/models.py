@@ -334,7 +334,9 @@ class _ModelWords(Adds):
 
     def get_compile_config(self) -> dict[str, Any]:
         """The arguments of `compile` that this generation has, as plain data."""
-        config, table = super().get_compile_config(), self._dialect.table
+        table, measured = self._dialect.table, self._compiled.metrics
+        with measured.as_told() if isinstance(measured, MetricsOfScores) else nullcontext():
+            config = super().get_compile_config()
         if not config or table.shares_modern:
             return config
         config["sample_weight_mode"] = self._weight_modes

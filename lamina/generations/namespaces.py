@@ -96,6 +96,10 @@ def _made(dialect: Dialect) -> ModuleType:
     return modules[""]
 
 
+# Modules whose names the tables tell; the others have those of today's.
+_OF_TABLES = ("", "layers", "engine", "activations", "constraints", "initializers", "losses", "regularizers")
+
+
 def _listed(dialect: Dialect, home: str) -> list[str]:
     """The names in a module, without those that have no counterpart yet."""
     table = dialect.table
@@ -110,7 +114,7 @@ def _listed(dialect: Dialect, home: str) -> list[str]:
     found += ["Model", "Sequential", "model_from_config", "model_from_json"] if own == "models" else []
     if own == "backend":
         found += backend.names(dialect)
-    elif own not in ("", "layers", "engine"):
+    elif own not in _OF_TABLES:
         found += getattr(names.modern_module(home if part else own), "__all__", ())
     found += table.holds.get(table.modules.get(home, home), "").split()
     found += () if home else dialect.homes

@@ -8,7 +8,7 @@ import inspect
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -381,8 +381,9 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     _in_order: Sequence[Any] = ()
     scores: Sequence[tuple[Any, Tensor, Any]] = ()  # outputs, the scores before them, and what made one of the other
-    # Metrics that were shown, which from then on have the names of their results.
+    # Metrics that were shown, which from then on have the names of their results, and the names that they had.
     _shown: Sequence[tuple[str, Any]] = ()
+    _told: Sequence[tuple[Any, str]] = ()
 
     def build(self, y: Any, outputs: Any) -> None:
         self._shown = ()
@@ -400,10 +401,20 @@ class MetricsOfScores(_ByLayers, MetricsOfAll):
 
     def one_by_one(self) -> list[Any]:
         """The metrics in the order of their results, each by the name of its own."""
-        self._shown = [*self._named()]
+        if not self._shown:
+            self._shown = [*self._named()]
+            self._told = [(metric, metric.name) for _, metric in self._shown]
         for name, metric in self._shown:
             metric.name = name
         return [metric for part in self._ordered() for metric in (*part.metrics, *part.weighted)]
+
+    @contextmanager
+    def as_told(self) -> Iterator[None]:
+        """Inside, metrics have the names that `compile` was given, which files keep."""
+        with ExitStack() as stack:
+            for metric, name in self._told:
+                stack.enter_context(put(metric, name=name))
+            yield
 
     def _named(self) -> Iterator[tuple[str, Any]]:
         return iter(self._shown) if self._shown else super()._named()

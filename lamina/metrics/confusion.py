@@ -119,11 +119,12 @@ class Thresholded(DeclaredMetric):
 
     def _check_classes(self, name: str, y_pred: Tensor) -> None:
         """Raises ValueError where the last axis has too few classes, or others than there are label weights."""
-        for key, least in (
-            ("top_k", self.top_k or 0),
-            ("class_id", -1 if self.class_id is None else self.class_id + 1),
+        classes = y_pred.shape[-1] if y_pred.ndim else 0
+        for key, least, found in (
+            ("top_k", self.top_k or 0, classes),
+            ("class_id", -1 if self.class_id is None else self.class_id + 1, classes if y_pred.ndim > 1 else 0),
         ):
-            if least > (y_pred.shape[-1] if y_pred.ndim > 1 else 0):
+            if least > found:
                 raise ValueError(
                     f"{name}: `{key}` {getattr(self, key)} needs `y_pred` of shape (batch, classes), at least {least} "
                     f"classes; got {show_shape(y_pred.shape)}."

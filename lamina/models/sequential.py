@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -238,25 +238,25 @@ class Sequential(GraphModel):
         self._made_spec = InputSpec(ndim=len(inputs.shape)) if isinstance(inputs, SymbolicTensor) else None
         self.input_spec = self._made_spec
 
-    def _first_of(self, data: Any) -> Any:
-        """An input for data like these; anything else as it is."""
+    def _first_of(self, data: Any, alone: bool) -> Any:
+        """An input for data like these; anything else as it is. alone: not in a list or dictionary."""
         kind = dtypes.TEXT if arrays.texts(data) is not None else getattr(data, "dtype", None)
         if kind is None:
             return data
         kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
+        if alone and self._begins_with_floats and kind != dtypes.TEXT and self._stack[0].input_dtype is None:
+            kind = self._stack[0].compute_dtype
         return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if self._input is None:
-            alike = pytree.tree_map(self._first_of, args[0])
+            alone = not isinstance(args[0], (list, tuple, Mapping))
+            alike = pytree.tree_map(partial(self._first_of, alone=alone), args[0])
             if not isinstance(alike, InputLayer):
                 self._begin_with(pytree.tree_map(lambda first: first._nodes[0].outputs, alike))
                 self._finish_build()
                 return
             vars(self)["_input"] = alike
-            first = self._stack[0]
-            if self._begins_with_floats and alike.input_dtype != dtypes.TEXT and first.input_dtype is None:
-                vars(self)["_input"] = self._input_of(alike.batch_shape, first.compute_dtype)
         first: Any = self._input
         self.build(first.batch_shape)
 

@@ -935,7 +935,7 @@ def _sliced_constant(value: Any) -> ast.expr:
         return ast.Slice(*(None if end is None else ast.Constant(end) for end in ends))
     if isinstance(value, tuple) and any(isinstance(each, slice) for each in value):
         return ast.Tuple([_sliced_constant(each) for each in value])
-    return ast.Constant(value)
+    return ast.Constant(value)  # pyright: ignore[reportArgumentType]
 
 
 def _is_none(value: object) -> bool:
