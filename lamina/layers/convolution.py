@@ -85,11 +85,14 @@ class _Convolution(Activated, Windowed):
         )
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return shape_after(self.activation, self.convolved(input_shape), self)
+
+    def convolved(self, input_shape: tuple) -> tuple:
+        """The shape before the activation. Raises ValueError for inputs that do not fit."""
         self.check_shape(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         shape = self.resized(input_shape, window.output_size, *self.windows())
-        shape = self.with_spatial(shape, self.spatial(shape), self.output_channels(input_shape))
-        return shape_after(self.activation, shape, self)
+        return self.with_spatial(shape, self.spatial(shape), self.output_channels(input_shape))
 
     def output_channels(self, input_shape: tuple) -> int:
         return self.filters
@@ -299,7 +302,7 @@ class SeparableConv(ActivationBias, _DepthMultiplier, Dilation, DataFormat, Wind
 
     def make_plan(self, shape: tuple) -> Any:
         depthwise = super().make_plan(shape)
-        ones, shape = (1,) * self.rank, self.compute_output_shape(shape)
+        ones, shape = (1,) * self.rank, self.convolved(shape)
         pointwise = plan_convolution(shape, ones, ones, "valid", ones, 1, self.channels_last)
         if depthwise.row is None and pointwise.row is None and not depthwise.keep:  # no way back and forth in between
             return depthwise._replace(last=None), pointwise._replace(first=None)

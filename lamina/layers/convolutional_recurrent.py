@@ -105,12 +105,12 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
         state = self.kernel_size, ones, self.same, ones
         return tuple(
             tuple(plan_convolution(of, *windows, groups, self.channels_last) for groups in (1, 4))
-            for of, windows in ((x, self.windows()), (self.compute_output_shape(x), state))
+            for of, windows in ((x, self.windows()), (self.convolved(x), state))
         )
 
     def gate_masks(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Dropout masks of the inputs and of the state, the same for all steps."""
-        inputs, state = [x.shape[0], 1, *x.shape[2:]], [*self.compute_output_shape((x.shape[0], *x.shape[2:]))]
+        inputs, state = [x.shape[0], 1, *x.shape[2:]], [*self.convolved((x.shape[0], *x.shape[2:]))]
         inputs[self.axis] *= 4
         state[self.axis] *= 4
         return self._mask(x, self.dropout, inputs), self._mask(x, self.recurrent_dropout, state)
