@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import importlib
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,3 +176,10 @@ def test_a_sequential_model_of_today_is_none_of_the_time(space: Any) -> None:
     own = space.models.Sequential
     assert not isinstance(lamina.Sequential(), own)
     assert isinstance(own(), own) and isinstance(own(), lamina.Sequential) and isinstance(own(), space.models.Model)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_classes_are_from_a_file(generation: str) -> None:
+    """As `inspect.getfile` is asked by what copies sources."""
+    for home, name in (("layers", "Dense"), ("models", "Sequential")):
+        assert Path(inspect.getfile(getattr(_module(generation, home), name))).is_file()

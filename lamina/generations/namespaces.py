@@ -34,6 +34,7 @@ class Namespace(ModuleType):
     def __init__(self, name: str, doc: str, find: Find, names: Callable[[], list[str]]):
         super().__init__(name, doc)
         self.__path__: list[str] = []  # it may have submodules
+        self.__file__ = __file__  # where `inspect` says its classes are from
         self.__spec__ = ModuleSpec(name, None, is_package=True)
         vars(self).update(_find=find, _names=names)
 
