@@ -597,7 +597,7 @@ def test_what_torch_refuses_is_said_with_the_name_of_the_op(name):
 
 
 def test_the_shapes_of_an_op_that_fails():
-    with pytest.raises(ValueError, match=r"^matmul cannot take inputs of shape \(2, 3\), \(4, 5\): (mm: )?mat1 and mat2"):
+    with pytest.raises(ValueError, match=r"^matmul cannot take inputs of shape \(2, 3\), \(4, 5\): (mm: )?mat1"):
         ops.matmul(torch.ones(2, 3), torch.ones(4, 5))
     with pytest.raises(ValueError, match=r"^reshape cannot take inputs of shape \(2, 3\): shape '\[4, 4\]'"):
         ops.reshape(torch.ones(2, 3), (4, 4))
