@@ -1342,6 +1342,11 @@ def test_integers_that_a_sequential_of_keras_3_begins_with(kind):
     assert layers.Flatten()(data).dtype is torch.from_numpy(data).dtype
 
 
+def test_complex_numbers_that_a_sequential_of_keras_3_begins_with_stay_complex():
+    found = lamina.Sequential([lamina.layers.Lambda(abs)])(np.array([[3 + 4j]]))
+    assert found.tolist() == [[5.0]]
+
+
 def test_integers_given_to_a_subclassed_model_of_keras_2():
     class Twice(keras2.models.Model):
         def call(self, x):

@@ -38,7 +38,7 @@ class Sequential(GraphModel):
     _counts: Any = kept()  # of the names under which torch knows the layers
     _tops: Any = kept()  # the symbolic input, and the output of each layer, where the stack was called on it
     _grows = True  # a layer more needs no other build
-    _begins_with_floats = True  # whatever data it gets first, but texts, and places for an Embedding
+    _begins_with_floats = True  # whatever it gets first, but texts, complex numbers, and places for an Embedding
 
     # As of other layers, those of its first call, in a model around it; before, its own ends.
     input = property(lambda self: self._nodes[0].input if self._nodes else self._end("input", "input"))
@@ -244,7 +244,8 @@ class Sequential(GraphModel):
         if kind is None:
             return data
         kind = kind if isinstance(kind, str) else dtypes.dtype_name(kind)
-        if alone and self._begins_with_floats and kind != dtypes.TEXT and self._stack[0].input_dtype is None:
+        kept = kind == dtypes.TEXT or kind.startswith("complex")
+        if alone and self._begins_with_floats and not kept and self._stack[0].input_dtype is None:
             kind = self._stack[0].compute_dtype
         return InputLayer(batch_shape=(None, *data.shape[1:]), dtype=kind)
 
