@@ -35,7 +35,8 @@ class Namespace(ModuleType):
         super().__init__(name, doc)
         self.__path__: list[str] = []  # it may have submodules
         self.__file__ = __file__  # where `inspect` says its classes are from
-        self.__spec__ = ModuleSpec(name, None, is_package=True)
+        self.__spec__ = ModuleSpec(name, None, origin=__file__, is_package=True)
+        self.__spec__.has_location = True  # so that `importlib.reload` leaves `__file__`
         vars(self).update(_find=find, _names=names)
 
     def __getattr__(self, name: str) -> Any:
