@@ -14,7 +14,7 @@ import lamina
 from lamina.core.declare import REQUIRED, Declared, _derived_doc
 from lamina.core.errors import short
 from lamina.core.layer import Layer
-from lamina.pictures import examples
+from lamina.pictures import gallery
 from lamina.translation.keras1 import KERAS1
 from lamina.translation.keras2 import KERAS2
 from lamina.translation.table import Class, Generation
@@ -23,7 +23,7 @@ from lamina.translation.words import words
 
 HOUSE = Path(lamina.__file__).parent
 PICTURED = {  # the parts of the gallery, by layer
-    example.text.partition("(")[0]: part.key for part in reversed(examples.IDEAS) for example in part.examples
+    example.text.partition("(")[0]: part.key for part in reversed(gallery.IDEAS) for example in part.examples
 }
 BASE = ("name", "trainable", "dtype")  # which every layer takes
 GENERATIONS = {KERAS1: "Keras 1", KERAS2: "Keras 2", TF_KERAS: "tf.keras"}

@@ -1,19 +1,43 @@
-"""The gallery: a page for each language with the pictures of every kind of layer and what there is to say of it."""
+"""The gallery: pages in each language with pictures of the layers in `examples.json`, which the documentation draws."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from .. import layers
 from ..layers import old
-from .examples import IDEAS, Example, Idea
 from .explain import STYLE, Explanation, explain, page, safe, table_of_lines
 from .reading import read_layer
-from .said import LANGUAGES, Language, sentences
+from .said import LANGUAGES, Language, Said, data, sentences
 
 _SAID = sentences("gallery")
+
+
+class Example(NamedTuple):
+    """A layer as it is written, and the shape of its input without the batch; a list of shapes for several inputs."""
+
+    text: str
+    input_shape: tuple[int, ...] | list[tuple[int, ...]]
+    old: bool = False  # only older generations have it
+
+
+class Idea(NamedTuple):
+    key: str
+    title: Said
+    examples: tuple[Example, ...]
+
+
+def _example(text: str, shape: list[Any], old: bool = False) -> Example:
+    return Example(text, [*map(tuple, shape)] if isinstance(shape[0], list) else tuple(shape), old)
+
+
+IDEAS = tuple(
+    Idea(idea["key"], Said(*idea["title"]), tuple(_example(*each) for each in idea["examples"]))
+    for idea in data("examples.json")
+)
 
 
 def explained(example: Example, language: Language) -> Explanation:

@@ -8,7 +8,7 @@ from .lists import listed
 
 # "changes": each version's numbers, as what is otherwise than in the version above it; "-": gone. One version stands
 # for those whose functions read alike: 3.5 for 3.4 too, 3.7 for 3.6, 3.9 for 3.8. "caches": how many empty words follow
-# an instruction.
+# an instruction, likewise.
 _LISTS = listed("opcodes.json")
 
 
@@ -17,16 +17,16 @@ def _pairs(text: str) -> Iterator[tuple[str, int]]:
     yield from ((name, int(number)) for name, number in zip(words, words, strict=True))
 
 
-def _tables() -> Iterator[tuple[str, dict[int, str]]]:
+def _tables(changes: dict[str, str]) -> Iterator[tuple[str, dict[str, int]]]:
     known: dict[str, int] = {}
-    for version, text in _LISTS["changes"].items():
+    for version, text in changes.items():
         gone = {word[1:] for word in text.split() if word[0] == "-"}
         known = {name: number for name, number in known.items() if name not in gone} | dict(_pairs(text))
-        yield version, {number: name for name, number in known.items()}
+        yield version, known
 
 
-NAMES = dict(_tables())
-CACHES = {version: dict(_pairs(text)) for version, text in _LISTS["caches"].items()}
+NAMES = {version: {number: name for name, number in of.items()} for version, of in _tables(_LISTS["changes"])}
+CACHES = dict(_tables(_LISTS["caches"]))
 # The last four of these are comparisons up to 3.8.
 COMPARISONS: list[str] = _LISTS["comparisons"].split()
 # Those of BINARY_OP in its order; the other half of it assigns.

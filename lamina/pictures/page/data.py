@@ -1,25 +1,47 @@
-"""What the page knows of layers: their declared arguments, how generations write them, and words, as plain data."""
+"""What the page shows of layers, as plain data: arguments with values and inputs of `families.json`, and words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ... import layers
 from ...core.declare import REQUIRED, Arg
 from .. import spelled, told
-from ..said import LANGUAGES, Said, sentences
-from . import tables
+from ..said import LANGUAGES, Said, data, sentences
 
 _SAID = sentences("data")  # of arguments the Chinese ones, and English ones where their declarations have none
 _CALLS: dict[str, Said] = vars(_SAID.calls)  # arguments of a call, not of the layer
+
+Shapes = list[list[int]]
+
+
+class Row(NamedTuple):
+    """Layers that the page's arithmetic treats alike. `names` end in "#" where there is one for each rank."""
+
+    names: str
+    kind: str  # the function in layers.js
+    arguments: str  # those shown, in this order
+    inputs: dict[str, Shapes]  # by rank, "0" for layers without one
+    values: Mapping[str, Any] = MappingProxyType({})  # what the page starts with, where that is not the default
+
+
+class Family(NamedTuple):
+    title: Said
+    rows: list[Row]
+
+
+FAMILIES = [
+    Family(Said(*family["title"]), [Row(**row) for row in family["rows"]]) for family in data("page/families.json")
+]
 
 
 def page_data() -> dict[str, Any]:
     """Families with the names of their layers, and the layers."""
     families, found = [], {}
-    for family in tables.FAMILIES:
+    for family in FAMILIES:
         names = []
         for row in family.rows:
             for name, rank in _each(row):
@@ -29,12 +51,12 @@ def page_data() -> dict[str, Any]:
     return {"families": families, "layers": found}
 
 
-def _each(row: tables.Row) -> Iterator[tuple[str, int]]:
+def _each(row: Row) -> Iterator[tuple[str, int]]:
     for rank in row.inputs:
         yield row.names.replace("#", rank), int(rank)
 
 
-def _layer(name: str, rank: int, row: tables.Row) -> dict[str, Any]:
+def _layer(name: str, rank: int, row: Row) -> dict[str, Any]:
     cls = getattr(layers, name)
     arguments = [each for each in row.arguments.split() if each in cls._args or each in _CALLS or _inner(row, each)]
     controls = [_control(name, cls, row, each) for each in arguments]
@@ -62,12 +84,12 @@ def _about(cls: Any, rank: int, shown: list[str]) -> dict[str, str]:
     return found
 
 
-def _inner(row: tables.Row, argument: str) -> bool:
+def _inner(row: Row, argument: str) -> bool:
     """Of a wrapper, whether it is an argument of the layer inside."""
     return row.kind == "bidirectional" and argument in layers.LSTM._args
 
 
-def _control(name: str, cls: Any, row: tables.Row, argument: str) -> dict[str, Any]:
+def _control(name: str, cls: Any, row: Row, argument: str) -> dict[str, Any]:
     """How an argument is shown: its type, default, what it accepts, and a sentence."""
     if argument in _CALLS:
         return {"name": argument, "type": "bool", "default": False, "call": True, "doc": _CALLS[argument]._asdict()}
