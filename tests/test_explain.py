@@ -15,8 +15,8 @@ from support.scenes import problems
 import lamina as keras
 from lamina import cli, layers
 from lamina.pictures import gallery, reading
-from lamina.pictures.examples import IDEAS
 from lamina.pictures.explain import compare, explain, usual_inputs, written
+from lamina.pictures.gallery import IDEAS
 
 EXAMPLES = [example for idea in IDEAS for example in idea.examples]
 
