@@ -69,7 +69,7 @@ class Known(_Tensor):
 
     def assign(self, value: Any) -> Any:
         """Write `value` (array or tensor of the same shape) in place. Raises ValueError for another shape."""
-        stored = hasattr(value, "into")
+        stored = hasattr(value, "into")  # an array in a file
         value = value if stored else torch.as_tensor(value, device=self.device)
         self._require_fit(value)
         with torch.no_grad():
