@@ -1446,6 +1446,68 @@ def test_ctrl_c_leaves_the_model_usable() -> None:
     assert np.isfinite(model.fit(X, TARGETS, verbose=0).history["loss"]).all()
 
 
+MISFITS: dict[str, Any] = {
+    "targets": lambda x, y: ((x, y[:, :1].repeat(3, 1)), {}),
+    "targets of metrics": lambda x, y: ((x, y), {}),
+    "sample_weight": lambda x, y: ((x, y), {"sample_weight": np.ones((len(x), 5), "float32")}),
+    "inputs to validate on": lambda x, y: ((x, y), {"validation_data": (x[:8, :3], y[:8])}),
+    "targets to validate on": lambda x, y: ((x, y), {"validation_data": (x[:8], y[:8].repeat(3, 1))}),
+    "size of batches to validate on": lambda x, y: (
+        (x, y),
+        {"validation_data": (x[:8], y[:8]), "validation_batch_size": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+@pytest.mark.parametrize("of", [keras, tf_keras, keras2, keras1], ids=["keras3", "tf_keras", "keras2", "keras1"])
+def test_what_does_not_fit_changes_nothing(of: Any, misfit: str) -> None:
+    L = of.layers
+    x, y = np.random.default_rng(0).random((32, 4), "float32"), np.ones((32, 2), "float32")
+    model = of.models.Sequential([L.Dense(3, input_shape=(4,)), L.BatchNormalization(), L.Dropout(0.5), L.Dense(2)])
+
+    def refuses(true: Any, pred: Any) -> Any:
+        raise ValueError("these targets are not for me")
+
+    fits = misfit != "targets of metrics"
+    model.compile("adam", "mse", metrics=[] if fits else [refuses])
+    before = model.get_weights()
+    (x, y), more = MISFITS[misfit](x, y)
+    called: list[str] = []
+
+    class Told(of.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            called.append("epoch")
+
+    ends = called if "validate" in misfit else []
+    with pytest.raises(ValueError):
+        model.fit(x, y, batch_size=8, verbose=0, callbacks=[Told()], **more)
+    assert not ends
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 0
+    if fits:  # and afterwards all is well
+        model.fit(x, np.ones((32, 2), "float32"), batch_size=8, verbose=0)
+        assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) >= 4
+
+
+def test_arrays_of_other_lengths_are_validated_on() -> None:
+    model = keras.Sequential([keras.Input((None, 2)), layers.LSTM(3), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    asked: list[int] = []
+
+    class Counts(Callback):
+        def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+            asked.append(batch)
+
+    x, y = np.ones((8, 5, 2), "float32"), np.ones((8, 1), "float32")
+    history = model.fit(x, y, verbose=0, validation_data=(np.ones((8, 7, 2), "float32"), y), callbacks=[Counts()])
+    assert asked == [0]
+    np.testing.assert_allclose(
+        history.history["val_loss"], [model.evaluate(np.ones((8, 7, 2), "float32"), y, verbose=0)], rtol=1e-5
+    )
+
+
 def test_an_error_in_the_data_is_its_own() -> None:
     def batches() -> Iterator[Any]:
         yield X, TARGETS

@@ -199,6 +199,7 @@ class Source:
     num_samples: int | None = None
     lacks_targets = False
     targets: Any = None  # all of them, where they are at hand
+    sizes: Any = None  # of a sample of x and y, where all have the same
     restarts = True  # False: what was read is gone
     endless = False  # True: the next pass follows by itself, and an epoch has `num_batches` unless told otherwise
     in_turn = False  # True: no batch is made while another is in use, so that what they draw has one order
@@ -258,6 +259,11 @@ class Arrays(Source):
         self._leaves = leaves
         row = max(1, sum(tensor.nbytes for tensor in tensors) // self.num_samples)
         self._gathered = self.batch_size * max(1, _GATHERED // (row * self.batch_size))
+
+    @property
+    def sizes(self) -> Any:  # type: ignore[override]
+        given = pytree.tree_unflatten(self._leaves, self._spec)[:2]
+        return pytree.tree_map(lambda leaf: None if leaf is None else tuple(leaf.shape[1:]), given)
 
     @property
     def targets(self) -> Any:  # type: ignore[override]

@@ -18,6 +18,7 @@ from ..core import placing
 from ..core.children import Children
 from ..core.errors import warn
 from ..core.layer import Layer
+from ..core.remat import Moment
 from ..core.work import aside, keeps_states, modules_inside, put_flag, training_flags
 from .data import Feed, check_count
 from .distributed import Ranks, ranks_of, spoken
@@ -76,8 +77,10 @@ class Loop:
         run = self._fitting = vars(model)["_fitting"] = Run(
             model, self._feed, called.callbacks, self._apart, self._ranks
         )
-        called.on_train_begin()
         ranks = self._ranks
+        if held is not None and ranks is None:
+            self._try(held)
+        called.on_train_begin()
         if ranks is not None:
             ranks.begin(model)
         begin, vars(model)["_initial_epoch"] = model._initial_epoch or begin, 0
@@ -104,6 +107,22 @@ class Loop:
         if end and hasattr(model.optimizer, "finalize_variable_values"):
             model.optimizer.finalize_variable_values(trainable_weights(model))
         called.on_train_end(logs)
+
+    def _try(self, held: Feed) -> None:
+        """Raises ValueError where arrays of other sizes than those to train on cannot be measured: found before the
+        first epoch, not after it. The model is as it was."""
+        own, other, model = self._feed.source.sizes, held.source.sizes, self._model
+        if own is None or other is None or own == other or not getattr(model, "built", True):
+            return
+        run, before = model.make_test_function(), Moment(model)
+        try:
+            with flagged(model, False, isinstance(run, OwnStep)), torch.no_grad():
+                run(*held.peek())
+        except ValueError as error:
+            raise ValueError(f"validation_data: {error}") from error
+        finally:
+            before.come_back()
+            model.reset_metrics()
 
     def evaluate(self, feed: Feed | None = None) -> dict[str, Any]:
         """Loss and metrics on the loop's own data, or on others held back from them."""

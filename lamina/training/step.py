@@ -17,6 +17,7 @@ from .. import activations
 from ..core.care import LOSSES, Changes
 from ..core.errors import warn
 from ..core.placing import seen
+from ..core.remat import Moment
 from ..core.scope import Watched, asking, scope
 from .compiled import Compiled
 from .data import pack, rows_of
@@ -199,11 +200,15 @@ class Step(OfModel):
 
 
 class TrainStep(Step):
-    """A step that also updates the weights."""
+    """A step that also updates the weights. Where the first one fails, it has changed nothing."""
+
+    _fits = False  # whether one was done
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
         if self.passes.changes != Changes.count and Changes.concern(self.passes, self.passes.module):
             self._settle()
+            if not self._fits:
+                return self._first(x, y, sample_weight)
         weights, optimizer = self._weights, self._optimizer
         if weights:
             outputs, loss, grads = self.passes.both(x, y, sample_weight, weights, optimizer.scale_loss)
@@ -211,6 +216,24 @@ class TrainStep(Step):
         else:
             outputs, loss = self.passes.forward(x, y, sample_weight)
         return self._measure(x, y, outputs, sample_weight, loss)
+
+    def _first(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        """A step that measures before it updates: data may fit the model and neither the loss nor the metrics."""
+        passes, weights, optimizer = self.passes, self._weights, self._optimizer
+        before, grads = Moment(passes.module), None
+        try:
+            if weights:
+                outputs, loss, grads = passes.both(x, y, sample_weight, weights, optimizer.scale_loss)
+            else:
+                outputs, loss = passes.forward(x, y, sample_weight)
+            logs = None if self._own_metrics else self._measure(x, y, outputs, sample_weight, loss)
+        except Exception:
+            before.come_back()
+            raise
+        if grads is not None:
+            optimizer.apply(grads, self._among)
+        self._fits = True
+        return self._measure(x, y, outputs, sample_weight, loss) if self._own_metrics else logs
 
     def _settle(self) -> None:
         super()._settle()

@@ -370,7 +370,8 @@ class Trainer(_Module):
         self._require_compiled("fit")
         for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
             check_count(value, name, least=0)
-        for name, value in (("steps_per_epoch", steps_per_epoch), ("validation_steps", validation_steps)):
+        counts = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+        for name, value in (counts | {"validation_batch_size": validation_batch_size}).items():
             if value is not None:
                 check_count(value, name)
         if not isinstance(validation_split, numbers.Real) or not 0 <= validation_split < 1:
@@ -383,7 +384,7 @@ class Trainer(_Module):
         how = {"batch_size": batch_size, "shuffle": shuffle, "class_weight": class_weight}
         feed, held = self._feed("x", (x, y, sample_weight), steps_per_epoch, **how), None
         if validation_data is not None:
-            how = {"batch_size": validation_batch_size or batch_size}
+            how = {"batch_size": batch_size if validation_batch_size is None else validation_batch_size}
             held = self._feed("validation_data", _parts(validation_data), validation_steps, **how)
         epochs = min(epochs, config.max_epochs() or epochs)
         with self._loop("train", feed, callbacks, verbose=verbose, epochs=epochs) as loop:
