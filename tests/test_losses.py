@@ -121,6 +121,13 @@ def test_empty_batch_gives_zero(name: str):
     assert found.shape == () and found == 0
 
 
+@pytest.mark.parametrize("name", ["CategoricalCrossentropy", "CategoricalFocalCrossentropy", "BinaryCrossentropy"])
+def test_labels_of_no_class_are_smoothed(name: str):
+    empty = torch.zeros(3, 0)
+    found = getattr(losses, name)(label_smoothing=0.1, reduction=None)(empty, empty)
+    assert found.shape == (3,)
+
+
 @pytest.mark.parametrize("name", sorted(set(CLASSES) - {"CTC", "Circle"}))
 def test_nan_predictions_give_nan(name: str):
     y_true, y_pred = sample(getattr(losses, name).fn.__name__, dtype=torch.float32)

@@ -1491,6 +1491,15 @@ def test_what_does_not_fit_changes_nothing(of: Any, misfit: str) -> None:
         assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) >= 4
 
 
+@pytest.mark.parametrize("of", [tf_keras, keras2, keras1], ids=["tf_keras", "keras2", "keras1"])
+@pytest.mark.parametrize("method", ["fit_generator", "evaluate_generator", "predict_generator"])
+def test_a_generator_of_nothing_is_told(of: Any, method: str) -> None:
+    model = of.models.Sequential([of.layers.Dense(2, input_shape=(4,))])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no batch"):
+        getattr(model, method)(iter(()), 4, *([1] if of is keras1 and "fit" in method else []))
+
+
 def test_arrays_of_other_lengths_are_validated_on() -> None:
     model = keras.Sequential([keras.Input((None, 2)), layers.LSTM(3), layers.Dense(1)])
     model.compile("sgd", "mse")

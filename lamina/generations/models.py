@@ -128,7 +128,9 @@ def _by_steps(given: dict[str, Any], data: str, samples: str, steps: str = "step
     count = given.pop(samples, None)
     if count is None or not isinstance(given.get(data), Iterator):
         return given
-    first = next(given[data])
+    first = next(given[data], None)
+    if first is None:  # that there is nothing is said by whoever reads it
+        return given
     size = len(pytree.tree_leaves(first)[0])
     return {**given, data: itertools.chain([first], given[data]), steps: -(-count // size)}
 

@@ -163,7 +163,7 @@ def _classes(y_true: Any, y_pred: Any, label_smoothing: float, axis: int, name: 
             SyntaxWarning,
             stacklevel=3,
         )
-    return (_smooth(y_true, label_smoothing, 1 / classes) if label_smoothing else y_true), y_pred
+    return (_smooth(y_true, label_smoothing, 1 / classes) if label_smoothing and classes else y_true), y_pred
 
 
 def _smooth(y_true: Tensor, amount: float, towards: float) -> Tensor:

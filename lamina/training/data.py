@@ -751,10 +751,11 @@ class Feed:
             self._taken += count
             if count < self.steps:
                 self._taken = 0
-                warn(
-                    f"The {self.source.kind} ran out of data after {count} of {self.steps} steps. "
-                    "Give more data, or fewer steps."
-                )
+                if count:  # whoever reads says where there was nothing at all
+                    warn(
+                        f"The {self.source.kind} ran out of data after {count} of {self.steps} steps. "
+                        "Give more data, or fewer steps."
+                    )
             elif self.source.endless or self._taken != self.source.num_batches:
                 self._iterator = iterator
             else:
