@@ -13,6 +13,7 @@ import lamina
 from lamina import keras1, keras2, tf_keras
 from lamina.generations import install, tensors
 from lamina.generations.alias import uninstall
+from lamina.training import loop
 
 OLDER = pytest.mark.parametrize("space", [keras1, keras2], ids=["keras1", "keras2"])
 X = np.arange(8, dtype="float32").reshape(2, 4) / 8
@@ -417,6 +418,9 @@ def test_a_tape_inside_a_call_gives_gradients_in_predictions_too(monkeypatch: py
                 return tape.gradient(y, x)
 
         x, expected = np.array([[0.1, 0.2], [0.3, -0.5]], "float32"), [[0.91513693] * 2, [0.961043] * 2]
+        with tf.GradientTape():
+            tf_keras.layers.Dense(1)(x)
+        assert not loop.tapes  # around calls it concerns no prediction
         model = Slope()
         np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
         np.testing.assert_allclose(model.predict_on_batch(x), expected, rtol=1e-5)

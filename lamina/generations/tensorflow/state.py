@@ -20,7 +20,7 @@ from ... import files, ops, optimizers, tree
 from ...core import dtypes
 from ...core.children import Children
 from ...core.layer import Layer
-from ...core.scope import snake_case
+from ...core.scope import scope, snake_case
 from ...core.symbolic import SymbolicTensor
 from ...core.weight import Weight, has_gradients
 from ...files import bundle, object_graph
@@ -161,7 +161,7 @@ class GradientTape:
 
     def __enter__(self) -> GradientTape:
         _open.tapes += 1
-        loop.tapes = True
+        loop.tapes = loop.tapes or scope.depth > 0
         self._stack.enter_context(torch.enable_grad())
         return self
 
