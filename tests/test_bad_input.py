@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from support.declared import CLASSES, required
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
@@ -855,6 +856,76 @@ def test_what_are_no_numbers_is_refused_everywhere(entry: str, kind: str) -> Non
     assert len(message) < 400 and "\n" not in message, message
     if entry not in OPS and kind != "a set":
         assert not [word for word in words if word not in message], message
+
+
+ON_ONE = {name: cls for name, cls in CLASSES.items() if issubclass(cls, L.Layer) and cls._takes_one}
+NOT_ONE: dict[str, Callable[[], Any]] = {
+    "an empty list": list,
+    "a list of two": lambda: [x(2, 3, 4), x(2, 3, 4)],
+    "a list of symbols": lambda: [inputs(3, 4), inputs(3, 4)],
+    "a dictionary": lambda: {"a": x(2, 3, 4)},
+    "an empty dictionary": dict,
+    "a number": lambda: 3,
+    "a function": lambda: len,
+    "a generator": lambda: iter([x(2, 3, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", ON_ONE)
+def test_a_layer_of_one_tensor_takes_nothing_else(name: str) -> None:
+    cls = ON_ONE[name]
+    several = (cls._stacks and not cls._weights) or "initial_state" in cls._call_parameters
+    for kind, make in NOT_ONE.items():
+        if not (several and "list of" in kind):  # activations stack them, recurrent layers take states
+            layer = cls(**required(cls) if cls is not L.SpectralNormalization else {"layer": L.Dense(2)})
+            with pytest.raises(ValueError, match=cls.__name__):
+                layer(make())
+            assert not layer.weights
+
+
+@pytest.mark.parametrize("of", [keras, tf_keras, keras2, keras1])
+def test_older_layers_of_one_tensor_take_nothing_else(of: Any) -> None:
+    for make in (lambda: of.layers.Dense(2), of.layers.Flatten, of.layers.BatchNormalization):
+        for bad in NOT_ONE.values():
+            layer = make()
+            with pytest.raises(ValueError, match=f"{type(layer).__name__}.*expected"):
+                layer(bad())
+            assert not layer.weights
+            layer(x(2, 3, 4))
+            with pytest.raises(ValueError, match=f"{type(layer).__name__}.*expected"):
+                layer(bad())
+
+
+def test_a_list_of_one_tensor_is_the_tensor_in_keras_1_alone() -> None:
+    """As Keras 1.2.2 calls layers; Keras 2.3.1, tf_keras 2.21 and Keras 3.15 refuse it for `Dense`."""
+
+    class Twice(keras1.layers.Layer):
+        def call(self, inputs: Any, mask: Any = None) -> Any:
+            return inputs * 2
+
+        def get_output_shape_for(self, input_shape: Any) -> Any:
+            return input_shape
+
+    start = keras1.layers.Input(shape=(3, 4))
+    for layer in (keras1.layers.Dense(2), keras1.layers.Flatten(), keras1.layers.LSTM(2), Twice()):
+        made = keras1.models.Model(start, layer([start]))
+        np.testing.assert_allclose(made.predict(x(2, 3, 4).numpy()), layer([x(2, 3, 4)]).detach(), rtol=1e-5)
+    assert keras1.layers.Dense(2)([[1.0, 2.0]]).shape == (1, 2)
+    for of in (keras2, tf_keras, keras):
+        with pytest.raises(ValueError, match="a list of 1"):
+            of.layers.Dense(2)([x(2, 3)])
+
+
+@pytest.mark.parametrize("layer", [L.ELU, L.BatchNormalization, L.Rescaling], ids=lambda cls: cls.__name__)
+def test_sparse_inputs_are_told_how_to_be_dense(layer: Any) -> None:
+    made = layer(**required(layer))
+    with pytest.raises((TypeError, ValueError), match=f"{layer.__name__}.*to_dense"):
+        made(torch.eye(3).to_sparse())
+
+
+def test_pictures_of_several_sizes_are_told() -> None:
+    with pytest.raises(ValueError, match=r"RandomFlip.*one size"):
+        L.RandomFlip()([np.ones((4, 4, 3), "float32"), np.ones((5, 4, 3), "float32")])
 
 
 @pytest.mark.parametrize("kind", ["None", "text", "sparse", "objects"])

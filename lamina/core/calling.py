@@ -226,6 +226,8 @@ class Calling(Weights):
     def _made_ready(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any], bool]:
         """The arguments as `call` takes them, after the weights were made; and whether they are symbols."""
         self._read_call()
+        if self._takes_one and args:
+            self._require_one(args[0])
         recorded = symbolic.any_symbolic(args, kwargs)
         if recorded:
             kwargs = symbolic.checked(self, args, kwargs)
@@ -303,7 +305,7 @@ class Calling(Weights):
         if not args or not self._ready:
             return False
         first, passing = args[0], self._passing
-        several = first if type(first) is list else (first,)
+        several = first if type(first) is list and not self._takes_one else (first,)
         if not several or (self._ndim is not None and type(first) is Tensor and first.ndim != self._ndim):
             return False
         for value in several:
@@ -324,18 +326,27 @@ class Calling(Weights):
         first = args[0]
         if first is None or isinstance(first, (str, bytes)) or (isinstance(first, (set, frozenset)) and self._ours):
             raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
-        if isinstance(first, Mapping) and self._ours and isinstance(self.input_spec, InputSpec) and first:
-            if not getattr(self, "_is_composite", False):
-                key = next(iter(first))
-                raise ValueError(
-                    f"{named(self)}: expected one tensor; got a dictionary with {quoted(map(str, first))}. "
-                    f"Pass what is in it, as inputs[{key!r}]."
-                )
         if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
             return (arrays.numbers(first, named(self)), *args[1:])
         if not self._ready and arrays.is_array(first) and not self._takes_untouched(first):
             arrays.tensor_of(first, named(self))  # raises before there are weights
         return args
+
+    def _require_one(self, first: Any) -> None:
+        """Raises ValueError for several inputs of a layer that takes one, or what is no data."""
+        if hasattr(first, "shape") or arrays.is_listed(first):
+            return
+        if isinstance(first, Mapping):
+            repair = f" Pass what is in it, as inputs[{next(iter(first))!r}]." if first else ""
+            got = f"a dictionary with {quoted(map(str, first)) or 'nothing in it'}.{repair}"
+        elif isinstance(first, (list, tuple)):
+            if first and ((self._stacks and not self._weights) or "initial_state" in self._call_parameters):
+                return
+            repair = " Pass inputs[0]." if len(first) == 1 else " Call it on each, or join them: layers.Concatenate()."
+            got = f"a {type(first).__name__} of {len(first)}.{repair if first else ''}"
+        else:
+            raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
+        raise ValueError(f"{named(self)}: expected one tensor; got {got}")
 
     def _run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         if not self._care & SHARED:
@@ -451,7 +462,9 @@ class Calling(Weights):
             self.check_inputs(args[0] if args else None)
         except ValueError as clear:
             raise clear from error
-        if self._ours and "not implemented for" in str(error) and args and hasattr(args[0], "dtype"):
+        if self._ours and args and isinstance(args[0], Tensor) and any(words in str(error) for words in _UNABLE):
+            if args[0].layout is not torch.strided:
+                raise TypeError(f"{named(self)} cannot compute with sparse tensors; pass x.to_dense().") from error
             kind = str(args[0].dtype).removeprefix("torch.")
             raise TypeError(f"{named(self)} cannot compute with {kind}; give floating-point numbers.") from error
         if self._ours and type(error) in (RuntimeError, IndexError):
@@ -523,6 +536,9 @@ class Calling(Weights):
 
 for _hook in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook", "backward_hook"):
     setattr(Calling, f"register_{_hook}", _tending(getattr(nn.Module, f"register_{_hook}")))
+
+
+_UNABLE = ("not implemented for", "not supported for", "Could not run 'aten::")  # of kinds of tensors, in torch's words
 
 
 def takes_texts(module: nn.Module) -> bool:

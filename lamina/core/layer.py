@@ -95,12 +95,14 @@ def _facts_of(call: Callable) -> dict[str, Any]:
     """What a class knows of its `call`."""
     signature = inspect.signature(call)
     words = tuple(signature.parameters)[1:]
-    beyond = [*signature.parameters.values()][2:]
+    taken = [*signature.parameters.values()][1:]
+    on_one = bool(taken) and taken[0].annotation in ("Tensor", "torch.Tensor")
     return {
         "_call_signature": signature,
         "_call_parameters": words,
-        "_needed_by_call": frozenset(p.name for p in beyond if p.default is p.empty and p.kind not in _REST),
+        "_needed_by_call": frozenset(p.name for p in taken[1:] if p.default is p.empty and p.kind not in _REST),
         "_takes_training": "training" in words,
+        "_takes_one": on_one and call.__module__.startswith("lamina."),
         "_untold": signature.parameters["training"].default if "training" in words else None,
         "_takes_mask": "mask" in words,
         "_takes_masks_of": any(word.endswith("_mask") for word in words),
@@ -138,6 +140,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _autocast = True  # cast floating inputs to the layer's compute type
     _creates_mask = True  # compute_mask may give a mask where none came in; Lamina's own layers say when
     _takes_training = _takes_mask = False
+    _takes_one = False  # its `call`, one of Lamina's own, says that it is on a tensor
+    _stacks = False  # it takes a list of tensors as one all the same, as in Keras
     _untold: ClassVar[Any] = None  # the default of `training` in `call`: what counts where nothing else is told
     _takes_masks_of = False  # of other arguments, under words of their own, such as `key_mask`
     _mask_beside_others = False  # the first input's mask counts as well where further tensors are given

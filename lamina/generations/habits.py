@@ -149,12 +149,31 @@ def leaving(infer: Callable[..., Any]) -> Callable[..., Any]:
     return inferring
 
 
+def _is_alone(given: list[Any]) -> bool:
+    return len(given) == 1 and hasattr(given[0], "shape")
+
+
+def _takes_as_is(self: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+    alone = args and type(args[0]) is list and _is_alone(args[0])
+    return not alone and super(Habits, self)._takes_as_is(args, kwargs)
+
+
+def _made_ready(self: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    if args and type(args[0]) is list and _is_alone(args[0]):
+        args = (args[0][0], *args[1:])
+    return super(Habits, self)._made_ready(args, kwargs)
+
+
 def of_older(table: Generation) -> dict[str, Any]:
-    """What layers of Keras 1 and 2 have of their own. Keras 1 took `regularizers`, and left them out."""
+    """What layers of Keras 1 and 2 have of their own. In Keras 1 a list of one tensor is that tensor; it took
+    `regularizers`, and left them out."""
     if table.shares_modern:
         return {}
-    listed = {"regularizers": property(lambda self: [], lambda self, value: None)} if table.lists_weights else {}
-    return {"__setattr__": set_attribute, **listed}
+    if not table.lists_weights:
+        return {"__setattr__": set_attribute}
+    listed = property(lambda self: [], lambda self, value: None)
+    own = {"_takes_as_is": _takes_as_is, "_made_ready": _made_ready, "regularizers": listed}
+    return {"__setattr__": set_attribute, **own}
 
 
 def _is_ours(frame: Any) -> bool:

@@ -48,7 +48,7 @@ def _made(name: str) -> Callable[..., Tensor]:
         if kind == "VarianceScaling":
             fan_in, fan_out = get_fans(shape, dim_ordering)
             fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
-            deviation = math.sqrt(config["scale"] / fan)
+            deviation = math.sqrt(config["scale"] / max(fan, 1))
             if config["distribution"] == "uniform":
                 return torch.empty(shape).uniform_(-math.sqrt(3) * deviation, math.sqrt(3) * deviation)
             return torch.empty(shape).normal_(0.0, deviation)

@@ -37,7 +37,7 @@ class _Elementwise(Layer):
     """The output has the input's shape, and its mask."""
 
     supports_masking = True
-    _stateless = True
+    _stateless = _stacks = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -149,6 +149,7 @@ _axis_or_axes = Kind(
 class Softmax(_Elementwise):
     """exp(x) / sum(exp(x)) along `axis`; where a mask is False the result is 0."""
 
+    _stacks = False
     axis: Any = arg(_axis_or_axes, default=-1)
     _softmax: ClassVar[Any] = staticmethod(torch.softmax)  # along one axis
 

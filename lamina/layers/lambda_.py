@@ -175,6 +175,7 @@ class Masking(_Elementwise):
     mask_value: Any = arg(number(), default=0.0, doc="What marks padding.")
 
     _creates_mask = True
+    _stacks = False
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs * torch.any(torch.ne(inputs, self.mask_value), -1, keepdim=True)

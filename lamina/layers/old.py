@@ -74,6 +74,7 @@ class MaxoutDense(KernelBias, _Maps, Layer):
     use_bias: bool = arg(boolean, default=True)
     bias_initializer: Any = fixed("zeros")
 
+    input_spec = InputSpec(ndim=2)
     kernel = weight("features", "inputs", "units")
     bias = weight("features", "units", when="use_bias")
 
@@ -103,6 +104,7 @@ class Highway(KernelBias, _Changing, Layer):
     use_bias: bool = arg(boolean, default=True)
     bias_initializer: Any = fixed("zeros")
 
+    input_spec = InputSpec(ndim=2)
     kernel = weight("size", "size")
     carry = weight("size", "size", initializer=lambda layer: layer.kernel_initializer)
     bias = weight("size", when="use_bias")
@@ -144,6 +146,7 @@ class ReLUOfAnyThreshold(ReLU):
 class ThresholdedReLU(_Elementwise):
     """x above `theta`, else 0 (Konda et al., 2014)."""
 
+    _stacks = False
     theta: float = arg(number(), default=1.0, doc="Where the identity begins.")
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -733,7 +736,7 @@ class MergeByMode(Layer):
         return _MERGING[self.mode](self)
 
     def _shapes(self, input_shape: Any) -> list[tuple]:
-        if is_shape(input_shape) or len(input_shape) < 2:
+        if input_shape is None or is_shape(input_shape) or len(input_shape) < 2:
             raise ValueError(f"{named(self)}: call it on a list of at least two inputs; got shape {input_shape}.")
         return [tuple(shape) for shape in input_shape]
 

@@ -212,7 +212,12 @@ class Pictures(Spatial):
     def _checked_first(self, args: tuple, kwargs: Any) -> tuple:
         first = args[0] if args else None
         if isinstance(first, (list, tuple)) and first and all(isinstance(each, np.ndarray) for each in first):
-            args = (np.stack(first), *args[1:])  # pictures of one size
+            sizes = {each.shape for each in first}
+            if len(sizes) > 1:
+                raise ValueError(
+                    f"{named(self)}: expected pictures of one size; got {sorted(sizes)}. Use Resizing first."
+                )
+            args = (np.stack(first), *args[1:])
         return super()._checked_first(args, kwargs)
 
     # -- forms ------------------------------------------------------------------------------------------------------
