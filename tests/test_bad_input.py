@@ -923,6 +923,15 @@ def test_sparse_inputs_are_told_how_to_be_dense(layer: Any) -> None:
         made(torch.eye(3).to_sparse())
 
 
+@pytest.mark.parametrize(("first", "words"), [("kernel", "name='kernel'"), ((3, 4), "give it once")])
+def test_the_first_argument_of_add_weight_is_the_shape(first: Any, words: str) -> None:
+    layer = L.Layer()
+    with pytest.raises(ValueError, match=f"`shape` was passed both positionally and as a keyword argument.*{words}"):
+        layer.add_weight(first, shape=(3, 4))
+    assert not layer.weights
+    assert tf_keras.layers.Layer().add_weight("kernel", shape=(3, 4)).shape == (3, 4)
+
+
 def test_pictures_of_several_sizes_are_told() -> None:
     with pytest.raises(ValueError, match=r"RandomFlip.*one size"):
         L.RandomFlip()([np.ones((4, 4, 3), "float32"), np.ones((5, 4, 3), "float32")])

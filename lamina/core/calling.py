@@ -332,7 +332,7 @@ class Calling(Weights):
             arrays.tensor_of(first, named(self))  # raises before there are weights
         return args
 
-    def _require_one(self, first: Any) -> None:
+    def _require_one(self, first: object) -> None:
         """Raises ValueError for several inputs of a layer that takes one, or what is no data."""
         if hasattr(first, "shape") or arrays.is_listed(first):
             return

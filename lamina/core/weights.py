@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +73,24 @@ class Register(dict):
         return Register, (dict(self),)
 
 
+def _shaped_once(add_weight: Callable[..., Weight]) -> Callable[..., Weight]:
+    """`add_weight` that tells what Keras 2's form of it, `add_weight("kernel", shape=...)`, does not say here."""
+
+    @functools.wraps(add_weight)
+    def checked(self: Weights, *args: object, **kwargs: object) -> Weight:
+        if args and "shape" in kwargs:
+            given = args[0]
+            repair = (
+                f"give the name as a keyword argument, name={given!r}." if isinstance(given, str) else "give it once."
+            )
+            raise ValueError(
+                f"{named(self)}: `shape` was passed both positionally and as a keyword argument to add_weight; {repair}"
+            )
+        return add_weight(self, *args, **kwargs)
+
+    return checked
+
+
 class _Tracker:
     """Own layers open and close it around an `add_weight` after building, which needs no leave here."""
 
@@ -115,6 +134,7 @@ class Weights(nn.Module):
         """Make a declared weight by what `add_weight` takes."""
         self._adopt(name, self.add_weight(**asked))
 
+    @_shaped_once
     def add_weight(
         self,
         shape: Any = None,

@@ -149,16 +149,16 @@ def leaving(infer: Callable[..., Any]) -> Callable[..., Any]:
     return inferring
 
 
-def _is_alone(given: list[Any]) -> bool:
+def _is_alone(given: list[object]) -> bool:
     return len(given) == 1 and hasattr(given[0], "shape")
 
 
-def _takes_as_is(self: Any, args: tuple, kwargs: dict[str, Any]) -> bool:
+def _takes_as_is(self: Habits, args: tuple, kwargs: dict[str, object]) -> bool:
     alone = args and type(args[0]) is list and _is_alone(args[0])
     return not alone and super(Habits, self)._takes_as_is(args, kwargs)
 
 
-def _made_ready(self: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+def _made_ready(self: Habits, args: tuple, kwargs: dict[str, object]) -> tuple:
     if args and type(args[0]) is list and _is_alone(args[0]):
         args = (args[0][0], *args[1:])
     return super(Habits, self)._made_ready(args, kwargs)
