@@ -75,7 +75,7 @@ def _check(options: argparse.Namespace) -> int:
 def _convert(options: argparse.Namespace) -> int:
     from lamina.generations import convert
 
-    return convert.main(options.old, options.new, options.weights, options.json)
+    return convert.main(options.old, options.new, options.weights, options.backend, options.json)
 
 
 def _explain(options: argparse.Namespace) -> int:

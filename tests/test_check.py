@@ -266,6 +266,17 @@ def test_weights_of_other_forms(tmp_path: Path) -> None:
     assert found.generation == "keras1" and found.parameters == 12
 
 
+def test_a_checkpoint_of_torch_distributed(tmp_path: Path, capsys: Any) -> None:
+    """A folder that is a file of weights, by itself and among others."""
+    model = lamina.Sequential([lamina.Input((4,)), layers.Dense(2)])
+    model.save_weights(tmp_path / "m.dcp")
+    assert cli.main(["check", str(tmp_path / "m.dcp")]) == 0
+    assert f"reads it: model.load_weights('{tmp_path / 'm.dcp'}')" in capsys.readouterr().out
+    assert [*models_in(tmp_path)] == [tmp_path / "m.dcp"]
+    (tmp_path / "m.dcp").rename(tmp_path / "m")
+    assert "ends in .dcp" in str(check(tmp_path / "m").problem)
+
+
 def test_a_model_of_keras_0(tmp_path: Path) -> None:
     stack = [
         {"name": "Dense", "output_dim": 3, "input_shape": [4], "activation": "relu"},

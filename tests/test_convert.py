@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import test_old_files as old
@@ -179,8 +180,38 @@ def test_an_architecture_that_says_no_backend(tmp_path: Path) -> None:
     assert_same(lamina.load_model(tmp_path / "now.keras"), model, torch.tensor(x), "convolution")
 
 
-def old_convolution(folder: Path) -> Any:
-    with serialize.computing_as_on("theano"):
+@pytest.mark.parametrize("backend", ["tensorflow", "theano"])
+def test_weights_that_say_no_backend(backend: str, tmp_path: Path, capsys: Any) -> None:
+    """The option says it; without it, the report says what was taken for granted."""
+    model, x = old_convolution(tmp_path, backend), np.random.default_rng(0).normal(size=(2, 5, 5, 1)).astype("float32")
+    described = {key: value for key, value in json.loads(model.to_json()).items() if key != "backend"}
+    (tmp_path / "model.json").write_text(json.dumps(described))
+    with h5py.File(tmp_path / "weights.h5", "w") as file:  # as Keras 0.3 wrote it
+        file.attrs["nb_layers"] = 1
+        file.create_group("layer_0").attrs["nb_params"] = 2
+        for index, array in enumerate(model.get_weights()):
+            file[f"layer_0/param_{index}"] = array
+    arguments = ["convert", *(str(tmp_path / name) for name in ("model.json", "now.keras"))]
+    arguments += ["--weights", str(tmp_path / "weights.h5")]
+    assert cli.main([*arguments, "--backend", backend]) == 0
+    assert "or on Theano" not in capsys.readouterr().out
+    assert_same(lamina.load_model(tmp_path / "now.keras"), model, torch.tensor(x), "convolution")
+    assert cli.main(arguments) == 0
+    assert "They are read as TensorFlow's; pass --backend theano for the other" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["keras1_tf/cnn", "keras1_th/autoencoder", "keras2/cnn", "keras2/lstm_text"])
+def test_architectures_with_their_weights(file: str, tmp_path: Path) -> None:
+    convert(
+        old.RECORDED / f"{file}.json", tmp_path / "now.keras", weights=f"{old.RECORDED / file}_weights.h5",
+    )  # fmt: skip
+    now = lamina.load_model(tmp_path / "now.keras")
+    old.mend(now, file)
+    old.assert_predicts(now, old.arrays_of(f"{file}.h5"))
+
+
+def old_convolution(folder: Path, backend: str = "theano") -> Any:
+    with serialize.computing_as_on(backend):
         model = keras1.models.Sequential([keras1.layers.Convolution2D(2, 3, 3, input_shape=(5, 5, 1))])
     drawn(model)
     model.save_weights(folder / "weights.h5")

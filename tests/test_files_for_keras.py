@@ -424,6 +424,40 @@ def test_what_cannot_be_made_again_is_refused_when_it_is_saved(tmp_path: Path) -
     assert not (tmp_path / "forgetful.keras").exists()
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
+def test_older_layers_that_cannot_be_made_again_are_saved_with_a_warning(
+    generation: str, stacked: bool, suffix: str, tmp_path: Path
+) -> None:
+    """Keras 1 and 2 write such files, and scripts take the weights out of them again."""
+    old: Any = importlib.import_module(f"lamina.{generation}")
+
+    class Scaled(old.layers.Layer):
+        def __init__(self, by: float, **kwargs: Any):
+            super().__init__(**kwargs)
+            self.by = by
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x * self.by
+
+        def get_config(self) -> Any:
+            return super().get_config()
+
+    def made() -> Any:
+        dense, scaled = old.layers.Dense(2, input_shape=(3,)), Scaled(2.0)
+        if stacked:
+            return old.models.Sequential([dense, scaled])
+        inputs = old.layers.Input((3,))
+        return old.models.Model(inputs, scaled(dense(inputs)))
+
+    model, again, x = made(), made(), np.ones((2, 3), "float32")
+    with pytest.warns(UserWarning, match=r"Scaled.*could not be made again.*missing a required argument: 'by'.*alone"):
+        model.save(tmp_path / f"m{suffix}")
+    again.load_weights(tmp_path / f"m{suffix}")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
 @pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras"])
 def test_older_generations_write_their_own_files_and_read_them(generation: str, tmp_path: Path) -> None:
     old = importlib.import_module(f"lamina.{generation}")

@@ -303,11 +303,26 @@ def test_a_backend_that_means_nothing_is_refused() -> None:
         with pytest.raises(ValueError, match=text):
             lamina.load_model(RECORDED / "keras3/cnn.keras", backend=given)
         with pytest.raises(ValueError, match=text):
+            lamina.load_model(RECORDED / "tensorflow/nested", backend=given)
+        with pytest.raises(ValueError, match=text):
+            lamina.Sequential([]).load_weights(RECORDED / "tensorflow/nested" / "variables/variables", backend=given)
+        with pytest.raises(ValueError, match=text):
             lamina.model_from_json((RECORDED / "keras3/cnn.json").read_text(), backend=given)
     path = RECORDED / "keras1_th/autoencoder"
     model = lamina.model_from_json(path.with_suffix(".json").read_text())
     with pytest.raises(ValueError, match=r"model_from_json\(text, backend='theano'\)"):
         model.load_weights(f"{path}_weights.h5")
+
+
+@pytest.mark.parametrize("home", [keras1, keras2, tf_keras, lamina], ids=lambda home: home.__name__)
+def test_a_backend_against_the_files_own_word_is_refused(home: Any, tmp_path: Path) -> None:
+    """Or its kernels would be turned round without a word."""
+    model = home.models.Sequential([home.layers.Dense(2, input_shape=(3,))])
+    model.save(tmp_path / "m.h5")
+    with pytest.raises(ValueError, match=r"it was written on \w+, as it says itself.*theano"):
+        lamina.load_model(tmp_path / "m.h5", backend="theano")
+    with pytest.raises(ValueError, match=r"it was written on \w+, as it says itself.*theano"):
+        model.load_weights(tmp_path / "m.h5", backend="theano")
 
 
 # Optimizers -----------------------------------------------------------------------------------------------------------

@@ -226,8 +226,7 @@ def _describe(value: Any) -> dict[str, Any]:
         "config": value.get_config() if module else serialize(value.get_config()),  # a user's own may hold objects
         "registered_name": None if public else registered_name(cls),
     }
-    if module is None and _written.get() is not None:
-        _check_arguments(cls, described["config"], getattr(value, "name", None))
+    check_arguments(value, described["config"])
     for part in ("build_config", "compile_config"):
         give = getattr(value, f"get_{part}", None)
         found = give() if give is not None else None
@@ -240,12 +239,19 @@ def _describe(value: Any) -> dict[str, Any]:
     return described
 
 
-def _check_arguments(cls: type, config: Any, name: Any) -> None:
-    """Raises TypeError where `from_config` could not make one of a user's layers again: its `__init__` lacks arguments
-    of the config, or wants others. Warns for what is no layer, without which a file can be read."""
+def check_arguments(value: Any, config: Any) -> None:
+    """While a file is written: raises TypeError where `from_config` could not make one of a user's layers again, since
+    its `__init__` lacks arguments of the config, or wants others.
+
+    Warns for what a file can be read without, and for layers of older generations: there such files give back their
+    weights, and programs live by it.
+    """
+    cls = type(value)
     ours = str(getattr(getattr(cls, "from_config", None), "__module__", "")).startswith("lamina.")
     if (
-        not ours
+        _written.get() is None
+        or home_of(cls) is not None
+        or not ours
         or str(getattr(cls.__init__, "__module__", "")).startswith("lamina.")
         or not isinstance(config, Mapping)
     ):
@@ -253,15 +259,17 @@ def _check_arguments(cls: type, config: Any, name: Any) -> None:
     try:
         inspect.signature(cls.__init__).bind(None, **config)
     except TypeError as error:
+        name = getattr(value, "name", None)
         text = (
             f"{cls.__name__}{'' if name is None else f' {name!r}'} could not be made again from its config, which "
             f"`__init__` does not fit: {error}. Let that take **kwargs and hand them to super().__init__, and have "
             "`get_config` give all that it needs."
         )
-        if not hasattr(cls, "get_build_config"):
-            warn(f"{text} Until then the file is read by load_model(..., compile=False).")
-            return
-        raise TypeError(text) from None
+        older = any(str(home_of(base)).startswith("lamina.") for base in cls.__mro__)
+        if hasattr(cls, "get_build_config") and not older:
+            raise TypeError(text) from None
+        way = "gives back its weights alone (load_weights)" if older else "is read by load_model(..., compile=False)"
+        warn(f"{text} Until then the file {way}.")
 
 
 class _Reading(NamedTuple):

@@ -114,6 +114,7 @@ def load_model(
             f'{{"MyLayer": MyLayer}}; got {short(custom_objects)}.'
         )
     if (folder := saved_model.folder_of(path)) is not None:
+        checked_backend(backend, "tf_keras")
         return saved_model.load(folder, custom_objects, compile)
     if not path.exists():
         kind = ValueError if path.suffix == ".keras" else FileNotFoundError
@@ -215,6 +216,7 @@ def load_weights(
     if (prefix := bundle.prefix_of(path)) is not None:
         if by_name or objects_to_skip is not None:
             raise ValueError("load_weights: TensorFlow's checkpoints take neither `by_name` nor `objects_to_skip`.")
+        checked_backend(backend, "tf_keras")
         return object_graph.load_weights(model, prefix, skip_mismatch)
     if not path.exists():
         raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")

@@ -336,9 +336,16 @@ def _checkpoint(found: Checked, path: Path) -> None:
     _verdict(found, f"model.load_weights({str(path)!r})")
 
 
+def _distributed(found: Checked, path: Path) -> None:
+    if path.suffix != ".dcp":
+        raise ValueError("model.load_weights reads it where its folder's name ends in .dcp")
+    found.needs.append("the model: these are its weights alone")
+    _verdict(found, f"model.load_weights({found.path!r})")
+
+
 _LOOKS = {
     "hdf5": _hdf5, "zip": _zip, "json": _json, "yaml": _yaml, "safetensors": _safetensors,
-    "saved_model": _saved_model, "checkpoint": _checkpoint,
+    "saved_model": _saved_model, "checkpoint": _checkpoint, "distributed": _distributed,
 }  # fmt: skip
 
 

@@ -21,21 +21,21 @@ _SIZES = ("units", "output_dim", "filters", "nb_filter")
 
 
 def config_of(entry: Any) -> Entry:
-    config = entry.get("config") if isinstance(entry, Mapping) else None
-    return config if isinstance(config, Mapping) else {}
+    config = entry.get("config") if isinstance(entry, dict) else None
+    return config if isinstance(config, dict) else {}
 
 
 def class_of(entry: Entry) -> str:
     """The class of a layer, and in parentheses that of the one inside."""
     name, inner = str(entry.get("class_name")), config_of(entry).get("layer", config_of(entry).get("cell"))
-    return f"{name}({class_of(inner)})" if isinstance(inner, Mapping) else name
+    return f"{name}({class_of(inner)})" if isinstance(inner, dict) else name
 
 
 def _stack(described: Any) -> list[Entry] | None:
     """The layers of a model's description; None for what is no model."""
-    config = described.get("config") if isinstance(described, Mapping) else None
-    stack = config.get("layers") if isinstance(config, Mapping) else config
-    return [entry for entry in stack if isinstance(entry, Mapping)] if isinstance(stack, list) else None
+    config = described.get("config") if isinstance(described, dict) else None
+    stack = config.get("layers") if isinstance(config, dict) else config
+    return [entry for entry in stack if isinstance(entry, dict)] if isinstance(stack, list) else None
 
 
 def layers(described: Any) -> Iterator[Entry]:
@@ -82,8 +82,8 @@ def _ends(ends: Any) -> Iterator[str]:
     """The layers' names in [name, call, output] and structures of these."""
     if isinstance(ends, list) and len(ends) == 3 and isinstance(ends[0], str):
         yield ends[0]
-    elif isinstance(ends, (list, Mapping)):
-        for item in ends.values() if isinstance(ends, Mapping) else ends:
+    elif isinstance(ends, (list, dict)):
+        for item in ends.values() if isinstance(ends, dict) else ends:
             yield from _ends(item)
 
 
@@ -129,7 +129,7 @@ def unknown_in_training(settings: Entry) -> list[str]:
 
 def _object(value: Any) -> tuple[str, Entry]:
     """The name and the arguments of an object in a config."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return str(value), {}
     if value.get("class_name") in ("function", "class"):
         return str(value.get("config")), {}
@@ -141,7 +141,7 @@ def _names(value: Any) -> list[str]:
     """The names in a structure of losses or metrics."""
     if value is None:
         return []
-    if isinstance(value, list) or (isinstance(value, Mapping) and "class_name" not in value):
+    if isinstance(value, list) or (isinstance(value, dict) and "class_name" not in value):
         return [name for item in (value if isinstance(value, list) else value.values()) for name in _names(item)]
     name, config = _object(value)
     wrapped = config.get("fn") if name.endswith("Wrapper") else None
@@ -185,14 +185,14 @@ def code(described: Any) -> list[str]:
         kind, config = node.get("class_name"), config_of(node)
         words = [word for word in config if _is_bytecode(config, word, kind in ("Lambda", "Merge"))]
         found += [f'{kind} "{config.get("name", "")}": bytecode of its {word}' for word in words]
-        if kind == "TorchModuleWrapper" and not isinstance(config.get("module"), Mapping):
+        if kind == "TorchModuleWrapper" and not isinstance(config.get("module"), dict):
             found.append(f'{kind} "{config.get("name", "")}": a pickled module')
     return found
 
 
 def _is_bytecode(config: Entry, word: str, of_function: bool = True) -> bool:
     value = config.get(word)
-    if isinstance(value, Mapping) or not of_function:
+    if isinstance(value, dict) or not of_function:
         return origin.is_lambda(value)
     return config.get(f"{word}_type") == "lambda" or (word == "function" and isinstance(value, list))
 
@@ -202,10 +202,10 @@ def _nodes(value: Any) -> Iterator[Entry]:
     stack = [value]
     while stack:
         item = stack.pop()
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             yield item
-        if isinstance(item, (Mapping, list)):
-            stack.extend(reversed([*(item.values() if isinstance(item, Mapping) else item)]))
+        if isinstance(item, (dict, list)):
+            stack.extend(reversed([*(item.values() if isinstance(item, dict) else item)]))
 
 
 def unknown(described: Entry) -> list[str]:
@@ -238,7 +238,7 @@ def _is_theirs(entry: Entry, name: str) -> bool:
         return ">" in str(entry.get("registered_name")) or not (
             module in ("keras", "torch") or str(module).startswith(_KNOWN)
         )
-    called = any(isinstance(node, Mapping) and "args" in node for node in entry.get("inbound_nodes") or ())
+    called = any(isinstance(node, dict) and "args" in node for node in entry.get("inbound_nodes") or ())
     if called and "trainable" not in config_of(entry):  # so Keras 3 writes calls of `ops`
         return False
     return name not in _MODELS and _plain(name) not in _layer_names()

@@ -28,6 +28,7 @@ YAML = Kind("yaml", "YAML")
 SAFETENSORS = Kind("safetensors", "safetensors")
 SAVED_MODEL = Kind("saved_model", "a SavedModel folder of TensorFlow")
 CHECKPOINT = Kind("checkpoint", "a checkpoint of TensorFlow")
+DISTRIBUTED = Kind("distributed", "a checkpoint of torch.distributed")
 FOLDER = Kind("folder", "a folder", "Name a file in it.")
 EMPTY = Kind("empty", "an empty file", "Download or copy it again.")
 UNKNOWN = Kind("unknown", "no kind of file known here", "Expected a model or weights; see `lamina check --help`.")
@@ -135,6 +136,8 @@ def _kind_of_folder(path: Path) -> Kind:
         return SAVED_MODEL
     if (path / "checkpoint").is_file():
         return CHECKPOINT
+    if (path / ".metadata").is_file() and any(path.glob("*.distcp")):
+        return DISTRIBUTED
     return FOLDER
 
 

@@ -68,6 +68,8 @@ def _writer(holder: Any, names: Iterable[str], backend: str | None) -> Writer:
         next((safe.as_text(group.attrs[word]) for group in (holder, holder.file) if word in group.attrs), None)
         for word in ("keras_version", "backend")
     )
-    backend = backend or told
+    if told is not None and backend not in (None, told):
+        raise safe.Misfit(f"it was written on {told}, as it says itself; leave out `backend`, which says {backend}")
+    backend = told or backend
     unnamed = version is None and not any(name in holder.attrs for name in ("layer_names", "layer_names0"))
     return Writer(version, backend or origin.backend_of(names), origin.generation_of_version(version or "1"), unnamed)

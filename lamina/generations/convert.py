@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -101,8 +102,8 @@ def convert(
 
 def _read(path: Path, weights: Any, custom_objects: Any, options: dict[str, Any], told: Conversion) -> Any:
     kind = kinds.kind_of(path)
-    if weights is not None and "backend" not in options and (backend := check(weights).backend):
-        options["backend"] = backend  # of the architecture as well, where that does not say it
+    if told.source.generation == "keras1" and weights is not None:
+        options.setdefault("backend", check(weights).backend)  # of the architecture as well, which does not say it
     if kind in (kinds.JSON, kinds.YAML):
         if weights is None:
             raise ValueError(f"{path}: an architecture without weights; name their file by `weights`.")
@@ -273,19 +274,24 @@ def _said(changes: Changes) -> list[str]:
     return found + changes.rewritten
 
 
-def main(old: str, new: str, weights: str | None = None, as_json: bool = False) -> int:
+def main(old: str, new: str, weights: str | None = None, backend: str | None = None, as_json: bool = False) -> int:
     """Convert, and print the report. The exit code: 1 after an error."""
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            told = convert(old, new, weights)
+            told = convert(old, new, weights, **({"backend": backend} if backend else {}))
     except (ValueError, TypeError, OSError, ImportError) as error:
         plain = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        print(f"lamina: {plain.replace('`weights`', '--weights')}", file=sys.stderr)
+        print(f"lamina: {_as_options(plain)}", file=sys.stderr)
         return 1
-    told.lost += dict.fromkeys(str(item.message) for item in warned)
+    told.lost += dict.fromkeys(_as_options(str(item.message)) for item in warned)
     if as_json:
         print(json.dumps(told.as_dict(), indent=2))
     else:
         print("\n".join(told.lines()))
     return 0
+
+
+def _as_options(text: str) -> str:
+    """A message with the command's options in place of arguments."""
+    return re.sub(r'\bbackend="(\w+)"', r"--backend \1", re.sub("`(weights|backend)`", r"--\1", text))

@@ -894,7 +894,7 @@ class _Sequential(AddsBeside, _ModelWords):
         self._tell_of_added()
         table, first = self._dialect.table, self._input
         stack, branches = (
-            [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in layers]
+            [{"class_name": type(layer).__name__, "config": _config_of(layer)} for layer in layers]
             for layers in (self._stack, self._branches)
         )
         if branches:
@@ -916,6 +916,13 @@ class _Sequential(AddsBeside, _ModelWords):
         if made and shape and not model.built:
             model.build(tuple(shape))
         return model
+
+
+def _config_of(layer: Any) -> Any:
+    """As a file has it."""
+    config = layer.get_config()
+    serialize.check_arguments(layer, config)
+    return config
 
 
 class _StackOfTensorFlow(_Sequential):
@@ -1292,7 +1299,7 @@ class _WrapperWords(_UserLayer):
         super().build(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        described = {"class_name": type(self.layer).__name__, "config": self.layer.get_config()}
+        described = {"class_name": type(self.layer).__name__, "config": _config_of(self.layer)}
         return {"layer": described, **super().get_config()}
 
     @classmethod
