@@ -56,7 +56,6 @@ def test_every_argument_that_tables_drop_has_a_reason() -> None:
         ("type_spec", "any", lambda space, **o: space.layers.Input(shape=(3,), **o)),
         ("adaptive_epsilon", True, lambda space, **o: space.optimizers.Adam(**o)),
         ("sample_weight_mode", "by day", lambda space, **o: small(space).compile("sgd", "mse", **o)),
-        ("target_tensors", [1], lambda space, **o: small(space).compile("sgd", "mse", **o)),
         ("sparse", True, lambda space, **o: space.backend.placeholder((2, 3), **o)),
         ("givens", {}, lambda space, **o: space.backend.function([], [], **o)),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 import lamina.keras1
 import lamina.keras2
@@ -482,3 +483,151 @@ def test_a_compiled_model_says_how_its_losses_count(keras: Any) -> None:
     for weights in ([1.0, 0.5], {"a": 0.3}, None):
         model.compile("sgd", "mse", loss_weights=weights, sample_weight_mode=None)
         assert model.loss_weights == weights and model.sample_weight_mode is None
+
+
+def _two_ends() -> Any:
+    start = K2.layers.Input(shape=(3,))
+    first = K2.layers.Dense(2, name="first")(start)
+    return K2.models.Model(start, [first, K2.layers.Dense(1, name="second")(first)])
+
+
+@pytest.mark.parametrize("metrics", [{"first": "mae"}, ["mae"], None])
+def test_outputs_without_a_loss_need_no_targets(metrics: Any) -> None:
+    """Nor do their metrics count."""
+    model = _two_ends()
+    model.compile("sgd", {"second": "mse"}, metrics=metrics)
+    found = [model.fit(X, [Y], verbose=0).history, model.fit(X, {"second": Y}, verbose=0).history]
+    assert all(not any("first" in name for name in history) for history in found)
+    assert np.isfinite(model.evaluate(X, [Y], verbose=0)).all()
+
+
+@pytest.mark.parametrize("form", [lambda y: [None, y], lambda y: {"second": y}], ids=["list", "names"])
+def test_targets_that_compile_is_told_are_learned_from(form: Any) -> None:
+    model, twin = _two_ends(), _two_ends()
+    twin.set_weights(model.get_weights())
+    model.compile("sgd", {"second": "mse"}, target_tensors=form(K2.backend.constant(Y)))
+    twin.compile("sgd", {"second": "mse"})
+    wanted = [twin.train_on_batch(X, [None, Y]) for _ in range(4)]
+    np.testing.assert_allclose(model.train_on_batch(X, None), wanted[0], rtol=1e-6)
+    history = model.fit(X, epochs=3, batch_size=4, verbose=0).history["loss"]
+    np.testing.assert_allclose(history, [loss[0] for loss in wanted[1:]], rtol=1e-6)
+    with pytest.raises(ValueError, match="leave these out"):
+        model.fit(X, [Y, Y], verbose=0)
+
+
+def test_placeholders_for_targets_get_what_fit_is_given() -> None:
+    model = _line(K2, "sgd")
+    model.compile("sgd", "mse", target_tensors=[K2.backend.placeholder((None, 1))])
+    assert model.train_on_batch(np.ones((4, 2)), Y) > 0
+    for targets, error in [(set(), TypeError), ([None, None], ValueError), ({"other": None}, ValueError),
+                           (model.output, ValueError)]:  # fmt: skip
+        with pytest.raises(error, match="target_tensors"):
+            model.compile("sgd", "mse", target_tensors=targets)
+
+
+def test_an_input_of_values_is_data_by_itself() -> None:
+    """A model of it needs no data, or that of its other inputs alone."""
+    held = K2.layers.Input(tensor=K2.backend.constant(X))
+    assert K2.backend.int_shape(held) == (4, 3)
+    layer = K2.layers.Dense(2)
+    alone = K2.models.Model(held, layer(held))
+    wanted = X @ layer.get_weights()[0]
+    np.testing.assert_allclose(alone.predict(None, steps=2), np.concatenate([wanted] * 2), rtol=1e-5)
+    np.testing.assert_allclose(alone.predict_on_batch(None), wanted, rtol=1e-5)
+    other = K2.layers.Input(shape=(2,), name="other")
+    both = K2.models.Model([held, other], K2.layers.add([layer(held), other]))
+    for given in (np.ones((4, 2)), [np.ones((4, 2))], {"other": np.ones((4, 2))}):
+        np.testing.assert_allclose(both.predict(given), wanted + 1, rtol=1e-5)
+    alone.compile("sgd", "mse", target_tensors=[K2.backend.constant(np.zeros((4, 2)))])
+    losses = alone.fit(epochs=3, steps_per_epoch=2, verbose=0).history["loss"]
+    assert losses[0] > losses[1] > losses[2]
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        alone.fit()
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_a_model_that_is_not_compiled_raises_runtime_errors(keras: Any) -> None:
+    model = keras.models.Sequential([keras.layers.Dense(1, input_shape=(3,))])
+    for work in (model.fit, model.train_on_batch, model.test_on_batch, model.evaluate):
+        with pytest.raises(RuntimeError, match="compile"):
+            work(X, Y)
+
+
+@BOTH
+def test_losses_of_a_model_count_penalties_of_activities_before_it_runs(keras: Any) -> None:
+    """Once for each call of the layer; then they have values."""
+    penalty = {"activity_regularizer": K1.regularizers.activity_l2(0.5) if keras is K1 else "l2"}
+    layer = keras.layers.Dense(2, **penalty)
+    one, other = keras.layers.Input(shape=(3,)), keras.layers.Input(shape=(3,))
+    inner = keras.models.Model(one, layer(one))
+    outer = keras.models.Model(other, inner(other))
+    assert [len(inner.losses), len(outer.losses)] == [1, 1]
+    twice = keras.models.Model([one, other], [layer(one), layer(other)])
+    assert len(twice.losses) == 2 and not any(isinstance(loss, torch.Tensor) for loss in twice.losses)
+    inner.predict(X)
+    (loss,) = inner.losses
+    assert float(loss) > 0
+
+
+@pytest.mark.parametrize("keras", [K2, TF], ids=["keras2", "tf_keras"])
+def test_metrics_of_symbolic_tensors_can_be_added(keras: Any) -> None:
+    start = keras.layers.Input(shape=(3,))
+    model = keras.models.Model(start, keras.layers.Dense(1, kernel_initializer="ones")(start))
+    model.add_metric(keras.metrics.Mean(name="height")(model.output))
+    model.compile("sgd", "mse")
+    results = dict(zip(["loss", "height"], model.evaluate(X, Y, batch_size=3, verbose=0), strict=True))
+    assert results["height"] == pytest.approx(X.sum(-1).mean(), abs=1e-6)
+
+
+@BOTH
+def test_a_rule_of_shapes_goes_on_from_that_of_the_input(keras: Any) -> None:
+    """In own layers, and those below others' and ours."""
+    word, K = "get_output_shape_for" if keras is K1 else "compute_output_shape", keras.backend
+
+    class Twice(keras.layers.Layer):
+        def call(self, x, mask=None):
+            return K.concatenate([x, x], axis=-1)
+
+        def rule(self, shape):
+            shape = getattr(super(), word)(shape)
+            return (*shape[:-1], shape[-1] * 2)
+
+        locals()[word] = rule
+
+    class More(Twice):
+        def call(self, x, mask=None):
+            return K.concatenate([x, x, x[:, :1]], axis=-1)
+
+        def rule(self, shape):
+            shape = getattr(super(), word)(shape)
+            return (*shape[:-1], shape[-1] + 1)
+
+        locals()[word] = rule
+
+    class Wide(keras.layers.Dense):
+        def call(self, x, mask=None):
+            y = super().call(x)
+            return K.concatenate([y, y], axis=-1)
+
+        def rule(self, shape):
+            shape = getattr(super(), word)(shape)
+            return (*shape[:-1], shape[-1] * 2)
+
+        locals()[word] = rule
+
+    start = keras.layers.Input(shape=(3,))
+    model = keras.models.Model(start, More()(Wide(4)(Twice()(start))))
+    assert model.output_shape == (None, 17) and model.predict(X).shape == (4, 17)
+    assert getattr(keras.layers.Layer(), word)((2, 3)) == (2, 3)
+
+
+@BOTH
+def test_rnn_takes_arrays_as_states_and_mask(keras: Any) -> None:
+    x = np.ones((2, 3, 4), "float32")
+    mask = np.array([[True, True, False], [True, False, False]])
+    _, every, (state,) = keras.backend.rnn(
+        lambda x, states: (x + states[0], [x + states[0]]), keras.backend.constant(x), [np.zeros((2, 4), "float32")],
+        mask=mask,
+    )  # fmt: skip
+    np.testing.assert_allclose(state.numpy()[:, 0], [2, 1])
+    np.testing.assert_allclose(every.numpy()[:, :, 0], [[1, 2, 2], [1, 1, 1]])

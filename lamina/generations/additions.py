@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -275,6 +275,15 @@ def _as_metric(layer: Any, value: Any) -> None:
     layer.metric.update_state(value)
 
 
+def _penalties_to_come(graph: Graph) -> Iterator[Any]:
+    for node in graph.nodes:
+        layer, inside = node.layer, getattr(node.layer, "_graph", None)
+        if inside is not None:
+            yield from _penalties_to_come(inside)
+        elif layer.activity_regularizer is not None and not layer._losses:
+            yield from map(layer.activity_regularizer, pytree.tree_leaves(node.outputs))
+
+
 class AddsBeside(Adds):
     """A functional or sequential model whose plan goes on to what was added. Its graph is that of its outputs alone."""
 
@@ -284,6 +293,12 @@ class AddsBeside(Adds):
     _beside: tuple[Layer, ...] = ()  # layers that only what was added rests on
     _told = False
     _held: tuple[Held, ...] = ()
+
+    @property
+    def losses(self) -> list[Any]:
+        """As today's; until a call has given values, penalties of activities are symbolic in Keras 1 and 2."""
+        graph = None if self._dialect.table.shares_modern else self._graph
+        return [*super().losses, *(() if graph is None else _penalties_to_come(graph))]
 
     def resting(self, given: dict[str, Any]) -> dict[str, Any]:
         """What `compile` is to be told, with functions that know their values for losses and metrics that name symbolic
@@ -342,7 +357,7 @@ class AddsBeside(Adds):
             super().add_metric(value, name, aggregation)
             return
         value = self._checked(value, "add_metric")
-        self._add([Addition(value, _as_metric, _mean(self, name, aggregation))])
+        self._add([Addition(value, _as_metric, vars(value).get("_metric_obj") or _mean(self, name, aggregation))])
 
     def _checked(self, value: Any, method: str) -> Any:
         if not isinstance(value, SymbolicTensor):

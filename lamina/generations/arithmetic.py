@@ -871,9 +871,10 @@ def rnn(
     steps = [pytree.tree_unflatten(list(each), spec) for each in unbound]
     valid: list[Any] = [None] * len(steps)
     if mask is not None:
+        mask = _tensor(mask)
         valid = list(mask.bool().reshape(mask.shape[:2]).unbind(time))
     pairs = list(zip(steps, valid, strict=True))
-    states, outputs, output = list(initial_states), [], None
+    states, outputs, output = [_tensor(one) for one in initial_states], [], None
     for x, present in reversed(pairs) if go_backwards else pairs:
         before = output
         output, new = step_function(x, states + list(constants or []))

@@ -203,6 +203,10 @@ def _place_in_code() -> tuple[object, int]:
     return frame.f_code, frame.f_lasti
 
 
+def _is_tf_1() -> bool:
+    return True
+
+
 def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None,
     ragged: bool = False,
@@ -577,7 +581,8 @@ def names(dialect: Dialect) -> dict[str, Any]:
         return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
 
     found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
-    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus)
+
+    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus, _is_tf_1)
     found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}

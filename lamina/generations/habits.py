@@ -201,6 +201,8 @@ class Habits(_Modern):
     _calls_others = False  # whether its code names `call`
 
     def __init_subclass__(cls, **kwargs: object) -> None:
+        if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
+            cls.compute_output_shape = vars(cls)["get_output_shape_for"]  # of Keras 1
         super().__init_subclass__(**kwargs)
         if "_words" in vars(cls) or cls.__module__.startswith("lamina.") or cls._dialect.table.shares_modern:
             return
@@ -481,7 +483,9 @@ class Habits(_Modern):
     # -- calls ------------------------------------------------------------------------------------------------------
 
     def get_output_shape_for(self, input_shape: Any) -> Any:
-        return self.compute_output_shape(input_shape)
+        """The shape of the output; what a user's own rule goes on from as well."""
+        own = type(self).compute_output_shape is type(self).get_output_shape_for
+        return (super() if own else self).compute_output_shape(input_shape)  # type: ignore[misc]
 
     def compute_output_signature(self, input_signature: Any) -> Any:
         """Shapes and number types of the outputs for those of the inputs, both as `tf.TensorSpec` (tf.keras).

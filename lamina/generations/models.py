@@ -40,7 +40,7 @@ from ..training.objective import CompiledMetrics
 from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
 from ..utils import get_source_inputs
-from . import callbacks, loss_names, shim, stored_functions, updates
+from . import callbacks, held_data, loss_names, shim, stored_functions, updates
 from .activations import in_graph
 from .additions import Adds, AddsBeside
 from .dialect import CountsOthers, Dialect
@@ -292,6 +292,8 @@ class _ModelWords(Adds):
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._optimizer_of(given["optimizer"])
         self._leave_one_loss(given)
+        targets = given.pop("target_tensors", None)
+        held_targets = held_data.targets_of(targets, getattr(self, "output_names", None) or [self.name])
         told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
             if isinstance(given.get(name), (str, Metric)) and self._dialect.table.shares_modern:
@@ -308,7 +310,7 @@ class _ModelWords(Adds):
             self.optimizer.begin_afresh(self.trainable_weights)
         self._compiled.arguments.update(asked)  # as files name them
         modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
-        self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes)
+        self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes, _held_targets=held_targets)
         if self._dialect.table.shares_modern:
             self._compiled.__class__ = CountsItself
         else:
@@ -465,11 +467,24 @@ class _ModelWords(Adds):
             given["x"] = [each[: len(x[0])] for each in x]
         return super().predict(**given)
 
+    def _require_compiled(self, method: str) -> None:
+        try:
+            super()._require_compiled(method)
+        except ValueError as problem:
+            raise RuntimeError(*problem.args) from None  # its kind until Keras 3
+
+    def predict_on_batch(self, x: object) -> Any:
+        given = {"x": x}
+        if not self._dialect.table.shares_modern:
+            held_data.complete(self, "predict_on_batch", given)
+        return super().predict_on_batch(given["x"])
+
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        own = f"Sequential.{method}"
-        if isinstance(self, Sequential) and own in self._dialect.table.methods:
-            method = own
-        given = method_arguments(self._dialect.table, method, args, kwargs)
+        table, own = self._dialect.table, f"Sequential.{method}"
+        sequential = isinstance(self, Sequential) and own in table.methods
+        given = method_arguments(table, own if sequential else method, args, kwargs)
+        if not table.shares_modern and not method.endswith(("generator", "compile")):
+            held_data.complete(self, method, given)
         for key in _STEPS:  # `len(x) / batch_size` counts up
             if isinstance(given.get(key), float):
                 given[key] = math.ceil(given[key])
@@ -1171,15 +1186,14 @@ def _reaching(cls: Any) -> type:
 
 
 class _UserLayer(Adds, Layer):
-    """Base class of a user's own layers: `get_output_shape_for` is Keras 1's `compute_output_shape`."""
+    """Base class of a user's own layers."""
 
     _dialect: Dialect
     _grows_in_calls = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
-            cls.compute_output_shape = vars(cls)["get_output_shape_for"]
         super().__init_subclass__(**kwargs)
+        cls._has_shape_rule = cls.compute_output_shape is not _UserLayer.compute_output_shape
 
     def __init__(self, **kwargs: Any):
         input_dtype = kwargs.pop("input_dtype", None)
@@ -1193,6 +1207,14 @@ class _UserLayer(Adds, Layer):
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """What it was given: users' `call` asks for it."""
         return inputs
+
+    def compute_output_shape(self, *args: object, **kwargs: object) -> Any:
+        """What a user's own rule of Keras 1 and 2 goes on from is the shape of the input."""
+        own = self._has_shape_rule and not self._dialect.table.shares_modern
+        return args[0] if own else super().compute_output_shape(*args, **kwargs)
+
+    def get_output_shape_for(self, input_shape: object) -> Any:
+        return _UserLayer.compute_output_shape(self, input_shape)
 
     def _call_with_care(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Symbolic tensors that the layer's methods name, which a static graph had, are inputs, too."""
@@ -1328,8 +1350,14 @@ class _InputWords(Adds):
     def _init_modern(self, modern: dict[str, Any]) -> None:
         modern["name"] = modern.get("name") or self._dialect.unique_name("Input")
         tensor = modern.pop("tensor", None)
-        modern["input_tensor"] = modern.get("input_tensor") if tensor is None else tensor
-        super().__init__(**{key: value for key, value in modern.items() if value is not None})
+        tensor = modern.get("input_tensor") if tensor is None else tensor
+        if isinstance(tensor, Tensor) and not self._dialect.table.shares_modern:
+            given = {"batch_shape": tuple(tensor.shape), "dtype": tensor.dtype, "shape": None, "batch_size": None}
+        else:
+            given = {"input_tensor": tensor}
+        super().__init__(**{key: value for key, value in {**modern, **given}.items() if value is not None})
+        if "batch_shape" in given:
+            self.__dict__["_held"] = tensor
 
     def get_config(self) -> dict[str, Any]:
         table = self._dialect.table

@@ -16,6 +16,7 @@ from .. import callbacks, initializers, losses, metrics, optimizers, utils
 from ..core import dtypes
 from ..core.errors import warn
 from ..core.scope import put
+from ..core.symbolic import SymbolicTensor
 from ..losses import Loss
 from ..losses.base import FunctionLoss, name_arg
 from ..metrics import Metric
@@ -140,6 +141,14 @@ class MetricWords(WeightsAsArrays):
 
     weights = property(lambda self: self.variables)
 
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        """The result; of a symbolic tensor, what `add_metric` shows as this metric."""
+        symbol: Any = args[0] if args and isinstance(args[0], SymbolicTensor) else None
+        found = super().__call__(*args, **kwargs) if symbol is None else torch.clone(symbol)
+        if symbol is not None or isinstance(found, Tensor):
+            vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
+        return found
+
     def add_weight(self, name: str | None = None, shape: Any = (), initializer: Any = None, dtype: Any = None) -> Any:
         """Name before shape."""
         return super().add_weight(shape, initializer, dtype, name)
@@ -170,12 +179,6 @@ class _Words(MetricWords):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        found = super().__call__(*args, **kwargs)
-        if isinstance(found, Tensor):
-            vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
-        return found
 
     def add_weight(self, name: str | None = None, shape: Any = (), aggregation: Any = None, synchronization: Any = None,
                    initializer: Any = None, dtype: Any = None) -> Any:  # fmt: skip

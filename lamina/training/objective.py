@@ -146,6 +146,8 @@ def _targets_of(asking: Sequence[Any], y: Any, outputs: Any, names: Sequence[str
     shorter list, or a single one by itself."""
     given = [y] if isinstance(y, Tensor) else y
     places = [place for place, one in enumerate(asking) if one is not None and one != []]
+    if not places and len(asking) > 1:  # losses say whether they fit
+        return [None] * len(asking)
     if not isinstance(given, (list, tuple)) or not len(given) == len(places) < len(asking) or not _is_flat(given):
         return match(y, outputs, names, "y")
     targets: list[Any] = [None] * len(asking)
