@@ -143,6 +143,7 @@ class KerasTensor(SymbolicTensor):
     __hash__ = SymbolicTensor.__hash__
 
     def __getitem__(self, key: Any) -> Any:
+        key = tuple(key) if type(key) is list else key
         keys = key if type(key) is tuple else (key,)
         ends = [(each.start, each.stop, each.step) if isinstance(each, slice) else each for each in keys]
         if any(isinstance(end, SymbolicTensor) for each in ends if isinstance(each, tuple) for end in each):
@@ -327,6 +328,8 @@ def with_assign(part: Any, variable: Weight, key: Any) -> Any:
 
 def item(self: Tensor, key: Any) -> Tensor:
     """`x[key]`, steps below zero, too."""
+    if type(key) is list and SymbolicTensor._told_type is Shape and not _knows_torch(sys._getframe(1).f_globals):
+        key = tuple(key)  # as in TensorFlow
     try:
         found = _item(self, key)
         return with_assign(found, self, key) if isinstance(self, Weight) else found

@@ -59,6 +59,11 @@ class _Reduced(_Modern):
                 return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
+    def _fitted(self, sample_weight: Any, values: Tensor) -> Tensor:
+        """Weights with one axis less hold for all values along the last."""
+        weight = torch.as_tensor(sample_weight)
+        return weight.unsqueeze(-1) if 0 < weight.ndim == values.ndim - 1 else weight
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}
 

@@ -105,7 +105,7 @@ _table()
 
 # Functions of torch under TensorFlow's names, element by element.
 _OF_TORCH = """
-math.xlogy=special.xlogy math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
+math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
 math.ndtri=special.ndtri math.nextafter=nextafter math.bessel_i0=special.i0 math.bessel_i0e=special.i0e
 math.bessel_i1=special.i1 math.bessel_i1e=special.i1e truncatemod=fmod math.invert_permutation=argsort
 bitwise.bitwise_and=bitwise_and bitwise.bitwise_or=bitwise_or bitwise.bitwise_xor=bitwise_xor bitwise.invert=bitwise_not
@@ -778,10 +778,19 @@ for _word in ("depth_to_space", "space_to_depth"):
     named(f"nn.{_word}")(_blocks(getattr(ops, _word)))
 
 
-@op("math.xdivy")
-def xdivy(x, y):
-    x, y = floating(x), floating(y)
-    return torch.where(x == 0, torch.zeros_like(x / y), x / y)
+def _zero_at_zero(path, of, elsewhere):
+    """`of(x, y)`, 0 where x is, whatever y is, as are the gradients; `elsewhere`: a y for which it is 0 there."""
+
+    def call(x, y):
+        x, y = tensors(floating(x), floating(y))
+        return of(x, torch.where(x == 0, elsewhere, y))
+
+    named(path, "x y")(recorded(call))
+
+
+_zero_at_zero("math.xlogy", lambda x, y: x * torch.log(y), 1)
+_zero_at_zero("math.xlog1py", lambda x, y: x * torch.log1p(y), 0)
+_zero_at_zero("math.xdivy", torch.div, float("inf"))
 
 
 @op("nn.bias_add")

@@ -87,6 +87,7 @@ class Variable(Weight, metaclass=_AnyWeight):
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
     def __getitem__(self, key: Any) -> Tensor:
+        key = tuple(key) if type(key) is list else key
         return with_assign(super().__getitem__(key), self, key)
 
     def _scattered(self, reduction: str | None, indices, updates) -> Variable:
