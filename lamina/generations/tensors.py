@@ -521,6 +521,11 @@ def itself(self: Any) -> Any:
     return self
 
 
+def filled_up(self: Tensor, default_value: Any = 0, shape: Any = None) -> Tensor:
+    """Rows of several lengths as a plain tensor; one that is plain as it is."""
+    return torch.nested.to_padded_tensor(self, default_value, shape) if self.is_nested else self
+
+
 @functools.cache
 def equip() -> None:
     """Give torch's tensors, symbolic ones and weights these methods, for as long as the process lives.
@@ -537,6 +542,7 @@ def equip() -> None:
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     weight.numpy = copied
+    tensor.to_tensor = filled_up
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__, weight.eval = is_there, parts.get_value

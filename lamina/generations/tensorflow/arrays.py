@@ -149,14 +149,6 @@ def reverse_sequence(input, seq_lengths, seq_axis, batch_axis=0):
     return turned.movedim((0, 1), (batch_axis, seq_axis))
 
 
-@op("nn.ctc_loss")
-def ctc_loss(labels, logits, label_length, logit_length, logits_time_major=True, blank_index=0):
-    """For each sample; labels: (batch, most labels), logits: (steps, batch, labels) or batch first."""
-    logits = tensor(logits)
-    scores = logits.transpose(0, 1) if logits_time_major else logits
-    return ops.ctc_loss(labels, scores, label_length, logit_length, (blank_index or 0) % scores.shape[-1])
-
-
 def _extreme(paths, is_first):
     """The larger or smaller of two; where they are the same the gradient is the first one's."""
 
