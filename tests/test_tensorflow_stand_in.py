@@ -1201,3 +1201,45 @@ def test_edit_distances(tf: Any) -> None:
     assert tf.edit_distance(first, second, normalize=False).numpy().tolist() == [1, 1, 2]
     assert tf.edit_distance(first, second).numpy().tolist() == [0.5, 1, 0.5]
     np.testing.assert_allclose(tf.edit_distance(second, first).numpy(), [1 / 3, np.inf, 2 / 3])
+
+
+def test_number_types_by_their_numbers(tf: Any) -> None:
+    """`tf.zeros(1, 1)` of Keras' guide on own layers: 1 is float32."""
+    assert (tf.zeros(1, 1).dtype, tf.zeros(1, 1).shape, tf.ones((2,), 3).dtype) == (tf.float32, (1,), tf.int32)
+
+
+def test_small_words_of_tensorflow(tf: Any) -> None:
+    x = tf.Variable([[1.0, 2.0], [3.0, 5.0]])
+    with tf.GradientTape() as tape:
+        rounded = tf.grad_pass_through(tf.round)(x * 1.4)
+    assert rounded.numpy().tolist() == [[1, 3], [4, 7]]
+    np.testing.assert_allclose(tape.gradient(rounded, x).numpy(), 1.4)
+    assert x.gather_nd([[1, 0]]).numpy().tolist() == [3]
+    assert int(tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]])) == 1
+    b = tf.constant([[1.0], [2.0]])
+    np.testing.assert_allclose(tf.linalg.solve(x, b, adjoint=True).numpy(), tf.linalg.solve(tf.transpose(x), b).numpy())
+    array = tf.TensorArray(tf.float32, size=1)
+    assert array.identity() is array and array.dtype == tf.float32
+    data = tf.data.Dataset.from_tensor_slices(([[1, 2], [3, 4]], ["a", "b"]))
+    assert tf.compat.v1.data.get_output_shapes(data) == ((2,), ())
+    assert tf.compat.v1.data.get_output_types(data) == (tf.int32, tf.string)
+    assert tf.data.experimental.get_structure(data)[1].dtype == tf.string
+
+
+def test_values_of_features_of_any_length(tf: Any) -> None:
+    def example(*words: bytes) -> bytes:
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=words))
+        return tf.train.Example(features=tf.train.Features(feature={"words": feature})).SerializeToString()
+
+    told = {"words": tf.io.VarLenFeature(tf.string)}
+    one = tf.io.parse_single_example(example(b"a", b"bc"), told)["words"]
+    assert one.values.numpy().tolist() == [b"a", b"bc"]
+    several = tf.io.parse_example([example(b"a", b"bc"), example(b"d")], told)["words"]
+    assert several.values.numpy().tolist() == [b"a", b"bc", b"d"]
+
+
+@pytest.mark.parametrize(("told", "dynamic", "scale"), [("dynamic", True, 2.0**15), (1024, False, 1024)])
+def test_scales_of_losses_as_tensorflow_2_1_told_them(tf: Any, told: Any, dynamic: bool, scale: float) -> None:
+    for given in ({"loss_scale": told}, {"dynamic": told}):
+        made = tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.SGD(), **given)
+        assert made.dynamic is dynamic and float(made.loss_scale) == scale

@@ -206,8 +206,9 @@ class Calling(Weights):
                 tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
                 args = args if tensor is None else (tensor, *args[1:])
             if not self._takes_as_is(args, kwargs):
-                if args and self._ours and isinstance(args[0], list) and hasattr(args[0], "through"):
-                    return args[0].through(self)  # rows of several lengths
+                through = getattr(args[0], "through", None) if args and isinstance(args[0], list) else None
+                if through is not None and self._ours:  # rows of several lengths
+                    return through(self)
                 if args and (step := _step_of_fx(self, args, kwargs)) is not None:
                     return step
                 args, kwargs, recorded = self._made_ready(args, kwargs)

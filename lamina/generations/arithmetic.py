@@ -839,7 +839,7 @@ def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
     return sparse_of(places, labels[tuple(places)], labels.shape, is_coalesced=True)
 
 
-def sparse_of(places: Tensor, values: Tensor, shape: Sequence[int], **how: bool) -> Tensor:
+def sparse_of(places: Tensor, values: Tensor, shape: Sequence[int], **how: Any) -> Tensor:
     """A sparse tensor of values at places (axes, number). Raises RuntimeError for places outside of the shape."""
     with torch.sparse.check_sparse_tensor_invariants():  # before torch 2.12 a word for it alone left a warning
         return torch.sparse_coo_tensor(places, values, tuple(shape), **how)

@@ -276,6 +276,9 @@ class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
 
     def __init__(self, inner_optimizer: Any, dynamic: bool = True, initial_scale: float | None = None,
                  dynamic_growth_steps: int | None = None, **kwargs: Any):  # fmt: skip
+        scale = kwargs.pop("loss_scale", dynamic)  # of TensorFlow 2.1 to 2.3: "dynamic" or a number
+        if not isinstance(scale, bool):
+            dynamic, initial_scale = scale == "dynamic", initial_scale if scale == "dynamic" else float(scale)
         if not dynamic and initial_scale is None:
             raise ValueError("LossScaleOptimizer: without `dynamic` it needs an `initial_scale`.")
         if not dynamic and dynamic_growth_steps is not None:

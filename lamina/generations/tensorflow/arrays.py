@@ -31,7 +31,7 @@ from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
-from .base import NAMES, Sizes, Texts, heard, named, op, ops_by_path, taking, texts, whole
+from .base import NAMES, Sizes, Texts, as_dtype, heard, named, op, ops_by_path, taking, texts, whole
 
 _LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
@@ -252,6 +252,18 @@ def linspace(start, stop, num, axis=0):
     start, stop = tensors(start, stop)
     kind = start.dtype if start.is_floating_point() else torch.float64
     return ops.linspace(start.to(kind), stop.to(kind), int(num), axis=axis)
+
+
+_BY_NUMBER = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 9: "int64", 10: "bool", 19: "float16"}
+
+
+def _filled(op):
+    """The op; a number type may be told by TensorFlow's number for it, as in `tf.zeros(1, 1)`."""
+    return recorded(lambda shape, dtype=None: op(shape, _BY_NUMBER[dtype] if type(dtype) is int else dtype))
+
+
+for _word in ("zeros", "ones"):
+    NAMES[_word] = taking(_filled(getattr(ops, _word)), (), _word)
 
 
 @named("eye linalg.eye")
@@ -797,6 +809,10 @@ _IN_A_LINE: dict[str, Callable] = {
     "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*tensors(rhs, chol)),
     "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
     "linalg.adjoint": lambda matrix: tensor(matrix).mH,
+    "linalg.matrix_rank": lambda a, tol=None: torch.linalg.matrix_rank(tensor(a), atol=tol).int(),
+    "linalg.solve matrix_solve": lambda matrix, rhs, adjoint=False: torch.linalg.solve(
+        tensor(matrix).mH if adjoint else tensor(matrix), tensor(rhs)
+    ),
     "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
     "linalg.eigvals": lambda tensor_: torch.linalg.eigvals(tensor(tensor_)),
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
@@ -1046,6 +1062,13 @@ class TensorArray:
 
     def size(self) -> int:
         return len(self._items)
+
+    def identity(self) -> TensorArray:
+        return self
+
+    @property
+    def dtype(self) -> Any:
+        return as_dtype(self._kind or next(item for item in self._items if item is not None).dtype)
 
 
 NAMES["TensorArray"] = TensorArray

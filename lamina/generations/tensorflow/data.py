@@ -749,7 +749,9 @@ NAMES.update({
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
     "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
-    "data.Iterator": Elements,
+    "data.Iterator": Elements, "data.experimental.get_structure": lambda dataset: dataset.element_spec,
+    "compat.v1.data.get_output_shapes": lambda dataset: dataset.output_shapes,
+    "compat.v1.data.get_output_types": lambda dataset: dataset.output_types,
     "data.experimental.Counter": Dataset.counter,
     "data.experimental.choose_from_datasets": Dataset.choose_from_datasets,
 })  # fmt: skip

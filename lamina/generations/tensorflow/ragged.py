@@ -157,7 +157,8 @@ def along_rows(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*args: Any, axis: Any = None, **kwargs: Any) -> Any:
-        x, axis = (*args, axis)[:2] if args else (None, axis)
+        x: Any = args[0] if args else None
+        axis = args[1] if len(args) > 1 else axis
         if not isinstance(x, Ragged):
             return function(*args, **kwargs) if axis is None or len(args) > 1 else function(*args, axis=axis, **kwargs)
         if axis is None:

@@ -264,6 +264,8 @@ def parse_single_example(serialized, features):
         made = convert_to_tensor(value, told.dtype)
         shape = () if isinstance(told, VarLenFeature) else tuple(told.shape)
         found[name] = made.reshape(shape if isinstance(told, FixedLenFeature) else (-1, *shape))
+        if isinstance(told, VarLenFeature):
+            found[name].values = made
     return found
 
 
@@ -276,6 +278,7 @@ def parse_example(serialized, features):
         if isinstance(told, VarLenFeature):
             counts = np.array([[len(row[name])] for row in rows])
             found[name].absent = np.arange(found[name].shape[1]) >= counts
+            found[name].values = NAMES["concat"]([row[name] for row in rows], 0)
     return found
 
 
