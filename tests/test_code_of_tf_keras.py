@@ -19,6 +19,7 @@ from support import own_optimizers
 import lamina
 from lamina import generations, keras2, tf_keras
 from lamina.generations import tensors
+from lamina.generations.tensorflow import state
 
 L = tf_keras.layers
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
@@ -931,3 +932,67 @@ def test_states_of_cells_may_have_shapes() -> None:
     assert tf_keras.Model(inputs, L.RNN(Cell(3))(inputs)).output_shape == (None, 3)
     with pytest.raises(ValueError, match=r"state 1 must have shape"):
         L.RNN(Cell(3))(x, initial_state=[np.zeros((2, 3), "float32"), np.zeros((2, 3), "float32")])
+
+
+@pytest.mark.parametrize("how", ["call", "keyword", "model"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
+@pytest.mark.parametrize("space", [tf_keras, keras2, lamina])
+def test_in_tf_keras_only_what_an_own_layer_is_given_first_is_cast(space: Any, policy: str, how: str) -> None:
+    """Half precision, for one, has no 4,001.5."""
+    seen = []
+
+    class Shifted(space.layers.Layer):
+        def call(self, x, time=None):
+            seen.append((x.dtype, time.dtype))
+            return x + time.to(x.dtype)
+
+    x, time = np.zeros((2, 3), "float32"), np.full((2, 3), 4001.5, "float32")
+    layer = Shifted(dtype=policy)
+    if how == "model":
+        inputs = [space.layers.Input((3,)), space.layers.Input((3,))]
+        model = space.models.Model(inputs, layer(inputs[0], time=inputs[1]))
+        model.predict([x, time], verbose=0)
+    elif how == "keyword":
+        layer(x=torch.tensor(x), time=torch.tensor(time))
+    else:
+        layer(x, time)
+    compute = torch.float16 if policy == "mixed_float16" else torch.float64
+    assert seen[-1] == (compute, torch.float32 if space is tf_keras else compute)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "weight", "variable", "symbol"])
+def test_a_list_of_places_is_a_tuple_where_torch_is_not_imported(kind: str) -> None:
+    values = np.arange(12, dtype="float32").reshape(3, 4)
+    made = {"tensor": torch.tensor, "weight": tf_keras.backend.variable, "variable": state.Variable}
+    names: dict[str, Any] = {"x": made[kind](values) if kind in made else tf_keras.Input((4,))}
+    exec("y = x[[1, 2]]\nz = x[[1]]", names)
+    assert (names["y"].shape, names["z"].shape) == ((), (4,))
+    if kind != "symbol":
+        assert float(names["y"]) == 6 and names["z"].numpy().tolist() == [4, 5, 6, 7]
+    assert torch.tensor(values)[[1, 2]].shape == (2, 4)
+
+
+@pytest.mark.parametrize(("name", "by_y"), [("xlogy", 2 / 3), ("xlog1py", 2 / 4), ("xdivy", -2 / 9)])
+def test_products_that_are_zero_at_zero_have_gradients_of_zero_there(installed: Any, name: str, by_y: float) -> None:
+    x, y = installed.constant([0.0, 0.0, 2.0]), installed.constant([0.0, 3.0, 3.0])
+    with installed.GradientTape() as tape:
+        tape.watch([x, y])
+        found = getattr(installed.math, name)(x, y)
+    value = found.numpy()[2] / 2
+    first, second = tape.gradient(found, [x, y])
+    assert found.numpy()[:2].tolist() == first.numpy()[:2].tolist() == second.numpy()[:2].tolist() == [0, 0]
+    np.testing.assert_allclose([float(first[2]), float(second[2])], [value, by_y], rtol=1e-6)
+
+
+def test_weights_of_samples_hold_for_all_values_of_an_own_loss() -> None:
+    class Distance(tf_keras.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return abs(y_true - y_pred)
+
+    y, weights = np.arange(6, dtype="float32").reshape(3, 2), np.array([1.0, 2.0, 3.0], "float32")
+    expected = (np.abs(y - y**2) * weights[:, None]).mean()
+    for given in (weights, weights[:, None]):
+        np.testing.assert_allclose(float(Distance()(y, y**2, sample_weight=given)), expected)
+    model = tf_keras.Sequential([L.Dense(2, kernel_initializer="identity", input_shape=(2,))])
+    model.compile("sgd", Distance())
+    np.testing.assert_allclose(model.evaluate(y, y**2, sample_weight=weights, verbose=0), expected, rtol=1e-6)

@@ -187,6 +187,10 @@ def test_connectionist_temporal_classification(space: Any) -> None:
     np.testing.assert_allclose(K.eval(scores), [[-np.log(0.5 * 0.6)]], rtol=1e-4)
     (best, second), _ = K.ctc_decode(p, np.array([2]), greedy=False, top_paths=2)
     assert [row[0, 0].item() for row in (best, second)] == [1, 0]
+    twice = np.eye(3, dtype="float32")[[[0, 2, 0]]] * 0.9 + 0.03  # 0, the blank, 0
+    (best,), _ = K.ctc_decode(twice, np.array([3]), greedy=False)
+    assert best[0][best[0] >= 0].tolist() == ([0, 0] if space is keras2 else [0])  # as each had it
+    assert K.ctc_decode(twice, np.array([3]))[0][0][0, :2].tolist() == [0, 0]
     sparse = K.ctc_label_dense_to_sparse(np.array([[3, 4], [5, 6]]), np.array([2, 1]))
     assert sparse.to_dense().tolist() == [[3, 4], [5, 0]]
 

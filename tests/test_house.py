@@ -72,7 +72,6 @@ UNUSED = {
     "generations.models._ModelWords.*": "users of older generations call them",
     "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",
     "generations.rules.OptimizerOfTensorFlow.*": "users' own optimizers call them",
-    "generations.tensorflow.environment.Pieces.to_tensor": "scripts call it",
     "generations.tensorflow.environment.ReplicaContext.merge_call": "scripts call it on what is current",
     "generations.rules.StepsOfTensorFlow.*": "training steps of one's own call them",
     "generations.tf_only.LossScaleOptimizer.dynamic_counter": "training steps of one's own read it",

@@ -410,3 +410,45 @@ def test_an_epoch_of_a_sequence_begins_with_its_first_batch(
     model.compile("sgd", "mse")
     history = model.fit(Batches(), steps_per_epoch=steps, epochs=epochs, verbose=0, shuffle=False)
     np.testing.assert_allclose(history.history["loss"], losses, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["around the model's", "anew", "as it is"])
+def test_functions_of_training_of_ones_own_take_an_iterator(tf: Any, kind: str) -> None:
+    keras, calls = tf.keras, []
+
+    class Own(keras.Model):
+        def make_train_function(self, force: bool = False) -> Any:
+            made = super().make_train_function(force) if kind != "anew" else lambda it: self.train_step(next(it))
+            if kind == "as it is":
+                return made
+
+            def run(iterator: Any) -> Any:
+                calls.append("train")
+                logs = dict(made(iterator))
+                return logs | {"twice": logs["loss"] * 2}
+
+            self.train_function = run
+            return run
+
+        def make_test_function(self, force: bool = False) -> Any:
+            self.test_function = lambda it: dict(self.test_step(next(it))) | {"z": tf.constant(3.0)}
+            return self.test_function
+
+        def make_predict_function(self, force: bool = False) -> Any:
+            self.predict_function = lambda it: self(next(it)) + 1.0
+            return self.predict_function
+
+    x = np.random.RandomState(0).rand(6, 3).astype("float32")
+    y = x.sum(1, keepdims=True) * 0.5
+    inputs = keras.Input((3,))
+    model = Own(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
+    model.compile("sgd", "mse")
+    history = model.fit(x, y, batch_size=2, epochs=2, verbose=0, shuffle=False, validation_data=(x, y)).history
+    np.testing.assert_allclose(history["loss"], [0.6807, 0.5367], atol=1e-4)
+    np.testing.assert_allclose(history["val_loss"], [0.5775, 0.4555], atol=1e-4)
+    assert history["val_z"] == [3, 3] and len(calls) == (0 if kind == "as it is" else 6)
+    if calls:
+        np.testing.assert_allclose(history["twice"], np.array(history["loss"]) * 2, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(x, verbose=0)[:2, 0], [2.6755, 2.4391], atol=1e-4)
+    np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), rtol=1e-6)
+    assert ("twice" in model.train_on_batch(x, y, return_dict=True)) is bool(calls)

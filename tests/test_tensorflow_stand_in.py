@@ -1078,10 +1078,168 @@ def test_pictures_in_jpeg(tf: Any, kind: str) -> None:
     assert tf.image.is_jpeg(tf.io.encode_jpeg(picture)) and not tf.image.is_jpeg(tf.io.encode_png(picture))
 
 
-@pytest.mark.parametrize("name", ["RaggedTensor", "SparseTensor"])
-def test_kinds_of_tensors_that_nothing_is(tf: Any, name: str) -> None:
-    kind = getattr(tf, name)
-    assert not isinstance(tf.ones(3), (tf.Variable, kind))
-    for use in (lambda: kind([0], [1], [2]), lambda: kind.from_row_splits([1], [0, 1])):
-        with pytest.raises(AttributeError, match=f"tf.{name} is not in Lamina's stand-in"):
-            use()
+def test_ragged_tensors(tf: Any) -> None:
+    """What TensorFlow 2.21 gives."""
+    rows = [[3, 1, 4, 1], [], [5, 9, 2], [6]]
+    x, texts = tf.ragged.constant(rows), tf.ragged.constant([["a", "bc"], ["d"]])
+    assert isinstance(x, tf.RaggedTensor) and not isinstance(tf.constant(1), tf.RaggedTensor)
+    assert (x.dtype, texts.dtype, x.shape.as_list()) == (tf.int32, tf.string, [4, None])
+    assert x.to_tensor().numpy().tolist() == [[3, 1, 4, 1], [0] * 4, [5, 9, 2, 0], [6, 0, 0, 0]]
+    assert x.to_tensor(-1, shape=[None, 2]).numpy().tolist() == [[3, 1], [-1, -1], [5, 9], [6, -1]]
+    assert texts.to_tensor().numpy().tolist() == [[b"a", b"bc"], [b"d", b""]]
+    assert [x.row_lengths().tolist(), x.row_splits.tolist(), x.values.tolist()] == [
+        [4, 0, 3, 1],
+        [0, 4, 4, 7, 8],
+        [3, 1, 4, 1, 5, 9, 2, 6],
+    ]
+    assert (x[0].tolist(), int(x[2, 1]), x[:2].to_list()) == (rows[0], 9, rows[:2])
+    assert x[:, -1:].to_list() == [[1], [], [2], [6]] and x[2:, 1:].to_list() == [[9, 2], []]
+    assert (x + 1).to_list() == (1 + x).to_list() == [[value + 1 for value in row] for row in rows]
+    assert (x + x).to_list() == (x * 2).to_list() and (x > 2).to_list()[3] == [True]
+    assert tf.cast(x, tf.float32).dtype == tf.float32 and str(x) == f"<tf.RaggedTensor {rows}>"
+    assert tf.reduce_sum(x, axis=1).numpy().tolist() == [9, 0, 16, 6] and int(tf.reduce_sum(x)) == 31
+    assert tf.strings.reduce_join(texts, axis=-1).numpy().tolist() == [b"abc", b"d"]
+    assert tf.strings.length(texts).to_list() == [[1, 2], [1]]
+    inner = tf.ragged.constant([[[1, 2], [3, 4]], [[5, 6]]], ragged_rank=1)
+    assert inner.shape.as_list() == [2, None, 2]
+    assert inner.to_tensor().numpy().tolist() == [[[1, 2], [3, 4]], [[5, 6], [0, 0]]]
+    padded = tf.constant([[1, 2, 0], [3, 0, 0]])
+    assert tf.RaggedTensor.from_tensor(padded, padding=0).to_list() == [[1, 2], [3]]
+    assert tf.RaggedTensor.from_tensor(padded, lengths=[1, 2]).to_list() == [[1], [3, 0]]
+    assert tf.RaggedTensor.from_row_splits([1, 2, 3], [0, 2, 2, 3]).to_list() == [[1, 2], [], [3]]
+    for wrong, match in (
+        (lambda: tf.ragged.constant([[[1], []]]), "second axis"),
+        (lambda: tf.reduce_sum(x, 0), "axis 0"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            wrong()
+
+
+def test_ragged_tensors_in_pipelines(tf: Any) -> None:
+    x = tf.ragged.constant([[3, 1], [], [5, 9, 2]])
+    pairs = tf.data.Dataset.from_tensor_slices((x, [0, 1, 2])).batch(2)
+    assert [(rows.to_list(), y.tolist()) for rows, y in pairs] == [([[3, 1], []], [0, 1]), ([[5, 9, 2]], [2])]
+    each = tf.data.Dataset.range(1, 4).map(lambda n: (tf.range(n), n))
+    for batches in (each.ragged_batch(2), each.apply(tf.data.experimental.dense_to_ragged_batch(2))):
+        found = [(rows.to_tensor().tolist(), n.tolist()) for rows, n in batches]
+        assert found == [([[0, 0], [0, 1]], [1, 2]), ([[0, 1, 2]], [3])]
+
+
+def test_ragged_tensors_in_layers(tf: Any) -> None:
+    """Value by value where a layer goes so; as in TensorFlow's tutorial on the generation of texts."""
+    layers = tf.keras.layers
+    letters = tf.strings.unicode_split(["ad", "d"], "UTF-8")
+    lookup = layers.StringLookup(vocabulary=["a", "d"], mask_token=None)
+    numbers = lookup(letters)
+    assert numbers.to_list() == [[1, 2], [2]]
+    back = layers.StringLookup(vocabulary=lookup.get_vocabulary(), invert=True, mask_token=None)(numbers)
+    assert tf.strings.reduce_join(back, axis=-1).numpy().tolist() == [b"ad", b"d"]
+    assert layers.Embedding(3, 2, embeddings_initializer="ones")(numbers).to_list() == [[[1, 1], [1, 1]], [[1, 1]]]
+    assert layers.Lambda(lambda rows: rows.to_tensor())(numbers).numpy().tolist() == [[1, 2], [2, 0]]
+    words = layers.TextVectorization(ragged=True, vocabulary=["a", "b"])
+    assert words(tf.constant(["a b", "b"])).to_tensor().numpy().tolist() == [[2, 3], [3, 0]]
+    with pytest.raises(ValueError, match=r"cannot take rows of several lengths. Pass what their to_tensor\(\)"):
+        layers.Dense(2)(numbers)
+
+
+def test_letters_as_numbers(tf: Any) -> None:
+    assert tf.strings.unicode_decode(["Café", "a"], "UTF-8").to_list() == [[67, 97, 102, 233], [97]]
+    assert tf.strings.unicode_decode("Café", "UTF-8").numpy().tolist() == [67, 97, 102, 233]
+    assert tf.strings.unicode_encode(tf.constant([67, 233]), "UTF-8").numpy() == "Cé".encode()
+    assert tf.strings.unicode_encode(tf.ragged.constant([[67], [97, 233]]), "UTF-8").numpy()[1] == "aé".encode()
+
+
+def test_sparse_tensors_keep_zeros_that_are_values(tf: Any) -> None:
+    sparse = tf.SparseTensor(indices=[[1, 2], [0, 0]], values=[2.0, 0.0], dense_shape=[2, 3])
+    assert sparse.indices.numpy().tolist() == [[0, 0], [1, 2]] and sparse.values.numpy().tolist() == [0, 2]
+    assert isinstance(sparse, tf.SparseTensor) and not isinstance(tf.constant(1), tf.SparseTensor)
+    whole = tf.cast(sparse, tf.int64)
+    assert isinstance(whole, tf.SparseTensor) and whole.dense_shape.numpy().tolist() == [2, 3]
+    assert tf.sparse.to_dense(whole, default_value=-1).numpy().tolist() == [[0, -1, -1], [-1, -1, 2]]
+    dense = tf.sparse.from_dense([[0.0, 3.0], [4.0, 0.0]])
+    assert dense.values.numpy().tolist() == [3, 4]
+    weight = tf.Variable([[1.0], [2.0]])
+    with tf.GradientTape() as tape:
+        found = tf.sparse.sparse_dense_matmul(dense, weight)
+    assert found.numpy().tolist() == [[6], [4]] and tape.gradient(found, weight).numpy().tolist() == [[4], [3]]
+    with pytest.raises(RuntimeError, match="size is inconsistent with indices"):
+        tf.SparseTensor([[0, 3]], [1.0], [2, 3])
+
+
+LABELS = np.array([[1, 2, 0], [3, 0, 0], [2, 2, 1]])  # of TensorFlow 2.21: what follows of them
+SCORES = np.random.RandomState(0).randn(6, 3, 5).astype("float32")
+
+
+@pytest.mark.parametrize("how", ["dense", "sparse", "first", "positions of TensorFlow 1", "words of TensorFlow 1"])
+def test_labels_of_ctc_may_be_sparse(tf: Any, how: str) -> None:
+    labels, steps = tf.sparse.from_dense(LABELS), np.array([6, 5, 6])
+    if how == "dense":
+        found = tf.nn.ctc_loss(LABELS, SCORES, [2, 1, 3], steps, blank_index=-1)
+    elif how == "sparse":
+        found = tf.nn.ctc_loss(labels, SCORES, None, steps, blank_index=4)
+    elif how == "first":
+        found = tf.nn.ctc_loss(labels, SCORES.transpose(1, 0, 2), None, steps, logits_time_major=False)
+    elif how == "words of TensorFlow 1":
+        found = tf.compat.v1.nn.ctc_loss(inputs=SCORES, labels=labels, sequence_length=steps)
+    else:
+        found = tf.compat.v1.nn.ctc_loss(labels, SCORES, steps)
+    np.testing.assert_allclose(found.numpy(), [4.1336, 5.9542, 7.3244], atol=1e-4)
+
+
+def test_paths_of_ctc_are_sparse(tf: Any) -> None:
+    (path,), scores = tf.nn.ctc_greedy_decoder(SCORES, [6, 5, 6])
+    assert tf.sparse.to_dense(path, -1).numpy().tolist() == [[3, 1, 2, -1, -1], [1, 1, 2, -1, -1], [1, 3, 0, 2, 0]]
+    np.testing.assert_allclose(scores.numpy()[:, 0], [-5.1242, -5.2998, -8.4014], atol=1e-4)
+    (_, second), scores = tf.nn.ctc_beam_search_decoder(SCORES, [6, 5, 6], beam_width=20, top_paths=2)
+    assert tf.sparse.to_dense(second, -1).numpy().tolist() == [[3, 1, 2, 1], [1, 1, 2, -1], [1, 3, 0, -1]]
+    np.testing.assert_allclose(scores.numpy()[0], [-3.7069, -4.0711], atol=1e-4)
+
+
+def test_edit_distances(tf: Any) -> None:
+    first = tf.sparse.from_dense([[1, 2, 0, 3], [0, 0, 0, 0], [4, 4, 5, 0]])
+    second = tf.sparse.from_dense([[1, 3, 0, 0], [2, 0, 0, 0], [4, 5, 5, 6]])
+    assert tf.edit_distance(first, second, normalize=False).numpy().tolist() == [1, 1, 2]
+    assert tf.edit_distance(first, second).numpy().tolist() == [0.5, 1, 0.5]
+    np.testing.assert_allclose(tf.edit_distance(second, first).numpy(), [1 / 3, np.inf, 2 / 3])
+
+
+def test_number_types_by_their_numbers(tf: Any) -> None:
+    """`tf.zeros(1, 1)` of Keras' guide on own layers: 1 is float32."""
+    assert (tf.zeros(1, 1).dtype, tf.zeros(1, 1).shape, tf.ones((2,), 3).dtype) == (tf.float32, (1,), tf.int32)
+
+
+def test_small_words_of_tensorflow(tf: Any) -> None:
+    x = tf.Variable([[1.0, 2.0], [3.0, 5.0]])
+    with tf.GradientTape() as tape:
+        rounded = tf.grad_pass_through(tf.round)(x * 1.4)
+    assert rounded.numpy().tolist() == [[1, 3], [4, 7]]
+    np.testing.assert_allclose(tape.gradient(rounded, x).numpy(), 1.4)
+    assert x.gather_nd([[1, 0]]).numpy().tolist() == [3]
+    assert int(tf.linalg.matrix_rank([[1.0, 2.0], [2.0, 4.0]])) == 1
+    b = tf.constant([[1.0], [2.0]])
+    np.testing.assert_allclose(tf.linalg.solve(x, b, adjoint=True).numpy(), tf.linalg.solve(tf.transpose(x), b).numpy())
+    array = tf.TensorArray(tf.float32, size=1)
+    assert array.identity() is array and array.dtype == tf.float32
+    data = tf.data.Dataset.from_tensor_slices(([[1, 2], [3, 4]], ["a", "b"]))
+    assert tf.compat.v1.data.get_output_shapes(data) == ((2,), ())
+    assert tf.compat.v1.data.get_output_types(data) == (tf.int32, tf.string)
+    assert tf.data.experimental.get_structure(data)[1].dtype == tf.string
+
+
+def test_values_of_features_of_any_length(tf: Any) -> None:
+    def example(*words: bytes) -> bytes:
+        feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=words))
+        return tf.train.Example(features=tf.train.Features(feature={"words": feature})).SerializeToString()
+
+    told = {"words": tf.io.VarLenFeature(tf.string)}
+    one = tf.io.parse_single_example(example(b"a", b"bc"), told)["words"]
+    assert one.values.numpy().tolist() == [b"a", b"bc"]
+    several = tf.io.parse_example([example(b"a", b"bc"), example(b"d")], told)["words"]
+    assert several.values.numpy().tolist() == [b"a", b"bc", b"d"]
+
+
+@pytest.mark.parametrize(("told", "dynamic", "scale"), [("dynamic", True, 2.0**15), (1024, False, 1024)])
+def test_scales_of_losses_as_tensorflow_2_1_told_them(tf: Any, told: Any, dynamic: bool, scale: float) -> None:
+    for given in ({"loss_scale": told}, {"dynamic": told}):
+        made = tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.SGD(), **given)
+        assert made.dynamic is dynamic and float(made.loss_scale) == scale

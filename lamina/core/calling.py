@@ -206,6 +206,9 @@ class Calling(Weights):
                 tensor = arrays.at_once(args[0], device_of(self), self._passing, self._floats)
                 args = args if tensor is None else (tensor, *args[1:])
             if not self._takes_as_is(args, kwargs):
+                through = getattr(args[0], "through", None) if args and isinstance(args[0], list) else None
+                if through is not None and self._ours:  # rows of several lengths
+                    return through(self)
                 if args and (step := _step_of_fx(self, args, kwargs)) is not None:
                     return step
                 args, kwargs, recorded = self._made_ready(args, kwargs)
@@ -390,7 +393,7 @@ class Calling(Weights):
         """Arrays become tensors on the layer's device; floats become the layer's compute type."""
         compute, device = self._compute, None
 
-        def convert(leaf):
+        def convert(leaf, cast=True):
             nonlocal device
             if not isinstance(leaf, Tensor):
                 array = arrays.is_array(leaf) or isinstance(leaf, np.generic)
@@ -399,13 +402,27 @@ class Calling(Weights):
                 if device is None:
                     device = device_of(self)
                 leaf = arrays.tensor_of(leaf, named(self)).to(device)
-            if compute is not None and leaf.dtype not in self._passing and (self._ours or not leaf.is_complex()):
-                cast = arrays.cast(leaf, compute, named(self))
-                masking.set_mask(cast, masking.get_mask(leaf))
-                return cast
+            if cast and compute is not None and leaf.dtype not in self._passing:
+                if self._ours or not leaf.is_complex():
+                    found = arrays.cast(leaf, compute, named(self))
+                    masking.set_mask(found, masking.get_mask(leaf))
+                    return found
             return leaf
 
-        return pytree.tree_map(convert, args), pytree.tree_map(convert, dict(kwargs))
+        return self._each_argument(convert, args, kwargs)
+
+    def _each_argument(
+        self, change: Callable[..., Any], args: tuple, kwargs: Mapping[str, Any]
+    ) -> tuple[tuple, dict[str, Any]]:
+        """`change(leaf, cast)` of each part of what a call is given; cast: whether it is to be of the compute type."""
+        if self._casts_all:
+            return pytree.tree_map(change, args), pytree.tree_map(change, dict(kwargs))
+        as_is = functools.partial(change, cast=False)
+        named = {
+            name: pytree.tree_map(change if name == self._call_parameters[0] else as_is, value)
+            for name, value in kwargs.items()
+        }
+        return (*pytree.tree_map(change, args[:1]), *pytree.tree_map(as_is, args[1:])), named
 
     def _takes_untouched(self, value: Any) -> bool:
         """Whether the layer may want it as it is: texts."""

@@ -299,9 +299,13 @@ class Plan:
             tells = given and next(layer.children(), None) is not None  # an explicit flag is one for what is inside
             bare = not (layer._care & care.IN_PLAN or tells)
             self._near = node.inputs[0]
-            arguments = [self._render(value, layer, bare) for value in node.args]
+            first = next(iter(layer._call_parameters), "")
+            arguments = [
+                self._render(value, layer, bare and (layer._casts_all or not place))
+                for place, value in enumerate(node.args)
+            ]
             for key, value in node.kwargs.items():
-                text = self._render(value, layer, bare)
+                text = self._render(value, layer, bare and (layer._casts_all or key == first))
                 known = key in layer._call_parameters  # a word of a program; others may be anybody's
                 arguments.append(f"{key}={text}" if known else f"**{{{self._give(key)}: {text}}}")
             function, note = self._give(layer.call if bare else layer), called(layer)

@@ -152,6 +152,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _leaves_integers = False  # not even then: no `call` of Lamina's multiplies them
     _ours = True  # one of Lamina's own, whose calls fail on what does not fit
     _has_shape_rule = False
+    _casts_all = True  # to the compute type; else only what a call is given first
     _rule_is_second = False  # shapes are those of `call`, whatever the rule says
     _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
     _stateless = False  # it counts as built from the start and writes no build config

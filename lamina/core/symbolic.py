@@ -344,7 +344,7 @@ def infer(layer: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if layer._ours or not any(getattr(each, "_takes_text", False) for each in layer.modules()):
         _refuse_texts(named(layer), args)
     if layer._compute is not None:
-        args, kwargs = pytree.tree_map(lambda leaf: _as_computed(leaf, layer), (args, kwargs))
+        args, kwargs = layer._each_argument(lambda leaf, cast=True: _as_computed(leaf, layer, cast), args, kwargs)
     if not layer._has_shape_rule or scope.by_running:
         return call_on_trial_tensors(layer, args, kwargs)
     if layer._rule_is_second:
@@ -386,13 +386,13 @@ def run_inside(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> None:
         call_on_trial_tensors(layer, args, told)
 
 
-def _as_computed(leaf: Any, layer: Layer) -> Any:
-    """A symbolic tensor in the type the layer takes it in."""
+def _as_computed(leaf: Any, layer: Layer, cast: bool = True) -> Any:
+    """A symbolic tensor in the type the layer takes it in; one of numbers as it is, unless the layer is to `cast`."""
     if not isinstance(leaf, SymbolicTensor) or leaf.torch_dtype in layer._passing:
         return leaf
     if leaf.torch_dtype == dtypes.TEXT:
         return SymbolicTensor(leaf.shape, torch.uint8)  # stands in for texts
-    if leaf.torch_dtype.is_complex and not layer._ours:
+    if not cast or (leaf.torch_dtype.is_complex and not layer._ours):
         return leaf
     if leaf.torch_dtype.is_complex:
         raise no_complex(named(layer), layer._compute)

@@ -66,6 +66,7 @@ class Adds(Habits):
         call: Any = vars(cls).get("call")
         if call and not str(call.__module__).startswith("lamina."):
             cls._rule_is_second = dialect.table.shares_modern
+            cls._casts_all = not dialect.table.shares_modern
             if not dialect.table.shares_modern:
                 cls.compute_output_spec = leaving(cls.compute_output_spec)
         super().__init_subclass__(**kwargs)

@@ -804,19 +804,29 @@ def ctc_batch_cost(y_true: X, y_pred: X, input_length: X, label_length: X) -> Te
 
 @public
 def ctc_decode(y_pred: X, input_length: X, greedy: bool = True, beam_width: int = 100, top_paths: int = 1,
-               merge_repeated: bool = False) -> tuple[list[Tensor], Tensor]:  # fmt: skip
-    """The likeliest labels (batch, steps), -1 behind their ends, as a list of paths, and the score of each path."""
+               merge_repeated: bool = True) -> tuple[list[Tensor], Tensor]:  # fmt: skip
+    """The likeliest labels (batch, steps), -1 behind their ends, as a list of paths, and the score of each path.
+
+    merge_repeated: a label that a path of beams has twice in a row stands there once, as TensorFlow had it."""
     scores, blank = torch.log(y_pred + epsilon()), y_pred.shape[-1] - 1
     strategy = "greedy" if greedy else "beam_search"
-    merged = greedy or merge_repeated
-    paths, found = nn.ctc_decode(scores, input_length.reshape(-1), strategy, beam_width, top_paths, merged, blank)
-    return list(paths.long().unbind(0)), found
+    paths, found = nn.ctc_decode(scores, input_length.reshape(-1), strategy, beam_width, top_paths, True, blank)
+    paths = paths.long() if greedy or not merge_repeated else without_repeats(paths.long())
+    return list(paths.unbind(0)), found
+
+
+def without_repeats(paths: Tensor) -> Tensor:
+    """Each label of a run once, -1 behind."""
+    kept = (paths >= 0) & (paths.diff(prepend=paths.new_full((*paths.shape[:-1], 1), -1)) != 0)
+    order = (~kept).byte().argsort(dim=-1, stable=True)
+    return paths.gather(-1, order).masked_fill(~kept.gather(-1, order), -1)
 
 
 @recorded
-def ctc_decode_shortly(y_pred: Any, input_length: Any, *args: Any, **kwargs: Any) -> tuple[list[Tensor], Tensor]:
+def ctc_decode_shortly(y_pred: Any, input_length: Any, greedy: bool = True, beam_width: int = 100, top_paths: int = 1,
+                       merge_repeated: bool = False) -> tuple[list[Tensor], Tensor]:  # fmt: skip
     """`ctc_decode` of Keras 1 and 2: each path as wide as its longest sample."""
-    paths, found = PUBLIC["ctc_decode"](y_pred, input_length, *args, **kwargs)
+    paths, found = PUBLIC["ctc_decode"](y_pred, input_length, greedy, beam_width, top_paths, merge_repeated)
     if base.is_trial(found):
         return paths, found
     return [path[:, : int((path >= 0).sum(1).max())] for path in paths], found
@@ -825,10 +835,14 @@ def ctc_decode_shortly(y_pred: Any, input_length: Any, *args: Any, **kwargs: Any
 @public
 def ctc_label_dense_to_sparse(labels: X, label_lengths: X) -> Tensor:
     """A sparse tensor of the labels within these lengths."""
-    places = (torch.arange(labels.shape[1]) < label_lengths.reshape(-1, 1)).nonzero()
-    values = labels[tuple(places.t())]
+    places = (torch.arange(labels.shape[1]) < label_lengths.reshape(-1, 1)).nonzero().t()
+    return sparse_of(places, labels[tuple(places)], labels.shape, is_coalesced=True)
+
+
+def sparse_of(places: Tensor, values: Tensor, shape: Sequence[int], **how: Any) -> Tensor:
+    """A sparse tensor of values at places (axes, number). Raises RuntimeError for places outside of the shape."""
     with torch.sparse.check_sparse_tensor_invariants():  # before torch 2.12 a word for it alone left a warning
-        return torch.sparse_coo_tensor(places.t(), values, labels.shape, is_coalesced=True)
+        return torch.sparse_coo_tensor(places, values, tuple(shape), **how)
 
 
 # Loops ----------------------------------------------------------------------------------------------------------------

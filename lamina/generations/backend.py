@@ -599,6 +599,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name == "keras1":
         found |= {each.__name__: each for each in _convolutions_of_keras1(dialect)}
         found["batch_dot"] = arithmetic.batch_matmul
+        found["ctc_decode"] = functools.partial(found["ctc_decode"], merge_repeated=True)
         found["is_keras_tensor"] = lambda x: isinstance(x, SymbolicTensor)  # also asked about arrays
         found["normalize_batch_in_training"] = arithmetic.normalize_by_batch
         found["binary_crossentropy"] = arithmetic.binary_crossentropy_of_keras1

@@ -25,6 +25,7 @@ from ..core.children import Children, leaves, may_count
 from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
+from ..core.scope import put
 from ..core.symbolic import any_symbolic, shapes_of
 from ..core.weight import all_or_none, assign_all
 from ..layers.input import InputLayer
@@ -35,8 +36,9 @@ from ..models.functional import Functional, GraphModel
 from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
 from ..optimizers import LossScaleOptimizer, Optimizer
-from ..training.data import Arrays, Feed, PyDataset, split_end
+from ..training.data import Arrays, Feed, PyDataset, split_end, unpack
 from ..training.objective import CompiledMetrics
+from ..training.step import OwnStep
 from ..training.trainer import _OWN
 from ..translation.words import method_arguments, signature_of, words
 from ..utils import get_source_inputs
@@ -227,8 +229,50 @@ def _parts_in(holder: nn.Module) -> Iterator[Any]:
             yield _Beside([*getattr(part, "variables", (*part.parameters(), *part.buffers()))])
 
 
+_FUNCTIONS = ("make_train_function", "make_test_function", "make_predict_function")
+
+
+def _over_iterators(make: Callable) -> Callable:
+    """A user's own `make_..._function`, which makes a function of an iterator over batches."""
+
+    @functools.wraps(make)
+    def made(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with put(self, _by_iterator=True):
+            function = make(self, *args, **kwargs)
+        return function if isinstance(function, OwnStep) else OwnStep(lambda data: function(iter([data])))
+
+    return made
+
+
+def _of_iterators(name: str) -> Callable:
+    """The method of today; asked by a user's own, what takes an iterator."""
+
+    def make(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = getattr(super(_ModelWords, self), name)(*args, **kwargs)
+        if not self._by_iterator or inspect.isfunction(run):  # which the user's own put there
+            return run
+
+        def results(iterator: Iterator[Any]) -> Any:
+            logs = run(*unpack(next(iterator)))
+            return self.get_metrics_result() if logs is None else logs
+
+        return results
+
+    return make
+
+
 class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
+
+    _by_iterator = False
+    make_train_function, make_test_function, make_predict_function = map(_of_iterators, _FUNCTIONS)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in _FUNCTIONS:
+            own = vars(cls).get(name)
+            if own and not own.__module__.startswith("lamina."):
+                setattr(cls, name, _over_iterators(own))
 
     _dialect: Dialect
     _compile_keeps = _counts_optimizer = _compiled_by_file = dynamic = False

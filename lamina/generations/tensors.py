@@ -143,6 +143,7 @@ class KerasTensor(SymbolicTensor):
     __hash__ = SymbolicTensor.__hash__
 
     def __getitem__(self, key: Any) -> Any:
+        key = tuple(key) if type(key) is list else key
         keys = key if type(key) is tuple else (key,)
         ends = [(each.start, each.stop, each.step) if isinstance(each, slice) else each for each in keys]
         if any(isinstance(end, SymbolicTensor) for each in ends if isinstance(each, tuple) for end in each):
@@ -327,6 +328,8 @@ def with_assign(part: Any, variable: Weight, key: Any) -> Any:
 
 def item(self: Tensor, key: Any) -> Tensor:
     """`x[key]`, steps below zero, too."""
+    if type(key) is list and SymbolicTensor._told_type is Shape and not _knows_torch(sys._getframe(1).f_globals):
+        key = tuple(key)  # as in TensorFlow
     try:
         found = _item(self, key)
         return with_assign(found, self, key) if isinstance(self, Weight) else found
@@ -518,6 +521,11 @@ def itself(self: Any) -> Any:
     return self
 
 
+def filled_up(self: Tensor, default_value: Any = 0, shape: Any = None) -> Tensor:
+    """Rows of several lengths as a plain tensor; one that is plain as it is."""
+    return torch.nested.to_padded_tensor(self, default_value, shape) if self.is_nested else self
+
+
 @functools.cache
 def equip() -> None:
     """Give torch's tensors, symbolic ones and weights these methods, for as long as the process lives.
@@ -534,6 +542,7 @@ def equip() -> None:
         cls._uses_learning_phase = told("_uses_learning_phase", uses_learning_phase)
     tensor.numpy, tensor.eval, tensor.__array_ufunc__ = numpy, evaluated, of_numpy
     weight.numpy = copied
+    tensor.to_tensor = filled_up
     tensor.ref = tensor.deref = itself  # a key of dictionaries
     weight.__call__ = weight.read_value = weight.initialized_value = itself  # `w.value()`, of a property
     weight.__bool__, weight.eval = is_there, parts.get_value

@@ -60,6 +60,11 @@ class _Reduced(_Modern):
                 return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
 
+    def _fitted(self, sample_weight: Any, values: Tensor) -> Tensor:
+        """Weights with one axis less hold for all values along the last."""
+        weight = torch.as_tensor(sample_weight)
+        return weight.unsqueeze(-1) if 0 < weight.ndim == values.ndim - 1 else weight
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}
 
@@ -274,6 +279,9 @@ class LossScaleOptimizer(StepsOfTensorFlow, optimizers.LossScaleOptimizer):
 
     def __init__(self, inner_optimizer: Any, dynamic: bool = True, initial_scale: float | None = None,
                  dynamic_growth_steps: int | None = None, **kwargs: Any):  # fmt: skip
+        scale = kwargs.pop("loss_scale", dynamic)  # of TensorFlow 2.1 to 2.3: "dynamic" or a number
+        if not isinstance(scale, bool):
+            dynamic, initial_scale = scale == "dynamic", initial_scale if scale == "dynamic" else float(scale)
         if not dynamic and initial_scale is None:
             raise ValueError("LossScaleOptimizer: without `dynamic` it needs an `initial_scale`.")
         if not dynamic and dynamic_growth_steps is not None:

@@ -249,7 +249,12 @@ class Loss(Declared):
         found = get_mask(values)
         if found is not None:
             mask = found if mask is None else mask & found
-        return reduce_weighted(values, sample_weight, mask, self.reduction)
+        weight = None if sample_weight is None else self._fitted(sample_weight, values)
+        return reduce_weighted(values, weight, mask, self.reduction)
+
+    def _fitted(self, sample_weight: Any, values: Tensor) -> Any:
+        """Hook: the weights as they go with the losses."""
+        return sample_weight
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")

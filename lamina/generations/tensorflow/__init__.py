@@ -13,7 +13,7 @@ from typing import Any
 
 from ...translation.lists import listed
 from .. import tensors
-from . import arrays, data, environment, images, randomness, records, signals, state, tables, testing  # noqa: F401  they fill NAMES
+from . import arrays, data, environment, images, randomness, records, signals, sparse, state, tables, testing  # noqa: F401  they fill NAMES
 from .base import NAMES
 
 _VERSIONS = {"keras1": "1.15.5", "keras2": "1.15.5", "tf_keras": "2.15.1", "keras3": "2.18.1"}  # that went with it
@@ -48,18 +48,6 @@ class StandIn(ModuleType):
                 return found
         raise AttributeError(_missing(path))
 
-
-class _NeverMade(type):
-    """A kind of tensor that nothing is: `isinstance` says no, and anything else what to use."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        raise AttributeError(_missing(cls.__name__))
-
-    def __getattr__(cls, name: str) -> Any:
-        raise AttributeError(name if name.startswith("__") else _missing(cls.__name__))
-
-
-_NEVER_MADE = {name: _NeverMade(name, (), {}) for name in ("RaggedTensor", "SparseTensor")}
 
 # TensorFlow's inside, as far as modules go: importing one is no use of it, and what a function is called, as
 # `array_ops.stack`, is mostly its public name. `contrib` was there up to TensorFlow 1.15.
@@ -112,7 +100,6 @@ def stand_in(generation: str, keras: dict[str, ModuleType]) -> dict[str, ModuleT
     for path, item in NAMES.items():
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, item)
-    vars(root).update(_NEVER_MADE)
     for path in ("keras", "python.keras", "contrib.keras", "compat.v1.keras", "compat.v2.keras"):
         home, _, leaf = path.rpartition(".")
         setattr(module(home), leaf, keras[""])

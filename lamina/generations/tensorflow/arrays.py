@@ -31,7 +31,7 @@ from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
-from .base import NAMES, Sizes, Texts, heard, named, op, ops_by_path, taking, texts, whole
+from .base import NAMES, Sizes, Texts, as_dtype, heard, named, op, ops_by_path, taking, texts, whole
 
 _LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
@@ -105,7 +105,7 @@ _table()
 
 # Functions of torch under TensorFlow's names, element by element.
 _OF_TORCH = """
-math.xlogy=special.xlogy math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
+math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
 math.ndtri=special.ndtri math.nextafter=nextafter math.bessel_i0=special.i0 math.bessel_i0e=special.i0e
 math.bessel_i1=special.i1 math.bessel_i1e=special.i1e truncatemod=fmod math.invert_permutation=argsort
 bitwise.bitwise_and=bitwise_and bitwise.bitwise_or=bitwise_or bitwise.bitwise_xor=bitwise_xor bitwise.invert=bitwise_not
@@ -147,14 +147,6 @@ def reverse_sequence(input, seq_lengths, seq_axis, batch_axis=0):
     places = torch.where(steps < lengths, lengths - 1 - steps, steps)
     turned = torch.gather(x, 1, places.reshape(*places.shape, *[1] * (x.ndim - 2)).expand_as(x))
     return turned.movedim((0, 1), (batch_axis, seq_axis))
-
-
-@op("nn.ctc_loss")
-def ctc_loss(labels, logits, label_length, logit_length, logits_time_major=True, blank_index=0):
-    """For each sample; labels: (batch, most labels), logits: (steps, batch, labels) or batch first."""
-    logits = tensor(logits)
-    scores = logits.transpose(0, 1) if logits_time_major else logits
-    return ops.ctc_loss(labels, scores, label_length, logit_length, (blank_index or 0) % scores.shape[-1])
 
 
 def _extreme(paths, is_first):
@@ -260,6 +252,18 @@ def linspace(start, stop, num, axis=0):
     start, stop = tensors(start, stop)
     kind = start.dtype if start.is_floating_point() else torch.float64
     return ops.linspace(start.to(kind), stop.to(kind), int(num), axis=axis)
+
+
+_BY_NUMBER = {1: "float32", 2: "float64", 3: "int32", 4: "uint8", 9: "int64", 10: "bool", 19: "float16"}
+
+
+def _filled(op):
+    """The op; a number type may be told by TensorFlow's number for it, as in `tf.zeros(1, 1)`."""
+    return recorded(lambda shape, dtype=None: op(shape, _BY_NUMBER[dtype] if type(dtype) is int else dtype))
+
+
+for _word in ("zeros", "ones"):
+    NAMES[_word] = taking(_filled(getattr(ops, _word)), (), _word)
 
 
 @named("eye linalg.eye")
@@ -778,10 +782,19 @@ for _word in ("depth_to_space", "space_to_depth"):
     named(f"nn.{_word}")(_blocks(getattr(ops, _word)))
 
 
-@op("math.xdivy")
-def xdivy(x, y):
-    x, y = floating(x), floating(y)
-    return torch.where(x == 0, torch.zeros_like(x / y), x / y)
+def _zero_at_zero(path, of, elsewhere):
+    """`of(x, y)`, 0 where x is, whatever y is, as are the gradients; `elsewhere`: a y for which it is 0 there."""
+
+    def call(x, y):
+        x, y = tensors(floating(x), floating(y))
+        return of(x, torch.where(x == 0, elsewhere, y))
+
+    named(path, "x y")(recorded(call))
+
+
+_zero_at_zero("math.xlogy", lambda x, y: x * torch.log(y), 1)
+_zero_at_zero("math.xlog1py", lambda x, y: x * torch.log1p(y), 0)
+_zero_at_zero("math.xdivy", torch.div, float("inf"))
 
 
 @op("nn.bias_add")
@@ -796,6 +809,10 @@ _IN_A_LINE: dict[str, Callable] = {
     "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*tensors(rhs, chol)),
     "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
     "linalg.adjoint": lambda matrix: tensor(matrix).mH,
+    "linalg.matrix_rank": lambda a, tol=None: torch.linalg.matrix_rank(tensor(a), atol=tol).int(),
+    "linalg.solve matrix_solve": lambda matrix, rhs, adjoint=False: torch.linalg.solve(
+        tensor(matrix).mH if adjoint else tensor(matrix), tensor(rhs)
+    ),
     "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
     "linalg.eigvals": lambda tensor_: torch.linalg.eigvals(tensor(tensor_)),
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
@@ -1045,6 +1062,13 @@ class TensorArray:
 
     def size(self) -> int:
         return len(self._items)
+
+    def identity(self) -> TensorArray:
+        return self
+
+    @property
+    def dtype(self) -> Any:
+        return as_dtype(self._kind or next(item for item in self._items if item is not None).dtype)
 
 
 NAMES["TensorArray"] = TensorArray

@@ -23,6 +23,7 @@ from ...core.errors import warn
 from ...core.random import SeedGenerator
 from .arrays import convert_to_tensor
 from .base import NAMES, TensorShape, TensorSpec, Texts, heard, named, texts, whole
+from .ragged import Ragged
 
 AUTOTUNE = -1
 DRAWING = random.Random, np.random.Generator, np.random.RandomState, torch.Generator, SeedGenerator
@@ -47,7 +48,7 @@ def _leaves(structure) -> list[Any]:
 
 
 def _as_leaf(value) -> Any:
-    if isinstance(value, Dataset):
+    if isinstance(value, (Dataset, Ragged)):
         return value
     if hasattr(value, "to_numpy"):  # of pandas
         value = value.to_numpy()
@@ -83,6 +84,10 @@ def _stacked(*items) -> Any:
     if isinstance(items[0], Tensor):
         return torch.stack(items)
     return np.stack(items).view(Texts)
+
+
+def _rows(*items) -> Any:
+    return Ragged(items) if items[0].ndim else _stacked(*items)
 
 
 def _arguments(function: Callable) -> Callable[[Any], Any]:
@@ -510,6 +515,11 @@ class Dataset:
 
         return self._batches(start, size, drop_remainder)
 
+    def ragged_batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
+        """Batches of elements of different lengths, each part a ragged tensor."""
+        rows = _positive(batch_size, "batch_size"), drop_remainder
+        return self._batches(lambda: (_mapped(_rows, *group) for group in _groups(self, *rows)), *rows)
+
     def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
         made = Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
         made._loose = not drop
@@ -668,7 +678,7 @@ def _columns(tensors) -> Any:
 
 
 def _row(leaf, place) -> Any:
-    return leaf[place] if isinstance(leaf, Tensor) else texts(leaf[int(place)])
+    return leaf[place] if isinstance(leaf, (Tensor, Ragged)) else texts(leaf[int(place)])
 
 
 def _drawing(start: Callable) -> list[Any]:
@@ -739,7 +749,9 @@ NAMES.update({
     "data.experimental.UNKNOWN_CARDINALITY": UNKNOWN, "data.experimental.cardinality": Dataset.cardinality,
     "data.DatasetSpec": TensorSpec,
     "data.experimental.sample_from_datasets": Dataset.sample_from_datasets, "data.NumpyIterator": NumpyIterator,
-    "data.Iterator": Elements,
+    "data.Iterator": Elements, "data.experimental.get_structure": lambda dataset: dataset.element_spec,
+    "compat.v1.data.get_output_shapes": lambda dataset: dataset.output_shapes,
+    "compat.v1.data.get_output_types": lambda dataset: dataset.output_types,
     "data.experimental.Counter": Dataset.counter,
     "data.experimental.choose_from_datasets": Dataset.choose_from_datasets,
 })  # fmt: skip
@@ -759,5 +771,6 @@ for _path in (
     "bucket_by_sequence_length scan group_by_window ignore_errors rejection_resample snapshot unique take_while".split()
 ):
     NAMES[f"data.experimental.{_path}"] = _applied(getattr(Dataset, _path))
+NAMES["data.experimental.dense_to_ragged_batch"] = _applied(Dataset.ragged_batch)
 NAMES["data.experimental.enumerate_dataset"] = _applied(Dataset.enumerate)
 NAMES["data.experimental.get_single_element"] = Dataset.get_single_element

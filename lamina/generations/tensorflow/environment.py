@@ -29,6 +29,7 @@ from ...ops.base import tensor
 from ...translation.lists import listed
 from .. import backend
 from .base import NAMES, heard, named, taking, text_bytes, texts
+from .ragged import Ragged, along_rows, of_rows
 
 
 @named("timestamp")
@@ -484,37 +485,15 @@ def reduce_join(inputs, axis=None, keepdims=False, separator=""):
 
 @named("strings.split")
 def split(input, sep=None, maxsplit=-1):
-    """The words of one text; of several, `Pieces`."""
+    """The words of one text; of several, rows of them."""
     by = None if sep is None else str(texts(sep)) or None
     return _pieces(lambda text: text.split(by, maxsplit), texts(input))
-
-
-class Pieces(list):
-    """What texts were split into, for each as many as there are: `to_tensor()` fills up the shorter ones."""
-
-    flat_values = property(lambda self: NAMES["concat"]([*self], 0))
-
-    def row_lengths(self) -> Tensor:
-        return torch.tensor([len(row) for row in self])
-
-    def to_list(self) -> list[Any]:
-        return [row.numpy().tolist() for row in self]
-
-    def to_tensor(self, default_value="", shape=None):
-        longest = max(self.row_lengths().tolist(), default=0)
-        width = longest if shape is None or shape[-1] is None else int(shape[-1])
-        kind = next((row.dtype for row in self if isinstance(row, Tensor)), None)
-        if kind is not None:
-            rows = [row.tolist()[:width] + [default_value or 0] * (width - len(row)) for row in self]
-            return torch.tensor(rows, dtype=kind).reshape(len(self), width)
-        rows = [[*row[:width].tolist(), *[default_value] * (width - len(row))] for row in self]
-        return texts(np.array(rows, object).reshape(len(self), width))
 
 
 def _pieces(split, found) -> Any:
     if found.ndim > 1:
         raise ValueError(f"strings.split: expected one text or a row of them; got {found.ndim} axes.")
-    return Pieces(texts(split(str(text))) for text in found) if found.ndim else texts(split(str(found)))
+    return Ragged(texts(split(str(text))) for text in found) if found.ndim else texts(split(str(found)))
 
 
 @named("strings.bytes_split")
@@ -537,8 +516,6 @@ def ngrams(data, ngram_width, separator=" "):
     def of_row(row: Any) -> list[str]:
         return [separator.join(row[k : k + width]) for width in widths for k in range(len(row) - width + 1)]
 
-    if isinstance(data, Pieces):
-        return Pieces(texts(of_row(row.tolist())) for row in data)
     found = np.asarray(texts(data))
     rows = [of_row(row) for row in found.reshape(-1, found.shape[-1])]
     return texts(np.array(rows, object).reshape(*found.shape[:-1], -1))
@@ -558,8 +535,6 @@ def to_hash_bucket_strong(input, num_buckets, key):
 
 @named("strings.to_number")
 def to_number(input, out_type="float32"):
-    if isinstance(input, Pieces):
-        return Pieces(to_number(row, out_type) for row in input)
     return ops.cast(_of_each(float, "float64")(input), out_type)
 
 
@@ -581,6 +556,11 @@ def format_(template, inputs, placeholder="{}"):
     return texts(template)
 
 
+for _word in "to_number ngrams length lower upper regex_replace".split():
+    NAMES[f"strings.{_word}"] = of_rows(NAMES[f"strings.{_word}"])
+NAMES["cast"] = NAMES["dtypes.cast"] = of_rows(NAMES["cast"])
+for _word in "strings.reduce_join reduce_sum reduce_mean reduce_max reduce_min".split():
+    NAMES[_word] = along_rows(NAMES[_word])
 NAMES |= {
     "compat.as_str": lambda value: value.decode() if isinstance(value, bytes) else str(value),
     "compat.as_bytes": lambda value: value if isinstance(value, bytes) else str(value).encode(),

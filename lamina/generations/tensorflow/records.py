@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...core import dtypes
 from ...core.devices import here
@@ -226,9 +227,13 @@ _FEATURES = (FixedLenFeature, VarLenFeature, FixedLenSequenceFeature)
 NAMES |= {f"{home}{kind.__name__}": kind for kind in _FEATURES for home in ("io.", "")}
 
 
-@named("sparse.to_dense")
+@named("sparse.to_dense sparse_tensor_to_dense")
 def to_dense(sp_input, default_value=0):
     """What `VarLenFeature` gave, with the default where an example of several has no value."""
+    if isinstance(sp_input, Tensor) and sp_input.is_sparse:
+        dense = torch.full(tuple(sp_input.shape), default_value, dtype=sp_input.dtype)
+        dense[tuple(sp_input._indices())] = sp_input._values()
+        return dense
     found, absent = convert_to_tensor(sp_input), getattr(sp_input, "absent", None)
     if absent is None or default_value in (0, "", b""):
         return found
@@ -259,6 +264,8 @@ def parse_single_example(serialized, features):
         made = convert_to_tensor(value, told.dtype)
         shape = () if isinstance(told, VarLenFeature) else tuple(told.shape)
         found[name] = made.reshape(shape if isinstance(told, FixedLenFeature) else (-1, *shape))
+        if isinstance(told, VarLenFeature):
+            found[name].values = made
     return found
 
 
@@ -271,6 +278,7 @@ def parse_example(serialized, features):
         if isinstance(told, VarLenFeature):
             counts = np.array([[len(row[name])] for row in rows])
             found[name].absent = np.arange(found[name].shape[1]) >= counts
+            found[name].values = NAMES["concat"]([row[name] for row in rows], 0)
     return found
 
 

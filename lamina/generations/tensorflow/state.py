@@ -87,6 +87,7 @@ class Variable(Weight, metaclass=_AnyWeight):
         return self.assign(self.detach() - tensor(delta, self.dtype).detach())
 
     def __getitem__(self, key: Any) -> Tensor:
+        key = tuple(key) if type(key) is list else key
         return with_assign(super().__getitem__(key), self, key)
 
     def _scattered(self, reduction: str | None, indices, updates) -> Variable:
@@ -109,6 +110,9 @@ class Variable(Weight, metaclass=_AnyWeight):
 
     def scatter_sub(self, sparse_delta) -> Variable:
         return self.scatter_nd_sub(sparse_delta.indices[:, None], sparse_delta.values)
+
+    def gather_nd(self, indices) -> Tensor:
+        return NAMES["gather_nd"](self, indices)
 
     def get_shape(self) -> TensorShape:
         return TensorShape(self.shape)
@@ -310,6 +314,12 @@ def gradients(ys, xs, grad_ys=None, unconnected_gradients=_NONE):
 
 
 NAMES["custom_gradient"] = ops.custom_gradient
+
+
+@named("grad_pass_through")
+def grad_pass_through(f):
+    """The function, whose gradient is that of what it is given."""
+    return ops.custom_gradient(lambda x: (f(x), lambda upstream: upstream))
 
 
 @named("recompute_grad")
