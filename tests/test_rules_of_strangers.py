@@ -126,6 +126,47 @@ def test_metrics_may_be_appended_beside_their_names(space: ModuleType) -> None:
     assert model.train_on_batch(X, np.zeros((2, 1)))[-1] == pytest.approx(3.0)
 
 
+def test_updates_appended_to_a_model_are_made_by_its_steps() -> None:
+    model, backend = _model(keras2, keras2.layers.Activation("linear")), keras2.backend
+    model.compile("sgd", "mse")
+    steps, average = backend.variable(0.0), backend.zeros((4, 1))
+    model.metrics_updates.append(backend.update_add(steps, 1))
+    model.metrics_updates.append(backend.moving_average_update(average, model.weights[0], 0.5))
+    model.train_on_batch(X, np.ones((2, 1)))
+    assert np.allclose(backend.get_value(average), 0.5 * model.get_weights()[0])
+    model.fit(X, np.ones((2, 1)), verbose=0)
+    model.evaluate(X, np.ones((2, 1)), verbose=0)
+    assert float(backend.get_value(steps)) == 3.0
+
+
+@OLDER
+def test_losses_name_symbolic_tensors_that_an_object_holds(space: ModuleType) -> None:
+    backend, layers = space.backend, space.layers
+
+    class Builder:
+        def __init__(self) -> None:
+            x = layers.Input((4,))
+            self.mean = layers.Dense(2)(x)
+            self.made = space.models.Model(x, layers.Dense(4)(self.mean))
+            self.inner = self
+
+        def compiled(self) -> Any:
+            def own(y_true: Any, y_pred: Any) -> Any:
+                return backend.sum(backend.square(self.inner.mean), axis=1)
+
+            def loss(y_true: Any, y_pred: Any) -> Any:
+                return backend.mean(backend.square(y_true - y_pred), axis=1) + own(y_true, y_pred)
+
+            self.made.compile("sgd", loss, metrics=[own])
+            return self.made
+
+    model = Builder().compiled()
+    mean = space.models.Model(model.input, model.layers[1].output).predict(X)
+    value = np.mean(np.sum(mean**2, 1))
+    fits = np.mean((X - model.predict(X)) ** 2)
+    assert model.test_on_batch(X, X) == pytest.approx([fits + value, value], rel=1e-5)
+
+
 # Optimizers and training ------------------------------------------------------------------------------------------
 
 

@@ -187,6 +187,15 @@ def test_every_function_takes_the_name_of_a_node(tf: Any) -> None:
         tf.reduce_sum(A, nome="sum")
 
 
+@pytest.mark.parametrize("name", ["multiply", "add", "maximum", "pow", "greater", "exp", "identity", "stop_gradient"])
+def test_the_name_of_a_node_may_come_last(tf: Any, name: str) -> None:
+    given = [tf.constant([1.0, 2.0])] * (2 if name in ("multiply", "add", "maximum", "pow", "greater") else 1)
+    function = getattr(tf, name)
+    assert np.array_equal(function(*given, "of_the_node"), function(*given))
+    with pytest.raises(TypeError):
+        function(*given, given[0])
+
+
 def test_types_and_shapes(tf: Any) -> None:
     assert tf.constant(A).dtype == tf.float32 and tf.float32 != tf.float64 and tf.as_dtype(np.int32) == tf.int32
     assert np.dtype(tf.float32) == np.float32 and tf.float32.is_floating and tf.int32.max == 2**31 - 1

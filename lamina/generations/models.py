@@ -496,6 +496,27 @@ class _ModelWords(Adds):
         if len(waiting) == 2:
             self.add_metric(**self.__dict__.pop("_waiting_metric"))
 
+    @property
+    def metrics_updates(self) -> list[Any]:
+        """Up to Keras 2.2 updates to make at the end of each step are appended here, such as averages of weights."""
+        return self.__dict__.setdefault("_updates_at_end", [])
+
+    def make_train_function(self, force: bool = False) -> Any:
+        return self._with_updates(super().make_train_function(force))
+
+    def make_test_function(self, force: bool = False) -> Any:
+        return self._with_updates(super().make_test_function(force))
+
+    def _with_updates(self, run: Any) -> Any:
+        made = self.__dict__.get("_updates_at_end")
+
+        def step(*batch: Any) -> Any:
+            found = run(*batch)
+            updates.carry_out(made or ())
+            return found
+
+        return step if made else run
+
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""
         compiled = self._compiled

@@ -241,6 +241,10 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
         except ValueError:  # a variable that is not yet there
             return False
         inside = [*told.nonlocals.values(), *told.globals.values()]
+        for owner in inside:  # `self.mu` of what builds models: attributes that the function names, and theirs
+            held = {} if inspect.ismodule(owner) else getattr(owner, "__dict__", {})
+            more = (held[name] for name in value.__code__.co_names if name in held)
+            inside += [each for each in more if all(each is not one for one in inside)]
     return any(names_symbols(each, seen) for each in inside)
 
 
