@@ -151,6 +151,19 @@ class _Compiled:
         self._flags = [(layer, layer.trainable) for layer in model._flat_layers()]
         self._frozen = [layer for layer, flag in self._flags if flag and layer not in training]
         self._told = False
+        self._statistics: Any = None  # by layers, once they are collected
+
+    def collect(self, model: Any) -> None:
+        """With the first step: which moving statistics steps keep up. In Keras 2 these are of layers of the model, and
+        in models among them, that are trainable by now, whatever was at `compile`."""
+        if self._statistics is None:
+            trains, self._statistics = dict(self._flags) | dict.fromkeys(self._frozen, False), {}
+            for child in model.layers:
+                for layer in child._flat_layers():
+                    if getattr(layer, "batch_statistics", None) == "frozen":
+                        moves = model.trainable and child.trainable and layer.trainable
+                        if moves is not trains.get(layer, moves):
+                            self._statistics[layer] = "regardless" if moves else "training"
 
     def changed(self) -> list[tuple[Any, bool]]:
         """Layers whose `trainable` was set since, and what it was."""
@@ -163,9 +176,14 @@ class _Compiled:
         changed = [(layer, flag) for layer, flag in held.items() if layer.trainable is not flag]
         for layer, flag in changed:
             layer._set_own_trainable(flag)
+        before = {layer: layer.batch_statistics for layer in self._statistics or ()}
+        for layer in before:
+            vars(layer)["batch_statistics"] = self._statistics[layer]
         try:
             yield
         finally:
+            for layer, how in before.items():
+                vars(layer)["batch_statistics"] = how
             for layer, flag in changed:
                 layer._set_own_trainable(not flag)
 
@@ -366,6 +384,7 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
+            self._compiled_trainable.collect(self)
         graph = nullcontext() if self.run_eagerly else in_graph()
         with updates.at_work(), graph, self._as_compiled(), super()._at_work(method):
             yield
