@@ -170,7 +170,7 @@ def test_losses_name_symbolic_tensors_that_an_object_holds(space: ModuleType) ->
 @pytest.mark.filterwarnings("ignore:.*was set after")
 @pytest.mark.parametrize(("thawed", "moved"), [(False, []), (True, ["its own", "the generator's"])])
 def test_steps_of_keras_2_move_averages_of_what_is_trainable_at_the_first(thawed: bool, moved: list[str]) -> None:
-    """As with Keras 2.3.1: a discriminator that is frozen for the combined model keeps its averages in its own steps."""
+    """As with Keras 2.3.1: a discriminator frozen for the combined model keeps its averages in its own steps, too."""
     layers, models = keras2.layers, keras2.models
     judge = models.Sequential([layers.BatchNormalization(input_shape=(4,)), layers.Dense(1)])
     judge.compile("sgd", "mse")
