@@ -454,6 +454,22 @@ def test_shapes_and_types_as_tensorflow_1_told_them(tf: Any) -> None:
     assert tf.dtypes.cast(tf.constant([1.7]), tf.int32) == 1
 
 
+def test_a_loop_goes_on_with_an_array_of_tensors(tf: Any) -> None:
+    def powers(x: Any) -> Any:
+        _, rows, columns = x.get_shape()
+        array = tf.TensorArray(tf.float32, size=3, clear_after_read=False)
+        found = tf.while_loop(
+            lambda i, y, array: i < 3,
+            lambda i, y, array: (i + 1, y * x, array.write(i, y * x)),
+            [0, tf.ones_like(x), array],
+        )
+        return found[2].read(2) * rows.value * columns.value
+
+    x = tf.keras.Input((2, 3))
+    model = tf.keras.Model(x, tf.keras.layers.Lambda(powers)(x))
+    assert np.allclose(model.predict(np.full((1, 2, 3), 2.0)), 8.0 * 6)
+
+
 def test_rows_of_arrays(tf: Any) -> None:
     x = {"a": np.arange(10.0), "b": np.array([str(n) for n in range(10)])}
     rows = tf.data.Dataset.from_tensor_slices((x, np.arange(10)))

@@ -57,7 +57,7 @@ class Shape(tuple):
     __slots__ = ()
 
     def as_list(self) -> list[int | None]:
-        return list(self)
+        return [*tuple.__iter__(self)]
 
     @property
     def rank(self) -> int:
@@ -87,6 +87,15 @@ class Shape(tuple):
         return not self == other
 
     __hash__ = tuple.__hash__
+
+
+class Dimensions(Shape):
+    """What `get_shape` gives: TensorFlow 1's sizes, each with its `value`, also where they are taken apart."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[int | None]:
+        return (size if size is None else KnownSize(size) for size in super().__iter__())
 
 
 class DType(str):
@@ -162,8 +171,8 @@ def _whole(end: Any) -> int | None:
 SEARCHED.add(KerasTensor)
 
 
-def get_shape(self: Any) -> Shape:
-    return Shape(self.shape)
+def get_shape(self: Any) -> Dimensions:
+    return Dimensions(self.shape)
 
 
 def told(name: str, tell: Callable[[Any], Any]) -> property:
