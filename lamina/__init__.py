@@ -49,28 +49,28 @@ if TYPE_CHECKING:
     from .core.declare import arg as arg
     from .core.devices import device as device
     from .core.dtypes import DTypePolicy as DTypePolicy
+    from .core.layer import Layer as Layer
     from .core.remat import RematScope as RematScope
     from .core.remat import remat as remat
     from .core.scope import name_scope as name_scope
+    from .core.spec import InputSpec as InputSpec
     from .core.stateless import StatelessScope as StatelessScope
     from .core.stateless import SymbolicScope as SymbolicScope
     from .core.symbolic import KerasTensor as KerasTensor
     from .core.weight import Variable as Variable
     from .dtype_policies import FloatDTypePolicy as FloatDTypePolicy
     from .initializers import Initializer as Initializer
-    from .layers import Input as Input
-    from .layers import InputSpec as InputSpec
-    from .layers import Layer as Layer
+    from .layers.input import Input as Input
     from .layers.operation import Operation as Operation
     from .losses import Loss as Loss
     from .metrics import Metric as Metric
-    from .models import Model as Model
-    from .models import Sequential as Sequential
     from .models import load_model as load_model
     from .models import model_from_config as model_from_config
     from .models import model_from_json as model_from_json
     from .models import model_from_yaml as model_from_yaml
     from .models.function import Function as Function
+    from .models.model import Model as Model
+    from .models.sequential import Sequential as Sequential
     from .optimizers import Optimizer as Optimizer
     from .pictures.explain import explain as explain
     from .pictures.profile import profile as profile
@@ -82,24 +82,28 @@ _MODULES = (
     "initializers keras1 keras2 layers legacy losses metrics mixed_precision models ops optimizers port preprocessing "
     "quantizers random regularizers saving tf_keras tree utils visualization wrappers"
 ).split()
-# Where the other names are.
+# Where the other names are: at home, so that who sets `layers.Input` leaves `Input` alone.
 _ROOMS = {
     "core.declare": "arg",
     "core.devices": "device",
     "core.dtypes": "DTypePolicy",
+    "core.layer": "Layer",
     "core.remat": "RematScope remat",
     "core.scope": "name_scope",
+    "core.spec": "InputSpec",
     "core.stateless": "StatelessScope SymbolicScope",
     "core.symbolic": "KerasTensor",
     "core.weight": "Variable",
     "dtype_policies": "FloatDTypePolicy",
     "initializers": "Initializer",
-    "layers": "Input InputSpec Layer",
+    "layers.input": "Input",
     "layers.operation": "Operation",
     "losses": "Loss",
     "metrics": "Metric",
-    "models": "Model Sequential load_model model_from_config model_from_json model_from_yaml",
+    "models": "load_model model_from_config model_from_json model_from_yaml",
     "models.function": "Function",
+    "models.model": "Model",
+    "models.sequential": "Sequential",
     "optimizers": "Optimizer",
     "pictures.explain": "explain",
     "pictures.profile": "profile",

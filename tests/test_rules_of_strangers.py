@@ -127,6 +127,106 @@ def test_metrics_may_be_appended_beside_their_names(space: ModuleType) -> None:
     assert model.train_on_batch(X, np.zeros((2, 1)))[-1] == pytest.approx(3.0)
 
 
+def test_updates_appended_to_a_model_are_made_by_its_steps() -> None:
+    model, backend = _model(keras2, keras2.layers.Activation("linear")), keras2.backend
+    model.compile("sgd", "mse")
+    steps, average = backend.variable(0.0), backend.zeros((4, 1))
+    model.metrics_updates.append(backend.update_add(steps, 1))
+    model.metrics_updates.append(backend.moving_average_update(average, model.weights[0], 0.5))
+    model.train_on_batch(X, np.ones((2, 1)))
+    assert np.allclose(backend.get_value(average), 0.5 * model.get_weights()[0])
+    model.fit(X, np.ones((2, 1)), verbose=0)
+    model.evaluate(X, np.ones((2, 1)), verbose=0)
+    assert float(backend.get_value(steps)) == 3.0
+
+
+@OLDER
+def test_losses_name_symbolic_tensors_that_an_object_holds(space: ModuleType) -> None:
+    backend, layers = space.backend, space.layers
+
+    class Builder:
+        def __init__(self) -> None:
+            x = layers.Input((4,))
+            self.mean = layers.Dense(2)(x)
+            self.made = space.models.Model(x, layers.Dense(4)(self.mean))
+            self.inner = self
+
+        def compiled(self) -> Any:
+            def own(y_true: Any, y_pred: Any) -> Any:
+                return backend.sum(backend.square(self.inner.mean), axis=1)
+
+            def loss(y_true: Any, y_pred: Any) -> Any:
+                return backend.mean(backend.square(y_true - y_pred), axis=1) + own(y_true, y_pred)
+
+            self.made.compile("sgd", loss, metrics=[own])
+            return self.made
+
+    model = Builder().compiled()
+    mean = space.models.Model(model.input, model.layers[1].output).predict(X)
+    value = np.mean(np.sum(mean**2, 1))
+    fits = np.mean((X - model.predict(X)) ** 2)
+    assert model.test_on_batch(X, X) == pytest.approx([fits + value, value], rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*was set after")
+@pytest.mark.parametrize(("thawed", "moved"), [(False, []), (True, ["its own", "the generator's"])])
+def test_steps_of_keras_2_move_averages_of_what_is_trainable_at_the_first(thawed: bool, moved: list[str]) -> None:
+    """As with Keras 2.3.1: a discriminator frozen for the combined model keeps its averages in its own steps, too."""
+    layers, models = keras2.layers, keras2.models
+    judge = models.Sequential([layers.BatchNormalization(input_shape=(4,)), layers.Dense(1)])
+    judge.compile("sgd", "mse")
+    judge.trainable = False
+    x = layers.Input((4,))
+    maker = models.Sequential([layers.BatchNormalization(input_shape=(4,)), layers.Dense(4)])
+    both = models.Model(x, judge(maker(x)))
+    both.compile("sgd", "mse")
+    judge.trainable = thawed
+    found, before = [], judge.layers[0].get_weights()[2:]
+    for name, model in (("its own", judge), ("the generator's", both)):
+        weights = judge.layers[1].get_weights()[0]
+        for _ in range(2):
+            model.train_on_batch(X, np.zeros((2, 1)))
+        after = judge.layers[0].get_weights()[2:]
+        found += [name] if not np.array_equal(before, after) else []
+        before = after
+        assert np.array_equal(weights, judge.layers[1].get_weights()[0]) == (model is both)
+    assert found == moved
+    assert not np.array_equal(maker.layers[0].get_weights()[2], np.zeros(4))
+
+
+@pytest.mark.parametrize("space", [lamina, keras2, tf_keras], ids=["keras3", "keras2", "tf_keras"])
+def test_who_sets_a_name_of_layers_leaves_the_same_name_above_alone(
+    space: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room, name in ((space.layers, "Input"), (space.models, "Model"), (space.models, "Sequential")):
+        monkeypatch.setattr(room, name, None)
+        assert getattr(space, name) is not None
+
+
+@pytest.mark.parametrize("space", [lamina, keras2, tf_keras], ids=["keras3", "keras2", "tf_keras"])
+def test_building_on_the_way_to_a_call_asks_no_shapes_of_whole_numbers(space: ModuleType) -> None:
+    class Summing(space.layers.Layer):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = space.layers.Dense(3)
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            rows, places = inputs
+            rows = self.inner(rows)
+            return torch.zeros(2, 3).scatter_reduce(0, places[:, None].expand_as(rows), rows, "sum")
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return (2, 3)
+
+    layer = Summing()
+    found = layer([space.layers.Input((4,)), space.layers.Input(batch_shape=(None,), dtype="int64")])
+    assert tuple(found.shape) == (2, 3) and len(layer.weights) == 2
+    assert layer([torch.ones(3, 4), torch.tensor([0, 1, 1])]).shape == (2, 3)
+
+
 # Optimizers and training ------------------------------------------------------------------------------------------
 
 

@@ -187,6 +187,15 @@ def test_every_function_takes_the_name_of_a_node(tf: Any) -> None:
         tf.reduce_sum(A, nome="sum")
 
 
+@pytest.mark.parametrize("name", ["multiply", "add", "maximum", "pow", "greater", "exp", "identity", "stop_gradient"])
+def test_the_name_of_a_node_may_come_last(tf: Any, name: str) -> None:
+    given = [tf.constant([1.0, 2.0])] * (2 if name in ("multiply", "add", "maximum", "pow", "greater") else 1)
+    function = getattr(tf, name)
+    assert np.array_equal(function(*given, "of_the_node"), function(*given))
+    with pytest.raises(TypeError):
+        function(*given, given[0])
+
+
 def test_types_and_shapes(tf: Any) -> None:
     assert tf.constant(A).dtype == tf.float32 and tf.float32 != tf.float64 and tf.as_dtype(np.int32) == tf.int32
     assert np.dtype(tf.float32) == np.float32 and tf.float32.is_floating and tf.int32.max == 2**31 - 1
@@ -443,6 +452,22 @@ def test_shapes_and_types_as_tensorflow_1_told_them(tf: Any) -> None:
     assert {key: tuple(shape) for key, shape in data.output_shapes.items()} == {"x": (None, 3), "y": (None,)}
     assert data.output_types == {"x": tf.float32, "y": tf.int64}
     assert tf.dtypes.cast(tf.constant([1.7]), tf.int32) == 1
+
+
+def test_a_loop_goes_on_with_an_array_of_tensors(tf: Any) -> None:
+    def powers(x: Any) -> Any:
+        _, rows, columns = x.get_shape()
+        array = tf.TensorArray(tf.float32, size=3, clear_after_read=False)
+        found = tf.while_loop(
+            lambda i, y, array: i < 3,
+            lambda i, y, array: (i + 1, y * x, array.write(i, y * x)),
+            [0, tf.ones_like(x), array],
+        )
+        return found[2].read(2) * rows.value * columns.value
+
+    x = tf.keras.Input((2, 3))
+    model = tf.keras.Model(x, tf.keras.layers.Lambda(powers)(x))
+    assert np.allclose(model.predict(np.full((1, 2, 3), 2.0)), 8.0 * 6)
 
 
 def test_rows_of_arrays(tf: Any) -> None:

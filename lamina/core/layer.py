@@ -221,6 +221,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             training=self._untold is True,
             _ready=False,  # its build has run
             _building=False,
+            _called=False,
             _care=UNBUILT,
             _ndim=None,
             _trainable=True,
@@ -548,7 +549,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
         unbuilt = any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self)
-        if unbuilt and input_shape is not None and type(self).call is not Layer.call:
+        if unbuilt and not self._called and input_shape is not None and type(self).call is not Layer.call:
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()
@@ -608,11 +609,15 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
         shapes = {f"{key}_shape": symbolic.shapes_of(value) for key, value in given.items()}
         device = next((leaf.device for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)), None)
-        with torch.device(device) if device is not None and device.type != "cpu" else nullcontext():
-            if len(names) > 1 and names[0] in shapes:
-                self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
-            else:
-                self.build(symbolic.shapes_of(next(iter(given.values()), None)))
+        vars(self)["_called"] = True  # the call builds what is inside
+        try:
+            with torch.device(device) if device is not None and device.type != "cpu" else nullcontext():
+                if len(names) > 1 and names[0] in shapes:
+                    self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
+                else:
+                    self.build(symbolic.shapes_of(next(iter(given.values()), None)))
+        finally:
+            vars(self)["_called"] = False
         if runs:
             symbolic.run_inside(self, args, kwargs)
 

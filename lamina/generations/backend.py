@@ -580,9 +580,11 @@ def names(dialect: Dialect) -> dict[str, Any]:
     def _get_available_gpus() -> list[str]:
         return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
 
-    found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
+    def _to_tensor(x: Any, dtype: Any) -> Any:
+        return found["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
 
-    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus, _is_tf_1)
+    found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
+    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus, _is_tf_1, _to_tensor)
     found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}

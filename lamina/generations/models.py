@@ -155,6 +155,19 @@ class _Compiled:
         self._flags = [(layer, layer.trainable) for layer in model._flat_layers()]
         self._frozen = [layer for layer, flag in self._flags if flag and layer not in training]
         self._told = False
+        self._statistics: Any = None  # by layers, once they are collected
+
+    def collect(self, model: Any) -> None:
+        """With the first step: which moving statistics steps keep up. In Keras 2 these are of layers of the model, and
+        in models among them, that are trainable by now, whatever was at `compile`."""
+        if self._statistics is None:
+            trains, self._statistics = dict(self._flags) | dict.fromkeys(self._frozen, False), {}
+            for child in model.layers:
+                for layer in child._flat_layers():
+                    if getattr(layer, "batch_statistics", None) == "frozen":
+                        moves = model.trainable and child.trainable and layer.trainable
+                        if moves is not trains.get(layer, moves):
+                            self._statistics[layer] = "regardless" if moves else "training"
 
     def changed(self) -> list[tuple[Any, bool]]:
         """Layers whose `trainable` was set since, and what it was."""
@@ -167,9 +180,14 @@ class _Compiled:
         changed = [(layer, flag) for layer, flag in held.items() if layer.trainable is not flag]
         for layer, flag in changed:
             layer._set_own_trainable(flag)
+        before = {layer: layer.batch_statistics for layer in self._statistics or ()}
+        for layer in before:
+            vars(layer)["batch_statistics"] = self._statistics[layer]
         try:
             yield
         finally:
+            for layer, how in before.items():
+                vars(layer)["batch_statistics"] = how
             for layer, flag in changed:
                 layer._set_own_trainable(not flag)
 
@@ -414,6 +432,7 @@ class _ModelWords(Adds):
             self._dialect.seed()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
+            self._compiled_trainable.collect(self)
         graph = nullcontext() if self.run_eagerly else in_graph()
         with updates.at_work(), graph, self._as_compiled(), super()._at_work(method):
             yield
@@ -556,6 +575,27 @@ class _ModelWords(Adds):
         waiting[what] = listed[-1]
         if len(waiting) == 2:
             self.add_metric(**self.__dict__.pop("_waiting_metric"))
+
+    @property
+    def metrics_updates(self) -> list[Any]:
+        """Up to Keras 2.2 updates to make at the end of each step are appended here, such as averages of weights."""
+        return self.__dict__.setdefault("_updates_at_end", [])
+
+    def make_train_function(self, force: bool = False) -> Any:
+        return self._with_updates(super().make_train_function(force))
+
+    def make_test_function(self, force: bool = False) -> Any:
+        return self._with_updates(super().make_test_function(force))
+
+    def _with_updates(self, run: Any) -> Any:
+        made = self.__dict__.get("_updates_at_end")
+
+        def step(*batch: Any) -> Any:
+            found = run(*batch)
+            updates.carry_out(made or ())
+            return found
+
+        return step if made else run
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
         """The loss, those of the outputs, then the metrics of one output after the other, as they were given."""

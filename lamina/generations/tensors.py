@@ -57,7 +57,7 @@ class Shape(tuple):
     __slots__ = ()
 
     def as_list(self) -> list[int | None]:
-        return list(self)
+        return [*tuple.__iter__(self)]
 
     @property
     def rank(self) -> int:
@@ -87,6 +87,15 @@ class Shape(tuple):
         return not self == other
 
     __hash__ = tuple.__hash__
+
+
+class Dimensions(Shape):
+    """What `get_shape` gives: TensorFlow 1's sizes, each with its `value`, also where they are taken apart."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[int | None]:
+        return (size if size is None else KnownSize(size) for size in super().__iter__())
 
 
 class DType(str):
@@ -163,8 +172,8 @@ def _whole(end: Any) -> int | None:
 SEARCHED.add(KerasTensor)
 
 
-def get_shape(self: Any) -> Shape:
-    return Shape(self.shape)
+def get_shape(self: Any) -> Dimensions:
+    return Dimensions(self.shape)
 
 
 def told(name: str, tell: Callable[[Any], Any]) -> property:
@@ -242,6 +251,10 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
         except ValueError:  # a variable that is not yet there
             return False
         inside = [*told.nonlocals.values(), *told.globals.values()]
+        for owner in inside:  # `self.mu` of what builds models: attributes that the function names, and theirs
+            held = {} if inspect.ismodule(owner) else getattr(owner, "__dict__", {})
+            more = (held[name] for name in value.__code__.co_names if name in held)
+            inside += [each for each in more if all(each is not one for one in inside)]
     return any(names_symbols(each, seen) for each in inside)
 
 

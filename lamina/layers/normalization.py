@@ -49,6 +49,7 @@ def _limits(value: Any, owner: Any) -> dict[str, float | None]:
     return dict(value)
 
 
+_UNMOVED = ("always", "training")  # `batch_statistics` with which moving ones stay
 _axis = Kind("an integer", _one_axis, good=(-1, 1), bad=("a", 1.5, None, [1, 2]), error=TypeError)
 _several_axes = Kind("several integers", lambda v, o: items(v, integer(), o), dump=list, bad=("a", 3, (1, "a"), ()))
 _axis_or_axes = Kind(
@@ -153,10 +154,10 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         config="set",
     )
     batch_statistics: str | None = arg(
-        one_of("frozen", "regardless", "always").optional(),
+        one_of("frozen", "regardless", "training", "always").optional(),
         default=None,
         doc='Normalize by the batch also in training with `trainable=False` ("frozen"; "regardless": and keep up the '
-        'moving statistics), or "always", even in inference; then no moving statistics are kept up.',
+        'moving statistics; "training": never do), or "always", even in inference, and keep up none.',
         kw_only=True,
         config="set",
     )
@@ -206,7 +207,7 @@ class BatchNormalization(BetaGammaLimits, _MovingInitializers, CenterScale, _Mov
         by_batch = self.batch_statistics
         if not (by_batch == "always" or (training and (self._trainable or by_batch is not None))):
             return kernels.batch_norm(inputs, gamma, beta, mean, variance, self.epsilon, self._channels, relu)
-        update = bool(training and (self._trainable or by_batch == "regardless") and by_batch != "always")
+        update = bool(training and (self._trainable or by_batch == "regardless") and by_batch not in _UNMOVED)
         return self._by_batch(inputs, gamma, beta, mean, variance, mask, update, relu)
 
     def behind(self, layer: Any) -> Any:

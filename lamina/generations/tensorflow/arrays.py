@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -1027,6 +1027,8 @@ class TensorArray:
     def read(self, index: Any) -> Tensor:
         """Raises ValueError where none was written, or it was read before."""
         found = self._items[int(index)]
+        if found is None:  # a trial of shapes goes through a loop once
+            found = next((item for item in self._items if item is not None and is_trial(item)), None)
         if found is None:
             raise ValueError(
                 f"TensorArray: there is nothing at {int(index)}: it was not written, or was read before, which gives "
@@ -1071,6 +1073,20 @@ class TensorArray:
         return as_dtype(self._kind or next(item for item in self._items if item is not None).dtype)
 
 
+def _array_again(items: Iterable[Any], told: tuple[dict[str, Any], list[int]]) -> TensorArray:
+    made, (state, places) = TensorArray(), told
+    vars(made).update(state, _items=[*state["_items"]])
+    for place, item in zip(places, items, strict=True):
+        made._items[place] = item
+    return made
+
+
+def _parts_of_array(array: TensorArray) -> tuple[list[Any], tuple[dict[str, Any], list[int]]]:
+    places = [place for place, item in enumerate(array._items) if item is not None]
+    return [array._items[place] for place in places], (dict(vars(array)), places)
+
+
+pytree.register_pytree_node(TensorArray, _parts_of_array, _array_again)  # as what a loop goes on with
 NAMES["TensorArray"] = TensorArray
 
 

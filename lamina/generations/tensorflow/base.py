@@ -38,15 +38,19 @@ _OF_NUMBERS = frozenset(
 
 def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> Callable:
     """The function with TensorFlow's words for its first arguments. Sizes may be tensors of whole numbers."""
-    own = list(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters
+    own = list(parameters)
     table = dict(zip(words, own, strict=False))
     dropped = {older for older, word in _OLDER.items() if older not in {*own, *table} and {word} & {*own, *table}}
     table |= {older: table.get(_OLDER[older], _OLDER[older]) for older in dropped}
     unheard = UNHEARD.difference(own, words)
     numbers = [(place, word) for place, word in enumerate(own) if word in _OF_NUMBERS]
+    most = sys.maxsize if any(each.kind is each.VAR_POSITIONAL for each in parameters.values()) else len(own)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == most + 1 and isinstance(args[-1], str):  # `tf.multiply(x, y, "name")`
+            args = args[:-1]
         if kwargs:
             ignored = unheard | {word for word in dropped.intersection(kwargs) if kwargs[word] is None}
             told = {word: value for word, value in kwargs.items() if word not in ignored}
