@@ -17,6 +17,7 @@ import pytest
 import lamina
 from lamina import cli
 from lamina.generations import install, uninstall
+from lamina.generations.detect import detect
 from lamina.generations.migrate import migrate
 from lamina.generations.migrate.sources import Unreadable, migrate_file, notebook
 from lamina.translation import migrating
@@ -197,12 +198,60 @@ HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom ke
         ("2", "z = Dense(3)(x); model = Sequential(); model.compile('sgd', made_of(z))", "made_of(z)"),
         ("2", "model = Sequential(); model.add_loss(z)", ".add_loss"),
         ("2", "K.sum(x, 1, True, 4)", "sum"),
+        ("2", "from keras.optimizers import Nadam; Nadam()", "Nadam"),
+        ("2", "model = Sequential(); model.compile('nadam', 'mse')", "Nadam"),
+        ("2", "UpSampling2D(2, interpolation='bilinear')", "interpolation"),
         ("2", "import keras; keras.callbacks.BaseLogger()", "BaseLogger"),
     ],
 )
 def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
     notes = migrate(f"{HEAD}{line}\n", keras).notes
     assert any(what in note.what and note.line == 4 and note.why and note.suggestion for note in notes), notes
+
+
+@pytest.mark.parametrize("keras", ["1", "2", "tf"])
+def test_tells_of_what_is_frozen_behind_compile(keras: str) -> None:
+    """In Keras 3 a model that is frozen after `compile` trains no more by itself, as the discriminator of a GAN."""
+    body = "{0}.compile('adam', 'mse')\n{1}\n"
+    after = ["m.trainable = False", "for layer in m.layers[:3]:\n    layer.trainable = False"]
+    for line, told in [(after[0], 1), (after[1], 1), ("m.trainable = True", 0), ("n.trainable = False", 0)]:
+        source = f"{HEAD}m = Sequential([Dense(2)])\n{body.format('m', line)}"
+        assert [note.what for note in migrate(source, keras).notes] == [".trainable"] * told
+    own = body.format("self.m", "self.m.trainable = False").replace("\n", "\n        ").rstrip()
+    assert migrate(f"{HEAD}class GAN:\n    def __init__(self):\n        {own}\n", keras).notes
+    assert not migrate(f"{HEAD}m = Sequential()\nm.trainable = False\nm.compile('adam', 'mse')\n", keras).notes
+
+
+def test_a_second_run_knows_what_the_first_has_made() -> None:
+    """Defaults of another generation are put into no source that has been migrated, whatever its habits are."""
+    habits = "from __future__ import print_function\n"
+    body = "from tensorflow.keras import layers, models, optimizers\ny = layers.GRU(4)(x)\n"
+    body += "models.Model(x, y).compile(optimizers.RMSprop(), 'mse')\n"
+    for source in (habits + body, body + "class A(object): pass\n"):
+        first = migrate(source)
+        assert (first.generation, migrate(first.source).source) == ("tf_keras", first.source)
+        assert "epsilon" not in first.source and "reset_after" not in first.source
+    first = migrate(habits + body).source
+    assert detect(first)[0] == "keras3" and first.count("# Keras 3") == 1
+    stack = "import keras\nm = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])\nm.save('m.h5')\n"
+    assert detect(stack)[0] == "keras3"
+
+
+def test_optimizers_that_added_epsilon_to_the_root() -> None:
+    """The square of epsilon below the root does nearly what epsilon behind it did; elsewhere training differs."""
+    gradients = 10.0 ** np.arange(-4, 3)
+    for name in ("RMSprop", "Adagrad"):
+        old = "from keras.models import Sequential\nfrom keras.layers import Dense\nfrom keras import optimizers as o\n"
+        old += f"m = Sequential([Dense(1, use_bias=False, input_dim=7)])\nm.compile(o.{name}(lr=0.1), 'mse')\n"
+        found = []
+        for generation, source in (("keras2", old), ("keras3", migrate(old, "2").source)):
+            model = executed(generation, source)["m"]
+            model.set_weights([np.zeros((7, 1))])
+            for _ in range(3):
+                model.train_on_batch(np.diag(gradients), np.ones((7, 1)))
+            found.append(np.asarray(model.get_weights()[0]))
+            uninstall()
+        np.testing.assert_allclose(*found, rtol=3e-2)
 
 
 def test_tells_of_losses_that_use_tensors_of_the_model() -> None:
@@ -232,6 +281,14 @@ def test_tells_of_losses_that_use_tensors_of_the_model() -> None:
         ("1", "Convolution2D(f, k, k, border_mode=p, name=n)", "Conv2D(f, (k, k), padding=p, name=n)"),
         ("2", "GRU(3)", "GRU(3, reset_after=False)"),
         ("tf", "GRU(3)", "GRU(3)"),
+        ("2", "model.compile('rmsprop', 'mse')", "model.compile(keras.optimizers.RMSprop(epsilon=1e-14), 'mse')"),
+        ("tf", "model.compile('rmsprop', 'mse')", "model.compile('rmsprop', 'mse')"),
+        ("2", "from keras.optimizers import RMSprop; RMSprop(epsilon=e)",
+         "from keras.optimizers import RMSprop; RMSprop(epsilon=(e) ** 2)"),
+        ("2", "from keras.optimizers import RMSprop; RMSprop(epsilon=1e-14)",
+         "from keras.optimizers import RMSprop; RMSprop(epsilon=1e-14)"),
+        ("2", "Dense(np.prod(s[1:]), 'relu')(x)", "Dense(int(np.prod(s[1:])), 'relu')(x)"),
+        ("2", "self.add_loss(z, inputs=[x])", "self.add_loss(z)"),
         ("2", "K.concatenate([a, b])", "keras.ops.concatenate([a, b], axis=-1)"),
         ("2", "K.int_shape(a + b)[1]", "tuple((a + b).shape)[1]"),
         ("2", "K.set_value(model.optimizer.lr, 0.1)", "model.optimizer.learning_rate.assign(0.1)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .evidence import Evidence, Kind, Reader
@@ -11,6 +12,7 @@ _NAMES = {"1": "keras1", "2": "keras2", "t": "tf_keras", "3": "keras3"}
 _VERSIONS = {"1": "Keras 1", "2": "Keras 2", "t": "tf.keras", "3": "Keras 3"}
 _ORDER = "32t1"  # where several are left, the first is taken
 
+_TOLD = re.compile(r"^[ \t]*(?:import|from) (?:keras|lamina)\b.*# Keras 3\s*$", re.MULTILINE)  # by `lamina migrate`
 Found = dict[tuple[str, str], str]  # what is of which generations: where it stands
 
 
@@ -26,6 +28,9 @@ def detect(source: str | Mapping[str, str], cells: bool = False) -> tuple[str, s
     reader: Reader | None = None
     alone = ""  # where it imports tensorflow
     for name, text in sources.items():
+        told = _TOLD.search(text) if reader is None or cells else None
+        if told:
+            return "keras3", f"{_place(name, text.count(chr(10), 0, told.end()) + 1)}: a remark says so"
         tree, unread = parsed(text)
         reader = Reader(tree, reader if cells else None)
         if reader.of_tensorflow and not plain:

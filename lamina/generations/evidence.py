@@ -173,6 +173,10 @@ class Reader:
         path = self._path(node.func) or ""
         if isinstance(node.func, ast.Name) and node.func.id not in self.bound:
             yield from _of_path(path, node.lineno)
+        if path.endswith("Sequential") or getattr(node.func, "attr", "") == "add":
+            held = [each for arg in node.args[:1] for each in (arg.elts if isinstance(arg, ast.List) else [arg])]
+            if any(isinstance(each, ast.Call) and (self._path(each.func) or "").endswith(".Input") for each in held):
+                yield Evidence(Kind.WORD, "t3", node.lineno, "an Input in a Sequential")
         own = below(path)[1]
         if own:
             home, _, name = own.rpartition(".")

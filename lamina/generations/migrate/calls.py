@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partialmethod
@@ -143,6 +144,29 @@ def public_class(home: str, modern: str) -> Any:
     return None
 
 
+def _rooted(own: Words, found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of optimizers that added epsilon to the root, where today's add it below: its square does nearly the same."""
+    if not own.entry.modern.endswith("ByRoot") or found.get("momentum"):
+        return found
+    epsilon = found.get("epsilon") or 1e-7
+    if isinstance(epsilon, Code):
+        text = written(epsilon)
+        square: Any = epsilon if text.endswith("** 2") else Code(expression(f"({text}) ** 2"))
+    else:
+        square = float(f"{epsilon**2:g}") if epsilon > 1e-10 else epsilon  # smaller ones are squares already
+    return {**found, "epsilon": square}
+
+
+# Arithmetic of the time that Keras 3 has not: of classes, where an argument is none of these, why and what to do.
+_OTHERWISE = {
+    "NadamBySchedule": ("", (), "its momentum grew by another schedule", "compare the losses with those of before"),
+    "UpSampling2DFromCorners": (
+        "interpolation", ("nearest", None), "it took pixels by their corners, Keras 3 by their middles",
+        "retrain, or write an own layer",
+    ),
+}  # fmt: skip
+
+
 _COMMON = ("name", "trainable", "dtype", "activity_regularizer", "autocast", "seed")
 
 
@@ -230,7 +254,7 @@ class Speaker:
             unknown = [key for key in given if key not in own.known]
             if unknown or missing:
                 raise Unclear(f"it has no argument `{unknown[0]}`" if unknown else f"`{missing[0]}` is missing")
-            found = self._to_modern(own, full)
+            found = _rooted(own, self._to_modern(own, full))
             alone = own.name == "Input" and isinstance(found.get("shape"), int) and not isinstance(found["shape"], Code)
             return {**found, "shape": (found["shape"],)} if alone else found
 
@@ -325,6 +349,8 @@ class Speaker:
         if len(given) < len(pairs):
             raise Unclear("it is given an argument twice")
         modern = dict(how.modern(given))
+        if how.own is not None:
+            self._tell_arithmetic(how.own.entry, modern, tell)
         found, later, done = self._given(pairs, modern, how, tell)
         later += self._changed_defaults(modern, how, done, tell)
         outside = {new: value for new, value in modern.items() if new in SHAPES and new not in parameters(how.function)}
@@ -370,6 +396,14 @@ class Speaker:
         renamed = how.own is not None and key != new and new in self.table.values
         if renamed and isinstance(value, Code) and "data_format" not in text_of(arg):
             tell(f"`{key}`", "its values have other names in Keras 3", "see where the value comes from")
+        if new == "optimizer" and isinstance(value, str) and self.table.find(value, "optimizers") is not None:
+            self._tell_arithmetic(words(self.table, "optimizers", value).entry, {}, tell)
+
+    def _tell_arithmetic(self, entry: Class, modern: Mapping[str, Any], tell: Callable[..., None]) -> None:
+        """Tell of a class that computed what Keras 3's does not."""
+        word, alike, why, instead = _OTHERWISE.get(entry.modern, ("", (None,), "", ""))
+        if modern.get(word) not in alike or not alike:
+            tell(f"`{word}`" if word else entry.modern.partition("By")[0], why, instead)
 
     def _is_taken(self, new: str, value: Any, target: Any, how: Spoken, tell: Callable[..., None]) -> bool:
         """Whether an argument stands in the call."""
@@ -495,7 +529,9 @@ class Speaker:
         if cls is None:
             return None
         target = parameters(cls)
-        given = {} if own.entry.signature.startswith("*") else own.to_modern(own.bind((), {}), self.settings)
+        given = (
+            {} if own.entry.signature.startswith("*") else _rooted(own, own.to_modern(own.bind((), {}), self.settings))
+        )
         config = {key: value for key, value in given.items() if key in target}
         config = {k: v for k, v in config.items() if home != "optimizers" or not self._is_default(k, v, target[k])}
         full = {key: each.default for key, each in target.items() if key not in ("name", *_COMMON)}
@@ -518,6 +554,8 @@ class Speaker:
     ) -> cst.BaseExpression:
         """The expression of a modern argument: the one that was given, where it still says it."""
         kind = new.rsplit("_", 1)[-1]
+        if new in ("units", "n") and isinstance(node, cst.Call) and re.match(r"(np|numpy)\.prod\(", text_of(node)):
+            return expression(f"int({text_of(node)})")  # which today have to be Python's own
         if kind in HOMES and (isinstance(value, Mapping) or isinstance(value, str)):
             text = self.object_text(new, value, given)
         elif kind == "activation" and isinstance(value, str):

@@ -71,6 +71,8 @@ class Rewriter(Imports):
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
         self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
         self.begun: dict[str, bool] = {}  # sequential models that have a layer
+        self.compiled: set[str] = set()
+        self.loops: dict[str, str] = {}  # what variables of loops go over
         self.touched: set[str] = set()  # local names that fewer places may use than before
         self.short = "accuracy" in reader.metrics and "acc" not in reader.metrics
         self.inner: set[cst.CSTNode] = set()
@@ -230,8 +232,19 @@ class Rewriter(Imports):
         return updated_node
 
     def visit_Assign(self, node: cst.Assign) -> None:
+        target = node.targets[0].target
         if isinstance(node.value, cst.Call) and (self.reader.own(node.value.func) or "").endswith("Sequential"):
-            self.begun[text_of(node.targets[0].target)] = bool(node.value.args)
+            self.begun[text_of(target)] = bool(node.value.args)
+        if isinstance(target, cst.Attribute) and target.attr.value == "trainable" and text_of(node.value) == "False":
+            owner = self.loops.get(text_of(target.value), text_of(target.value)).partition(".layers")[0]
+            if owner in self.compiled:
+                why = f"before, `{owner}` went on training by itself: what trains was settled by `compile`"
+                self.tell(
+                    node, ".trainable", why, "set it to True before its own steps, to False before those of others"
+                )
+
+    def visit_For(self, node: cst.For) -> None:
+        self.loops[text_of(node.target)] = text_of(node.iter)
 
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         own = self.reader.own(original_node.func)
@@ -470,6 +483,10 @@ class Rewriter(Imports):
             return self._weight(original, updated)
         if method in ("save_weights", "load_weights") and updated.args:
             return self._file(updated, method)
+        if method == "compile":
+            self.compiled.add(text_of(owner))
+        if method == "add_loss" and text_of(owner) == "self" and len(updated.args) > 1:  # of what inputs it is
+            return updated.with_changes(args=[updated.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)])
         if method == "add" and original.args:
             self.begun[text_of(owner)] = True
         key = method
