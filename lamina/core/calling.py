@@ -331,7 +331,8 @@ class Calling(Weights):
                     f"{named(self)}: expected one tensor; got a dictionary with {quoted(map(str, first))}. "
                     f"Pass what is in it, as inputs[{key!r}]."
                 )
-        if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
+        listed = arrays.is_listed(first) or (self._ours and isinstance(first, (int, float)))
+        if listed and not self._takes_untouched(arrays.first_of(first)):
             return (arrays.numbers(first, named(self)), *args[1:])
         if not self._ready and arrays.is_array(first) and not self._takes_untouched(first):
             arrays.tensor_of(first, named(self))  # raises before there are weights
@@ -352,9 +353,9 @@ class Calling(Weights):
                 (register.standing[scope.thread] or {}).pop(name, None)
             scope.gathered = outer
 
-    def _run_cast(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _run_cast(self, args: tuple, kwargs: Mapping[str, Any], hooks: bool = True) -> Any:
         policy = self.dtype_policy
-        hooked = self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks
+        hooked = hooks and (self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks)
         call = functools.partial(nn.Module.__call__, self) if hooked else self.call
         if policy.compute is policy.variable:
             return call(*args, **kwargs)
