@@ -425,3 +425,10 @@ def test_arrays_lists_and_symbols(name: str) -> None:
 def test_symbols_need_nothing_loaded_before() -> None:
     code = "import lamina; x = lamina.KerasTensor((2, 3)); assert (x + 1).shape == lamina.activations.relu(x).shape"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("numbers", [[1.0, 2.0], [[1, 2.5]], 0.5, [1, 2], 3])
+def test_numbers_of_python_become_the_default_type(numbers: object) -> None:
+    for name in ("relu", "softplus", "tanh", "gelu"):
+        assert getattr(activations, name)(numbers).dtype is torch.float32
+    assert activations.relu(np.ones(2)).dtype is torch.float64

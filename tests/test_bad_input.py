@@ -865,7 +865,6 @@ NOT_ONE: dict[str, Callable[[], Any]] = {
     "a list of symbols": lambda: [inputs(3, 4), inputs(3, 4)],
     "a dictionary": lambda: {"a": x(2, 3, 4)},
     "an empty dictionary": dict,
-    "a number": lambda: 3,
     "a function": lambda: len,
     "a generator": lambda: iter([x(2, 3, 4)]),
 }

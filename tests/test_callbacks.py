@@ -138,6 +138,25 @@ def test_a_list_calls_all_of_its_callbacks_and_can_be_passed() -> None:
 # Watching -------------------------------------------------------------------------------------------------------------
 
 
+def test_what_callbacks_write_into_logs_reaches_those_after_them_alone() -> None:
+    class Writes(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["mine"] = 1.0
+
+        def on_test_end(self, logs: Any = None) -> None:
+            logs["mine"] = 1.0
+
+        def on_train_end(self, logs: Any = None) -> None:
+            self.last = sorted(logs)
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y, writes = np.ones((4, 3)), np.ones((4, 1)), Writes()
+    history = model.fit(x, y, validation_data=(x, y), verbose=0, callbacks=[writes]).history
+    assert writes.last == ["loss", "val_loss"] and sorted(history) == ["loss", "mine", "val_loss"]
+    assert list(model.evaluate(x, y, verbose=0, callbacks=[writes], return_dict=True)) == ["loss"]
+
+
 def test_early_stopping_stops_and_restores() -> None:
     losses = [3.0, 2.0, 2.5, 2.2, 1.0]
     weights: list[Any] = []

@@ -262,3 +262,10 @@ def test_no_declaration_holds_an_initializer_that_all_layers_would_share() -> No
         if hasattr(declared.options.get("initializer"), "_take_seed")
     ]
     assert shared == []
+
+
+def test_a_weight_is_rounded_to_digits() -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.12345))
+    assert float(round(model.optimizer.learning_rate, 3)) == pytest.approx(0.123, abs=1e-6)
+    assert float(round(keras.Variable(2.6))) == 3

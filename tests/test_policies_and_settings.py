@@ -130,6 +130,33 @@ def test_layers_take_the_policy_of_their_path() -> None:
 # Names ---------------------------------------------------------------------------------------------------------------
 
 
+COMPUTED: list[Any] = [
+    lambda layer, x: keras.ops.einsum("bi,ij->bj", x, layer.w),
+    lambda layer, x: keras.ops.cast(x, layer.w.dtype) @ layer.w,
+    lambda layer, x: keras.ops.zeros((2, 2), dtype=layer.w.dtype) + layer.w[:2],
+    lambda layer, x: keras.ops.matmul(x, layer.w) + layer.v,
+]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "bfloat16", "float64"])
+@pytest.mark.parametrize("function", COMPUTED)
+def test_a_layer_of_ones_own_tells_the_type_it_computes_in(function: Any, policy: str) -> None:
+    class Own(keras.Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight(shape=(input_shape[-1], 2), name="w")
+            self.v = self.add_weight(shape=(2,), name="v", autocast=False)
+
+        def call(self, x: Any) -> Any:
+            return function(self, x)
+
+    inputs = keras.Input((3,), batch_size=2)
+    told = Own(dtype=policy)(inputs)
+    layer = Own(dtype=policy)
+    assert keras.backend.standardize_dtype(layer(torch.ones(2, 3)).dtype) == told.dtype
+    model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(told))
+    assert model(torch.ones(2, 3)).dtype is torch.float32
+
+
 def test_name_scopes() -> None:
     with keras.name_scope("outer") as outer:
         variable = keras.Variable([1.0], name="w")

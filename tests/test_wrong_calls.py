@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import lamina as keras
 from lamina import layers as L
@@ -131,3 +132,12 @@ def test_what_a_plan_may_ask_for_is_no_argument_by_position() -> None:
     for layer, shape in ((L.Dense(2), (2, 3)), (L.Conv1D(2, 1), (2, 3, 3)), (L.MaxPooling1D(2), (2, 4, 3))):
         with pytest.raises(TypeError, match="positional"):
             layer(np.ones(shape, "float32"), True)
+
+
+@pytest.mark.parametrize("number", [1, 1.5])
+def test_a_number_is_an_array_without_axes(number: float) -> None:
+    for make in (lambda: L.Discretization([0.0, 1.0]), lambda: L.CategoryEncoding(4), lambda: L.Rescaling(2.0)):
+        assert torch.equal(make()(number), make()(np.asarray(number)))
+    for layer in (L.Dense(2), L.LSTM(2), L.Conv2D(2, 3)):
+        with pytest.raises(ValueError, match=r"axes.*shape \(\)"):
+            layer(number)

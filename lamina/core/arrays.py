@@ -93,11 +93,11 @@ def widened(found: np.ndarray, name: str = "data") -> np.ndarray:
 
 
 def floats_of(value: Any, name: str) -> Any:
-    """What is no tensor as one, integers as the default type of floats."""
+    """What is no tensor as one: integers, and numbers of Python's, as the default type of floats."""
     if hasattr(value, "__torch_function__"):
         return value
     found = here(tensor_of(value, name))
-    return found if found.is_floating_point() else found.to(getattr(torch, config.floatx()))
+    return found if found.is_floating_point() and hasattr(value, "dtype") else found.to(getattr(torch, config.floatx()))
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

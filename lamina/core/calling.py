@@ -329,7 +329,8 @@ class Calling(Weights):
         first = args[0]
         if first is None or isinstance(first, (str, bytes)) or (isinstance(first, (set, frozenset)) and self._ours):
             raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
-        if arrays.is_listed(first) and not self._takes_untouched(arrays.first_of(first)):
+        listed = arrays.is_listed(first) or (self._ours and isinstance(first, (int, float)))
+        if listed and not self._takes_untouched(arrays.first_of(first)):
             return (arrays.numbers(first, named(self)), *args[1:])
         if not self._ready and arrays.is_array(first) and not self._takes_untouched(first):
             arrays.tensor_of(first, named(self))  # raises before there are weights
@@ -337,7 +338,7 @@ class Calling(Weights):
 
     def _require_one(self, first: object) -> None:
         """Raises ValueError for several inputs of a layer that takes one, or what is no data."""
-        if hasattr(first, "shape") or arrays.is_listed(first):
+        if hasattr(first, "shape") or arrays.is_listed(first) or isinstance(first, (int, float)):
             return
         if isinstance(first, Mapping):
             repair = f" Pass what is in it, as inputs[{next(iter(first))!r}]." if first else ""
@@ -366,9 +367,9 @@ class Calling(Weights):
                 (register.standing[scope.thread] or {}).pop(name, None)
             scope.gathered = outer
 
-    def _run_cast(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def _run_cast(self, args: tuple, kwargs: Mapping[str, Any], hooks: bool = True) -> Any:
         policy = self.dtype_policy
-        hooked = self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks
+        hooked = hooks and (self._care & HOOKED or _global_forward_pre_hooks or _global_forward_hooks)
         call = functools.partial(nn.Module.__call__, self) if hooked else self.call
         if policy.compute is policy.variable:
             return call(*args, **kwargs)

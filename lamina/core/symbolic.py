@@ -400,12 +400,14 @@ def _as_computed(leaf: Any, layer: Layer, cast: bool = True) -> Any:
 
 
 def call_on_trial_tensors(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
-    """Run `call` as inference: its `training` may have no default."""
+    """Run `call` as inference, on weights in the type it computes in: its `training` may have no default."""
     asks = layer._takes_training and layer._untold is not True
     if asks and "training" not in layer._call_parameters[: len(args)]:
         kwargs = {**kwargs, "training": False}
     run = run_on_trial_tensors if layer._ours else run_beside_known_sizes
-    return run(layer.call, args, kwargs, layer)
+    casts = layer.dtype_policy.compute is not layer.dtype_policy.variable
+    call = (lambda *given, **told: layer._run_cast(given, told, hooks=False)) if casts else layer.call
+    return run(call, args, kwargs, layer)
 
 
 def run_on_trial_tensors(function: Callable, args: Any, kwargs: Any, layer: Any) -> Any:

@@ -143,6 +143,9 @@ class Known(_Tensor):
     def __format__(self, spec: str) -> str:
         return format(self.detach(), spec)
 
+    def __round__(self, ndigits: int | None = None) -> torch.Tensor:
+        return torch.round(self.detach(), decimals=ndigits or 0)
+
     def __repr__(self, **kwargs: Any) -> str:
         value = "" if self.is_meta else f", value={self.numpy()}"
         return f"<Weight path={self.path}, shape={tuple(self.shape)}, dtype={self.dtype}{value}>"

@@ -268,7 +268,7 @@ def _of_iterators(name: str) -> Callable:
     def make(self: Any, *args: Any, **kwargs: Any) -> Any:
         run = getattr(super(_ModelWords, self), name)(*args, **kwargs)
         if not self._by_iterator or inspect.isfunction(run):  # which the user's own put there
-            return run
+            return run if name == _FUNCTIONS[2] else self._with_updates(run)
 
         def results(iterator: Iterator[Any]) -> Any:
             logs = run(*unpack(next(iterator)))
@@ -580,12 +580,6 @@ class _ModelWords(Adds):
     def metrics_updates(self) -> list[Any]:
         """Up to Keras 2.2 updates to make at the end of each step are appended here, such as averages of weights."""
         return self.__dict__.setdefault("_updates_at_end", [])
-
-    def make_train_function(self, force: bool = False) -> Any:
-        return self._with_updates(super().make_train_function(force))
-
-    def make_test_function(self, force: bool = False) -> Any:
-        return self._with_updates(super().make_test_function(force))
 
     def _with_updates(self, run: Any) -> Any:
         made = self.__dict__.get("_updates_at_end")

@@ -101,7 +101,7 @@ class Loop:
                 measured = {f"val_{name}": value for name, value in self.evaluate(held).items()}
                 logs = dict(model._arranged(logs | measured))
             with run.known_to_all():
-                called.on_epoch_end(epoch, logs)
+                called.on_epoch_end(epoch, dict(logs))  # what callbacks add is theirs
             if model.stop_training if ranks is None else ranks.any(model.stop_training):
                 break
         if end and hasattr(model.optimizer, "finalize_variable_values"):
@@ -137,7 +137,7 @@ class Loop:
                 again = "" if feed.source.restarts else " It cannot start again: pass something that can."
                 raise ValueError(f"The {feed.source.kind} gave no batch to evaluate on.{again}")
             logs = to_host(results)
-            called.on_test_end(logs)
+            called.on_test_end(dict(logs))
         return logs
 
     def predict(self, whole: bool) -> Any:
