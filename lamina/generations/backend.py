@@ -320,6 +320,10 @@ def count_params(x: Any) -> int:
     return int(np.prod(tuple(x.shape)))
 
 
+def _to_tensor(x: Any, dtype: Any) -> Any:
+    return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
+
+
 def cast_to_floatx(x: Any) -> Any:
     return PUBLIC["cast"](x, floatx()) if is_tensor(x) else np.asarray(x, dtype=floatx())
 
@@ -579,9 +583,6 @@ def names(dialect: Dialect) -> dict[str, Any]:
 
     def _get_available_gpus() -> list[str]:
         return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
-
-    def _to_tensor(x: Any, dtype: Any) -> Any:
-        return found["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
 
     found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
     own = (backend, set_backend, clear_session, get_uid, _get_available_gpus, _is_tf_1, _to_tensor)
