@@ -80,6 +80,11 @@ def test_some_hostile_files() -> None:
     assert not list(faults(random.Random(3).sample(all_cases(), 10)))
 
 
+def test_distributed_checkpoints_run_nothing_and_end() -> None:
+    found = [case for case in all_cases() if case[0].startswith("distributed")]
+    assert len(found) == 3 and not list(faults(found))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_all_hostile_files(part: int) -> None:

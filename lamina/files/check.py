@@ -327,7 +327,7 @@ def _checkpoint(found: Checked, path: Path) -> None:
     folder = path if path.is_dir() else path.parent
     if path.is_dir() or path.name == "checkpoint":
         told = re.search(r'model_checkpoint_path:\s*"([^"\n]+)"', _text(folder / "checkpoint"))
-        path = folder / (told[1] if told else "")
+        path = folder / Path(told[1] if told else "").name  # whatever folder it names, which may have been moved
         if bundle.prefix_of(path) is None:
             raise ValueError(
                 f"the files of the checkpoint {path.name!r}, which {folder / 'checkpoint'} names, are not there"

@@ -49,7 +49,9 @@ class _Plain(pickle.Unpickler):
 
 class _Reader(FileSystemReader):
     def read_metadata(self, *args: Any, **kwargs: Any) -> Any:
-        with (Path(self.path) / _INDEX).open("rb") as file:
+        folder = Path(self.path)
+        safe.require_file(folder / _INDEX)
+        with (folder / _INDEX).open("rb") as file:
             try:
                 found = _Plain(file).load()
             except pickle.UnpicklingError as error:
@@ -60,6 +62,7 @@ class _Reader(FileSystemReader):
         for info in stored.values():
             if Path(info.relative_path).name != info.relative_path or getattr(info, "transform_descriptors", None):
                 raise ValueError(f"its index names the file {info.relative_path!r}")
+            safe.require_file(folder / info.relative_path)
         found.storage_meta = found.storage_meta or of_torch.metadata.StorageMeta()
         return found
 
@@ -101,9 +104,11 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         problems = dict.fromkeys(stored.keys() - own.keys(), "stored, but not in the model")
         problems |= dict.fromkeys(own.keys() - stored.keys(), "not in the checkpoint")
         for name in own.keys() & stored.keys():
-            size = getattr(stored[name], "size", ())
-            if tuple(size) != tuple(own[name].shape):
-                problems[name] = f"of shape {show_shape(own[name].shape)} here and {show_shape(size)} there"
+            if not isinstance(stored[name], of_torch.metadata.TensorStorageMetadata):
+                problems[name] = "a pickled object there, which is never read"  # torch would run what it holds
+            elif tuple(stored[name].size) != tuple(own[name].shape):
+                sizes = own[name].shape, stored[name].size
+                problems[name] = "of shape {} here and {} there".format(*map(show_shape, sizes))
         safe.tell_misfits(sorted(f"{name}: {problem}" for name, problem in problems.items()), skip_mismatch)
         fitting = {name: tensor for name, tensor in own.items() if name not in problems}
         try:

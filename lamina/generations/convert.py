@@ -276,10 +276,11 @@ def _said(changes: Changes) -> list[str]:
 
 def main(old: str, new: str, weights: str | None = None, backend: str | None = None, as_json: bool = False) -> int:
     """Convert, and print the report. The exit code: 1 after an error."""
+    options: dict[str, Any] = {"backend": backend} if backend else {}
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            told = convert(old, new, weights, **({"backend": backend} if backend else {}))
+            told = convert(old, new, weights, **options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         plain = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         print(f"lamina: {_as_options(plain)}", file=sys.stderr)

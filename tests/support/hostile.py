@@ -12,6 +12,7 @@ import json
 import marshal
 import os
 import pickle
+import signal
 import struct
 import sys
 import tempfile
@@ -29,6 +30,7 @@ CANARY = "lamina_canary"  # what a file names to be run, imported or written
 EVIL = f"__import__('os').system('touch {CANARY}')"
 MEMORY = 1 << 29  # bytes of address space that reading may take beside what is there
 SECONDS = 2  # of the processor's time
+WAIT = 300  # seconds, for what reads a pipe that nobody writes to
 HUGE = 10**12
 
 
@@ -64,6 +66,7 @@ def rebuilt(path: Path) -> None:
 READERS: dict[str, Callable[[Path], Any]] = {
     "load_model": keras.models.load_model,
     "load_weights": lambda path: model().load_weights(path),
+    "load_state": lambda path: trained().load_weights(path),
     "check": lambda path: keras.saving.check(path).as_dict(),
     "read_checkpoint": lambda path: dict(keras.saving.read_checkpoint(path)),
     "from_json": lambda path: keras.models.model_from_json(_text(path)),
@@ -80,7 +83,7 @@ OF_SUFFIX = {
     ".weights.h5": ("load_weights", "check"),
     ".safetensors": ("load_weights", "check"),
     ".weights.json": ("load_weights", "check"),
-    ".dcp": ("load_weights", "check"),
+    ".dcp": ("load_weights", "load_state", "check"),
     ".folder": ("load_model", "load_weights", "check"),
     ".json": ("from_json", "check"),
     ".yaml": ("from_yaml", "check"),
@@ -178,6 +181,7 @@ def watched(reader: str, path: Path) -> str | None:
             resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY,) * 2)
             spent = int(sum(os.times()[:2])) + SECONDS
             resource.setrlimit(resource.RLIMIT_CPU, (spent + 1, spent + 2))
+            signal.alarm(WAIT)
             sys.addaudithook(_watch)
             found = fault(reader, path)
             os.write(writer, b"" if found is None else found.encode("utf-8", "replace"))

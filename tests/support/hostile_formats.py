@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -303,6 +304,30 @@ def indices() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def distributed(path: Path, spoil: str) -> None:
+    """A `.dcp` folder whose numbers are pickled objects, by what its index says; or with a pipe in place of a file."""
+    import torch
+    from torch.distributed.checkpoint import filesystem
+    from torch.distributed.checkpoint import metadata as kinds
+
+    hostile.trained().save_weights(path)
+    if spoil != "objects":
+        file = path / ".metadata" if spoil == "index" else next(path.glob("*.distcp"))
+        file.unlink()
+        os.mkfifo(file)
+        return
+    index, content = pickle.loads((path / ".metadata").read_bytes()), io.BytesIO()
+    torch.save(_Named(os.system, f"touch {CANARY}"), content)
+    (path / "x.distcp").write_bytes(content.getvalue())
+    place = filesystem._StorageInfo("x.distcp", 0, len(content.getvalue()))
+    for name, told in index.state_dict_metadata.items():
+        if not told.size:
+            index.state_dict_metadata[name] = kinds.BytesStorageMetadata()
+            index.storage_data = {key: value for key, value in index.storage_data.items() if key.fqn != name}
+            index.storage_data[kinds.MetadataIndex(name)] = place
+    (path / ".metadata").write_bytes(pickle.dumps(index))
+
+
 # TensorFlow ---------------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +341,10 @@ def tensorflow() -> dict[str, Make]:
             shutil.copytree(source, path)
             file = path / part
             content = change(file.read_bytes()) if callable(change) else change
-            if isinstance(content, Path):
+            if content is None:
+                file.unlink()
+                os.mkfifo(file)
+            elif isinstance(content, Path):
                 file.unlink()
                 file.symlink_to(content)
             else:
@@ -327,7 +355,7 @@ def tensorflow() -> dict[str, Make]:
     parts = ("saved_model.pb", "keras_metadata.pb", "variables/variables.index",
              "variables/variables.data-00000-of-00001")  # fmt: skip
     changes: dict[str, Any] = {
-        "nothing": b"", "zeros": bytes(9_999), "half": lambda data: data[: len(data) // 2],
+        "a pipe": None, "nothing": b"", "zeros": bytes(9_999), "half": lambda data: data[: len(data) // 2],
         "a device": Path("/dev/zero"),
         "random numbers": Path("/dev/urandom"), "another's": Path("/etc/passwd"), "a folder": Path("/"),
         "itself": Path("saved_model.pb"), "twice": lambda data: data + data, "pickle": hostile.pickled(),
@@ -343,6 +371,13 @@ def tensorflow() -> dict[str, Make]:
                 return data[:place] + b"\xff\xff\xff\x7f" + data[place + 4 :]
 
             found[f"{part}: a number at {at}/8"] = changed(part, flip)
+    for name in ("/etc/passwd", "../../../../../etc/passwd"):
+
+        def named(path: Path, name: str = name) -> None:
+            path.mkdir()
+            (path / "checkpoint").write_text(f'model_checkpoint_path: "{name}"\n')
+
+        found[f"a checkpoint elsewhere, {name}"] = named
     for name, text in {
         "code": EVIL, "deep": "[" * 90_000, "a list": "[]", "huge": json.dumps({"class_name": "Sequential", "config": {
             "layers": [{"class_name": "Dense", "config": {"units": HUGE}}]}, "build_input_shape": [None, HUGE]}),
@@ -376,5 +411,7 @@ def cases(folder: Path, good: dict[str, Path]) -> Iterator[tuple[str, str, Make]
             (path / ".metadata").write_bytes(content)
 
         yield f"index: {name}", ".dcp", make
+    for spoil in ("objects", "index", "part"):
+        yield f"distributed: {spoil}", ".dcp", lambda path, spoil=spoil: distributed(path, spoil)
     for name, make in tensorflow().items():
         yield f"folder: {name}", ".folder", make
