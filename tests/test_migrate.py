@@ -298,6 +298,8 @@ def test_tells_of_losses_that_use_tensors_of_the_model() -> None:
          "from keras.optimizers import Nadam; Nadam(learning_rate=r)"),
         ("2", "from keras.callbacks import ModelCheckpoint; ModelCheckpoint('w.hdf5', save_weights_only=True)",
          "from keras.callbacks import ModelCheckpoint; ModelCheckpoint('w.weights.h5', save_weights_only=True)"),
+        ("2", "from keras.callbacks import *; ModelCheckpoint('w.hdf5')",
+         "from keras.callbacks import *; ModelCheckpoint('w.h5')"),
         ("1", "K.set_image_dim_ordering('th')", 'K.set_image_data_format("channels_first")'),
         ("1", "merge([a, b], mode='dot')", "keras.layers.dot([a, b], axes=-1)"),
         ("2", "list(map(K.square, xs))", "list(map(keras.ops.square, xs))"),

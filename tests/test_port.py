@@ -940,6 +940,183 @@ def test_states_of_modules(cls: Any) -> None:
         port.from_torch(Reads(), (5, 3))
 
 
+class _Own(nn.Module):
+    """Modules by their names, and what is done with them."""
+
+    def __init__(self, apply: Any, **modules: Any):
+        super().__init__()
+        self.apply_ = apply
+        for name, module in modules.items():
+            setattr(self, name, module)
+
+    def forward(self, x: Tensor, more: Any = None) -> Any:
+        return self.apply_(self, x) if more is None else self.apply_(self, x, more)
+
+
+def _zeros_handed_on(self: Any, x: Tensor) -> Tensor:
+    return self.rnn(x, torch.zeros(1, x.size(0), 4).to(x.device))[0][:, -1]
+
+
+def _from_input(self: Any, x: Tensor, start: Tensor) -> Any:
+    y, last = self.rnn(x, start[None])
+    return y, last.squeeze(0), last.permute(1, 0, 2).reshape(x.size(0), -1)
+
+
+def _translates(self: Any, x: Tensor, y: Tensor) -> Any:
+    _, states = self.encoder(x)
+    return self.decoder(y, states)[0]
+
+
+def _directions(self: Any, x: Tensor) -> Any:
+    _, (h, c) = self.rnn(x)
+    h = h.view(2, 2, x.size(0), 4)
+    return h[-1].sum(0), h.mean(0)[1], torch.cat((c[-2], c[-1]), dim=1), torch.stack([h[0, 0], h[1, 1]]).amax(0)
+
+
+def _places_first(self: Any, x: Tensor) -> Any:
+    y = self.embedding(x).transpose(0, 1) * 2.0
+    y = self.encoder(y + self.table[: y.size(0)], mask=self.mask)
+    return self.norm(y).transpose(0, 1), y.sum(0), y.max(0)[0], y.max(dim=0).indices
+
+
+def _looks_at(self: Any, x: Tensor, hidden: Tensor) -> Any:
+    y, weights = self.attention(x, x, x, key_padding_mask=hidden, average_attn_weights=False)
+    return self.layer(y, src_key_padding_mask=hidden), weights
+
+
+def _copies(self: Any, x: Tensor) -> Any:
+    y = self.linear(x)
+    z = y.clone()
+    z.clamp_(min=0.0)
+    y.mul_(2.0)
+    y[:, 1] = z[:, 0]
+    y[:, :1, 1] = 0.5
+    z[z > 1] = 1.0
+    return y, z
+
+
+def _quantizes(self: Any, x: Tensor) -> Tensor:
+    weight = self.table.weight
+    far = x.pow(2).sum(-1, keepdim=True) + weight.pow(2).sum(1) - 2 * x @ weight.t()
+    return x + (self.table(far.argmin(-1)) - x).detach()
+
+
+def _transforms(self: Any, x: Tensor) -> Tensor:
+    theta = self.linear(x.flatten(1)).view(-1, 2, 3)
+    return nn.functional.grid_sample(x, nn.functional.affine_grid(theta, x.size(), False), align_corners=False)
+
+
+def _reads(cls: Any, *sizes: Any, **options: Any) -> Any:
+    return cls(*sizes, batch_first=True, **options)
+
+
+WRITTEN: dict[str, Any] = {
+    "zeros": (lambda: _Own(_zeros_handed_on, rnn=_reads(nn.GRU, 3, 4)), (5, 3)),
+    "start": (lambda: _Own(_from_input, rnn=_reads(nn.GRU, 3, 4)), [(5, 3), (4,)]),
+    "states": (
+        lambda: _Own(_translates, encoder=_reads(nn.LSTM, 3, 4, 2), decoder=_reads(nn.LSTM, 3, 4, 2)),
+        [(5, 3), (6, 3)],
+    ),
+    "both ways": (
+        lambda: _Own(
+            _translates, encoder=_reads(nn.LSTM, 3, 4, bidirectional=True),
+            decoder=_reads(nn.LSTM, 3, 4, bidirectional=True),
+        ),
+        [(5, 3), (6, 3)],
+    ),
+    "directions": (lambda: _Own(_directions, rnn=_reads(nn.LSTM, 3, 4, 2, bidirectional=True)), (5, 3)),
+    "time first": (
+        lambda: _Own(
+            _places_first, embedding=nn.Embedding(9, 4), table=nn.Parameter(torch.rand(7, 1, 4)), norm=nn.LayerNorm(4),
+            encoder=nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), 1),
+            mask=torch.full((5, 5), float("-inf")).triu(1),
+        ),
+        (5,),
+    ),
+    "padding": (
+        lambda: _Own(
+            _looks_at, attention=_reads(nn.MultiheadAttention, 4, 2), layer=_reads(nn.TransformerEncoderLayer, 4, 2, 8)
+        ),
+        [(5, 4), (5,)],
+    ),
+    "in place": (lambda: _Own(_copies, linear=nn.Linear(3, 3)), (4, 3)),
+    "table": (lambda: _Own(_quantizes, table=nn.Embedding(7, 4)), (3, 4)),
+    "transformer": (lambda: _Own(_transforms, linear=nn.Linear(32, 6)), (2, 4, 4)),
+    "groups": (lambda: nn.Sequential(nn.ConvTranspose2d(4, 8, 4, 2, 1, groups=4), nn.BatchNorm2d(8)), (4, 5, 6)),
+    "more at the end": (lambda: nn.Sequential(nn.ConvTranspose1d(4, 3, 5, 3, 1, 2), nn.ReLU()), (4, 7)),
+    "float64": (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.GELU()).double(), (3,)),
+    "bfloat16": (lambda: nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Softplus()).bfloat16(), (3,)),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_modules_as_they_are_written(name: str) -> None:
+    """Equal to the module on other data than the check had, and once more as a module of torch."""
+    make, shape = WRITTEN[name]
+    torch.manual_seed(0)
+    module = make().eval()
+    kinds = {"padding": [None, "bool"], "time first": "int32"}
+    model = port.from_torch(module, shape, dtype=kinds.get(name))
+    (kind,) = {each.dtype for each in module.state_dict().values() if each.is_floating_point()}
+    shapes = shape if isinstance(shape, list) else [shape]
+    inputs = [torch.randn(4, *each).to(kind) for each in shapes]
+    if name == "padding":
+        inputs[1] = torch.tensor([[0, 0, 0, 1, 1], [0, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 0, 1, 0, 1]]) == 1
+    if name == "time first":
+        inputs = [torch.randint(0, 9, (4, *shapes[0]))]
+    plain = port.to_torch(model)
+    with torch.no_grad():
+        wanted = pytree.tree_leaves(module(*inputs))
+        for got in (model(inputs if len(inputs) > 1 else inputs[0]), plain(*inputs)):
+            for y, z in zip(wanted, pytree.tree_leaves(got), strict=True):
+                assert y.dtype is z.dtype or not y.is_floating_point()
+                torch.testing.assert_close(z.to(y.dtype), y, rtol=2e-2 if kind is torch.bfloat16 else 1e-4, atol=1e-5)
+
+
+def test_inputs_by_name_alone() -> None:
+    class Named(nn.Module):
+        def forward(self, *, user: Tensor, item: Tensor) -> Tensor:
+            return user - 2 * item
+
+    model = port.from_torch(Named(), [(3,), (3,)])
+    torch.testing.assert_close(model([torch.ones(1, 3), torch.zeros(1, 3)]), torch.ones(1, 3))
+
+
+def test_weights_of_modules_in_a_model() -> None:
+    """Parameters and moving statistics of what a TorchModuleWrapper holds, to torch and back."""
+    torch.manual_seed(0)
+    inner = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    inner(torch.rand(5, 3))
+    model = sequential((3,), layers.TorchModuleWrapper(inner, name="inner"), layers.Dense(2))
+    state = {
+        name: value + 1 if value.is_floating_point() else value for name, value in port.torch_state_dict(model).items()
+    }
+    port.load_torch_weights(model, state)
+    x = torch.rand(6, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(port.to_torch(model)(x), model(x))
+    torch.testing.assert_close(inner[1].running_var, state["inner.1.running_var"])
+
+
+def test_functions_that_write_or_take_numbers() -> None:
+    x = keras.Input((4, 4))
+    part = keras.ops.slice_update(x, (0, 1, 0), keras.ops.zeros_like(x[:, :1]))
+    port.to_torch(keras.Model(x, [part, keras.ops.maximum(x, 0.1), keras.ops.minimum(0.2, x)]))
+    mask = keras.Input((4, 4), dtype="bool")
+    port.to_torch(keras.Model([x, mask], layers.MultiHeadAttention(3, 2)(x, x, attention_mask=mask)))
+
+
+def test_a_trace_that_fails_names_the_line() -> None:
+    class Packs(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[: int(x.sum())]
+
+    net = nn.Sequential(nn.Identity(), nn.Sequential(Packs()))
+    with pytest.raises(ValueError, match=r"at `return x\[: int\(x\.sum\(\)\)\]` \(line \d+, forward of '1\.0'\)"):
+        port.from_torch(net, (3,))
+
+
 class _Decides(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..core import dtypes as types
 from ..core.errors import named, short
 from ..core.graph import Graph
 from ..core.layer import Layer
+from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
 from ..files.program import signature_of
 from ..layers.input import Input
@@ -77,26 +80,30 @@ def from_torch(
         raise TypeError(f"from_torch: expected a torch.nn.Module that is no layer; got {short(module)}.")
     shapes = [*input_shape] if input_shape and isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
     dtypes = [*dtype] if isinstance(dtype, (list, tuple)) else [dtype] * len(shapes)
-    traced = reader.trace(module, shapes, dtypes)
-    inputs = reader.inputs_of(traced, shapes, channels_last, dtypes)
-    run = reader.Reader(traced, inputs, channels_last)
-    outputs = pytree.tree_map(lambda value: value if channels_last else run.settled(value), run.run())
-    made = pytree.tree_map(lambda value: value.made, outputs)
-    symbols = [value.made for value in inputs]
-    run.name_apart(Graph(symbols, made, "from_torch").layers)
-    model = Functional(symbols if len(symbols) > 1 else symbols[0], made, name=name)
-    _load(model, run.weights(model), "from_torch")
+    floats = {each.dtype for each in module.state_dict().values() if each.is_floating_point()}
+    own = types.get(types.dtype_name(*floats)) if len(floats) == 1 and floats != {torch.float32} else None
+    with put(types, _global_policy=own or types._global_policy):
+        traced = reader.trace(module, shapes, dtypes)
+        inputs = reader.inputs_of(traced, shapes, channels_last, dtypes)
+        run = reader.Reader(traced, inputs, channels_last)
+        outputs = pytree.tree_map(lambda value: value if channels_last else run.settled(value), run.run())
+        made = pytree.tree_map(lambda value: value.made, outputs)
+        symbols = [value.made for value in inputs]
+        run.name_apart(Graph(symbols, made, "from_torch").layers)
+        model = Functional(symbols if len(symbols) > 1 else symbols[0], made, name=name)
+        _load(model, run.weights(model), "from_torch")
     if verify:
         with checking.evaluating(module), checking.evaluating(model):
             given = checking.random_inputs(model, model._graph)
-            expected = module(
-                *(
-                    (x if x.is_floating_point() else x.long())
-                    .permute(turn(value.order, plain(x.ndim)))
-                    .clone(memory_format=torch.contiguous_format)
-                    for x, value in zip(given, inputs, strict=True)
-                )
-            )
+            tensors = [
+                (x if x.is_floating_point() or x.dtype is torch.bool else x.long())
+                .permute(turn(value.order, plain(x.ndim)))
+                .clone(memory_format=torch.contiguous_format)
+                for x, value in zip(given, inputs, strict=True)
+            ]
+            count = sum(each.kind is not each.KEYWORD_ONLY for each in signature(module.forward).parameters.values())
+            names = [value.made.name for value in inputs[count:]]
+            expected = module(*tensors[:count], **dict(zip(names, tensors[count:], strict=True)))
             got = model(given if len(given) > 1 else given[0])
         pairs = zip(pytree.tree_leaves(got), pytree.tree_leaves(outputs), strict=True)
         found = [y.permute(turn(value.order, plain(y.ndim))) for y, value in pairs]

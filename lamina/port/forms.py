@@ -9,7 +9,7 @@ from functools import partial, reduce
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import activations, layers
 from ..core.layer import Layer
@@ -27,7 +27,7 @@ from ..layers.pooling import (
 )
 from ..layers.reshape import ZeroPadding, _Cropping, _UpSampling
 from .axes import Value, channels_second, flatten_order, reread
-from .writer import TRAINING, From, NoForm, Writer, filled, form, otherwise
+from .writer import TRAINING, From, NoForm, Writer, filled, form, otherwise, parameter
 
 # Activations ---------------------------------------------------------------------------------------------------------
 
@@ -605,9 +605,12 @@ def torch_module(to: Writer, layer: Layer, *args: Value) -> Any:
 
 
 def _copied(to: Writer, module: nn.Module) -> nn.Module:
-    made = copy.deepcopy(module)
-    for (_, target), (_, source) in zip(made.named_parameters(), module.named_parameters(), strict=True):
-        values: Tensor = to.weights.of(source)
-        if values.dtype is target.dtype:
-            target.data = values.clone()
+    made, known = copy.deepcopy(module), {}
+    for target, source in zip(made.modules(), module.modules(), strict=True):
+        for name, value in source._parameters.items():
+            if value is not None:
+                setattr(target, name, known.setdefault(id(value), parameter(to.weights.of(value), value)))
+        for name, value in source._buffers.items():
+            if value is not None and name not in source._non_persistent_buffers_set:
+                target._buffers[name] = to.weights.of(value).clone()
     return made

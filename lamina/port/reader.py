@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import linecache
 import logging
 import math
 import operator
 import re
 import sys
+import traceback
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -237,10 +239,14 @@ class Reader(Arranging, fx.Interpreter):
                 layer.name = next(name for name in names if name not in taken)
                 taken.add(layer.name)
 
-    def picked(self) -> list[Any]:
-        """Which parts of the result of the call that is being read are asked for."""
-        users = [user for user in self._node.users if getattr(user.target, "__name__", "") == "getitem"]
-        return [user.args[1] for user in users if user.users]
+    def asks_more(self) -> bool:
+        """Whether more than the first part of the result of the call that is being read is asked for."""
+        parts = [
+            user.args[1] if _word(user) == "getitem" else 1
+            for user in self._node.users
+            if user.users or user.op == "output"
+        ]
+        return any(part != 0 for part in parts)
 
     def unreadable(self, why: str, instead: str = "") -> Unreadable:
         """The error for the call that is being read."""
@@ -280,6 +286,17 @@ class Reader(Arranging, fx.Interpreter):
             self.env.update({node: found for node, value in self.env.items() if value is before})
         return found
 
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> Any:
+        """The arguments of a call: of its weights the parameters themselves, whatever else is computed with them."""
+        computed = self._computed(n) if self._weighs(n) else n.all_input_nodes
+        own = {node: self.fetch_attr(str(node.target)) for node in n.all_input_nodes
+               if node.op == "get_attr" and node not in computed}  # fmt: skip
+
+        def value(node: fx.Node) -> Any:
+            return own[node] if node in own else self.env[node]
+
+        return fx.node.map_arg(n.args, value), fx.node.map_arg(n.kwargs, value)
+
     def _computed(self, n: fx.Node) -> list[fx.Node]:
         """The inputs of a call that are no weights of its layer."""
         weighted = self._weighs(n) and isinstance(n.args[0], fx.Node)
@@ -311,7 +328,7 @@ class Reader(Arranging, fx.Interpreter):
         if isinstance(args[0], (tuple, list)) and None in args[0]:  # a loss that nobody asks for
             kept = type(args[0])(each for each in args[0] if each is not None)
             args = (kept if len(kept) > 1 else kept[0],)
-        if not all(isinstance(leaf, Value) and not leaf.free for leaf in pytree.tree_leaves(args)):
+        if not all(isinstance(x, Value) and not x.free and x.order[0] == 0 for x in pytree.tree_leaves(args)):
             raise self.unreadable("gives what has no batch first, such as last states", "Return the output alone.")
         if any((node.meta.get("sizes") or (BATCH,))[0] != BATCH for node in self._node.all_input_nodes):
             raise self.unreadable("gives what mixes the samples of a batch", "Return one row for each of them.")
@@ -330,8 +347,9 @@ class Reader(Arranging, fx.Interpreter):
         read = reading_of(module)
         if read is None:
             raise self.unreadable("has no layer that does the same")
-        args = tuple(self.constant(each) if isinstance(each, Tensor) else each for each in args)
-        return read(self, module, re.sub(r"\W", "_", str(target)), *args, **kwargs)
+        first, *rest = args or (None,)
+        first = self.constant(first) if isinstance(first, Tensor) else first
+        return read(self, module, re.sub(r"\W", "_", str(target)), *([first] if args else []), *rest, **kwargs)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         return self._called(getattr(target, "__name__", ""), target, args, kwargs)
@@ -373,6 +391,11 @@ class Reader(Arranging, fx.Interpreter):
             return int(leaf) != 0 if isinstance(leaf, Flag) else leaf
 
         args, kwargs = pytree.tree_map(made, (args, dict(kwargs)))
+        word = getattr(function, "__name__", "")
+        if word.endswith("_") and not word.endswith("__"):  # the model's tensors are others' too
+            function = getattr(Tensor, word[:-1], None)
+            if not callable(function):
+                raise self.unreadable("changes a tensor in place", "Write it as one that makes another.")
         method = getattr(Tensor, getattr(function, "__name__", ""), None) is function
         output = (getattr(args[0], function.__name__) if method else partial(function, args[0]))(*args[1:], **kwargs)
         return pytree.tree_map(lambda s: self.value(s, order) if isinstance(s, SymbolicTensor) else s, output)
@@ -472,14 +495,26 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise Unreadable(
-            f"from_torch: {type(module).__name__} cannot be traced by torch.fx: {reason}. Its `forward` must make the "
-            "same calls whatever values it gets; convert the modules inside it by themselves."
+            f"from_torch: {type(module).__name__} cannot be traced by torch.fx{_where(module, error)}: {reason}. Its "
+            "`forward` must make the same calls whatever values it gets; convert the modules inside it by themselves."
         ) from error
     finally:
         wrapped.update(marked)
         for own, before in states:  # what the code keeps for later calls is no value
             own.clear()
             own.update(before) if isinstance(own, dict) else own.extend(before)
+
+
+def _where(module: nn.Module, error: BaseException) -> str:
+    """Where in the code of modules, which is neither torch's nor ours, an error comes from."""
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in ("torch", __name__.partition(".")[0]):
+            code, owner = frame.f_code, frame.f_locals.get("self")
+            path = next((path for path, each in module.named_modules() if each is owner), "")
+            text = linecache.getline(code.co_filename, line, frame.f_globals).strip()
+            found = f" at `{text}` (line {line}, {code.co_name}{f' of {path!r}' if path else ''})"
+    return found
 
 
 _LOG = logging.getLogger("torch._subclasses.fake_tensor")
@@ -565,7 +600,7 @@ class _Tracer(fx.Tracer):
                 if None not in shape:
                     with self._fake:
                         self.known[proxy.node] = torch.empty(
-                            (BATCH, *shape), dtype=types.torch_dtype(dtype or "float32")
+                            (BATCH, *shape), dtype=types.torch_dtype(dtype or types.dtype_policy().compute_dtype)
                         )
             elif proxy.node.args:
                 args[place] = proxy.node.args[0]
@@ -643,7 +678,7 @@ def inputs_of(
     nodes = [node for node in traced.graph.nodes if node.op == "placeholder"]
     for node, shape, dtype in zip(nodes, shapes, dtypes, strict=False):
         embedded = any(_word(user) == "embedding" for user in node.users)
-        kind = dtype or ("int32" if embedded else "float32")
+        kind = dtype or ("int32" if embedded else types.dtype_policy().compute_dtype)
         whole = (None, *shape)
         words = [_word(user) for user in node.users] + [getattr(_place(user)[1], "__name__", "") for user in node.users]
         sequence = any(word.endswith("1d") for word in words)
@@ -664,11 +699,12 @@ def reshaped(reader: Reader, value: Value, sizes: Sequence[int]) -> Value:
     sizes = [*reader._node.meta.get("sizes", sizes)]  # without -1, where they are known
     before = value.order[0] if not value.free and value.columns is None else 0
     if before:
-        if tuple(sizes[:before]) != value.shape[:before]:
+        place = next((place for place, size in enumerate(sizes) if size and size % BATCH == 0), 0)
+        if math.prod(sizes[:place]) != math.prod(value.shape[:before]):  # type: ignore[arg-type]
             raise reader.unreadable("joins axes before the batch with it", "Give it the batch first.")
-        rank, left = len(value.shape), len(sizes) - before
+        rank, left = len(value.shape), len(sizes) - place
         first = reread(value, [*range(before, rank), *range(before)])
-        found = _reshaped(reader, first, sizes[before:] + sizes[:before])
+        found = _reshaped(reader, first, sizes[place:] + sizes[:place])
         return reread(found, [*range(left, len(sizes)), *range(left)])
     return _reshaped(reader, value, sizes)
 

@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from .. import activations, layers, ops
 from ..core.symbolic import SymbolicTensor
-from .axes import Value, channels_behind, plain, reread, turn
+from .axes import Order, Value, channels_behind, plain, reread, turn
 from .forms import _RANKS
 from .reader import BATCH, Flag, InTraining, Reader, flat, reads, reshaped, shape_of, weighs
 
@@ -116,9 +116,15 @@ def _spatial(reader: Reader, x: Value, rank: int) -> Value:
     return reader.pictures(x)
 
 
+def _ending(reader: Reader, x: Value, count: int) -> Value:
+    """The value with its last axes where they are read; the others may lie in another order."""
+    there = x.columns is None and x.order[-count:] == plain(len(x.shape))[-count:]
+    return x if there else reader.settled(x)
+
+
 @weighs("linear")
 def linear(reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
-    x = x if x.order[0] != 0 and x.order[-1] == len(x.shape) - 1 else reader.settled(x)
+    x = _ending(reader, x, 1)
     if reader.embeds(weight):
         made = reader.table(name, weight)(x.made, reverse=True)
         made = made if bias is None else made + reader.parameter(f"{name}_bias", bias).made
@@ -216,20 +222,22 @@ def _every(reader: Reader, x: Value, steps: Sequence[int]) -> Value:
 def transposed(
     reader: Reader, name: str, x: Value, weight: Tensor, bias: Tensor | None = None, *args: Any, **options: Any
 ) -> Value:
-    """Without pads, then cut: what torch leaves out on both sides, less what it adds at the end."""
+    """Without pads, then cut: what torch leaves out on both sides, less what it adds at the end. Keras' layer has no
+    groups: with these torch's module is wrapped."""
     defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
     stride, padding, output_padding, groups, dilation = bound(defaults, args, options)
     _, filters, *kernel = weight.shape
     rank = len(kernel)
     strides, pads, added, rates = (_per_axis(each, rank) for each in (stride, padding, output_padding, dilation))
-    if groups > 1 or (max(strides) > 1 and max(rates) > 1):
-        raise reader.unreadable("has groups, or strides and dilation above 1, which Keras' layer has not")
     x = _spatial(reader, x, rank)
     axes = [*zip(kernel, strides, pads, added, rates, strict=True)]
     # A layer's result has size * stride elements at least: those behind torch's go, too.
     cuts = [(p, p - op + max(s - (k - 1) * d - 1, 0)) for k, s, p, op, d in axes]
-    if any(after < 0 for _, after in cuts):
-        raise reader.unreadable("has an `output_padding` larger than its padding")
+    if groups > 1 or (max(strides) > 1 and max(rates) > 1) or any(after < 0 for _, after in cuts):  # no layer has these
+        cls, sizes = getattr(nn, f"ConvTranspose{rank}d"), (weight.shape[0], filters * groups, tuple(kernel))
+        module = cls(*sizes, strides, pads, added, groups, bias is not None, rates, dtype=weight.dtype)
+        make = partial(layers.TorchModuleWrapper, module, name=name)
+        return reader.value(reader.weighted(name, make, {"weight": weight, "bias": bias}, reader.settled(x).made))
     same = all(k >= s and (k - s) // 2 == p and (k - s + 1) // 2 == p - op and d == 1 for k, s, p, op, d in axes)
     make = partial(
         getattr(layers, f"Conv{rank}DTranspose"), filters, tuple(kernel), strides=strides, dilation_rate=rates,
@@ -294,7 +302,7 @@ def layer_norm(
     reader: Reader, name: str, x: Value, shape: Sequence[int], weight: Tensor | None = None,
     bias: Tensor | None = None, eps: float = 1e-5,
 ) -> Value:  # fmt: skip
-    x, options = reader.settled(x), {"center": bias is not None, "scale": weight is not None, "name": name}
+    x, options = _ending(reader, x, len(shape)), {"center": bias is not None, "scale": weight is not None, "name": name}
     make = partial(layers.LayerNormalization, [*range(-len(shape), 0)], eps, **options)
     return x.like(reader.weighted(name, make, {"weight": weight, "bias": bias}, x.made))
 
@@ -303,7 +311,7 @@ def layer_norm(
 def rms_norm(
     reader: Reader, name: str, x: Value, shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Value:
-    x = reader.settled(x)
+    x = _ending(reader, x, len(shape))
     axes, epsilon = [*range(-len(shape), 0)], torch.finfo(x.dtype).eps if eps is None else eps
     if weight is None:
         return x.like(ops.rms_normalization(x.made, axis=axes, epsilon=epsilon))
@@ -476,11 +484,27 @@ def mean(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = F
             x, data_format = reader.settled(x), "channels_last"
         made = getattr(layers, f"GlobalAveragePooling{rank - 2}D")(data_format=data_format, keepdims=keepdim)(x.made)
         return reader.value(made, x.order if keepdim else ())
-    made = ops.mean(x.made, axis=tuple(sorted(x.axis(axis) for axis in axes)), keepdims=keepdim)
-    if keepdim:
-        return reader.value(made, x.order)
-    left = [axis for axis in x.order if axis not in axes]
+    return _along(reader, x, ops.mean, axes, keepdim)
+
+
+def _along(reader: Reader, x: Value, function: Callable, axes: set[int], keepdim: bool) -> Value:
+    """A function of `ops` along axes, wherever these are."""
+    made = function(x.made, axis=tuple(sorted(x.axis(axis) for axis in axes)), keepdims=keepdim)
+    left = [axis for axis in x.order if keepdim or axis not in axes]
     return reader.value(made, tuple(sorted(left).index(axis) for axis in left))
+
+
+_REDUCTIONS = {
+    "sum": ops.sum, "prod": ops.prod, "amax": ops.max, "amin": ops.min, "logsumexp": ops.logsumexp,
+}  # fmt: skip
+
+
+@reads(*_REDUCTIONS)
+def reduced(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    if dim is None or options or not x.turned or not x.dtype.is_floating_point:
+        return NotImplemented
+    axes = {axis % len(x.shape) for axis in ([dim] if isinstance(dim, int) else dim)}
+    return _along(reader, x, _REDUCTIONS[reader.word], axes, keepdim)
 
 
 # Shapes --------------------------------------------------------------------------------------------------------------
@@ -501,8 +525,8 @@ def extremes(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool
         return arithmetic(reader, name, x, dim, word=f"{word}imum")
     if not isinstance(dim, int):
         return NotImplemented
-    found = (getattr(ops, function)(reader.settled(x).made, dim, keepdim) for function in (word, f"arg{word}"))
-    return _Extremes(*map(reader.value, found))
+    functions = (getattr(ops, word), lambda made, axis, keepdims: getattr(ops, f"arg{word}")(made, axis[0], keepdims))
+    return _Extremes(*(_along(reader, x, each, {dim % len(x.shape)}, keepdim) for each in functions))
 
 
 @computes("var", "std")
@@ -605,6 +629,15 @@ def distances(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: str | None = N
     return ops.norm(ops.subtract(ops.expand_dims(a, -2), ops.expand_dims(b, -3)), p, -1)
 
 
+@computes("affine_grid")
+def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Any:
+    _, channels, *sizes = size
+    rank = len(sizes)
+    places = nn.functional.affine_grid(torch.eye(rank, rank + 1)[None], [1, channels, *sizes], align_corners)
+    places = torch.cat([places, torch.ones(*places.shape[:-1], 1)], -1).reshape(1, -1, rank + 1).to(theta.torch_dtype)
+    return ops.reshape(ops.matmul(places, ops.swapaxes(theta, 1, 2)), (-1, *sizes, rank))
+
+
 @computes("cosine_similarity")
 def cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     a, b = (ops.divide(each, ops.maximum(ops.norm(each, 2, dim, True), eps)) for each in (a, b))
@@ -690,9 +723,10 @@ def matrix_transpose(reader: Reader, name: str, x: Value) -> Value:
     return transpose(reader, name, x, 0, 1)
 
 
-@reads("contiguous", "clone")
+@reads("contiguous", "clone", "requires_grad", "retain_grad")
 def unchanged(reader: Reader, name: str, x: Value, *args: Any, **kwargs: Any) -> Value:
-    return x
+    """Of a clone, what changes in place changes nothing else."""
+    return x.like(x.made) if reader.word == "clone" else x
 
 
 @reads("detach")
@@ -738,17 +772,44 @@ def dim(reader: Reader, name: str, x: Value) -> int:
     return len(x.shape)
 
 
-@computes("unsqueeze")
-def unsqueeze(x: Tensor, dim: int) -> Tensor:
-    return ops.expand_dims(x, dim)
+def _added_axis(order: Sequence[int], axis: int) -> tuple[int, Order]:
+    """Where one more axis is written, which is never before the batch, and the order with it."""
+    place = axis if axis and tuple(order) == plain(len(order)) else 1
+    after = [each + (each >= axis) for each in order]
+    return place, (*after[:place], axis, *after[place:])
+
+
+@reads("unsqueeze")
+def unsqueeze(reader: Reader, name: str, x: Value, dim: int) -> Value:
+    axis = dim % (len(x.shape) + 1)
+    if x.free or not x.shape:
+        return reader.value(ops.expand_dims(reader.settled(x).made, axis))
+    x = reader.settled(x) if x.columns else x
+    place, order = _added_axis(x.order, axis)
+    return reader.value(ops.expand_dims(x.made, place), order)
+
+
+@reads("stack")
+def stack(reader: Reader, name: str, tensors: Any, dim: int = 0, **options: Any) -> Any:
+    if (
+        options
+        or not isinstance(tensors, (tuple, list))
+        or not all(isinstance(x, Value) and not x.free for x in tensors)
+    ):
+        return NotImplemented
+    values = together(reader, tensors)
+    place, order = _added_axis(values[0].order, dim % (len(values[0].shape) + 1))
+    return reader.value(ops.stack([value.made for value in values], axis=place), order)
 
 
 @reads("squeeze")
 def squeeze(reader: Reader, name: str, x: Value, dim: int | None = None) -> Value:
-    x = reader.settled(x)
     if dim is None:
         raise reader.unreadable("needs the `dim` to squeeze", "Give it.")
-    return reader.value(ops.squeeze(x.made, axis=dim)) if x.shape[dim] == 1 else x
+    if x.shape[dim] != 1:
+        return x
+    left = [axis for axis in x.order if axis != dim % len(x.shape)]
+    return reader.value(ops.squeeze(x.made, axis=x.axis(dim)), tuple(sorted(left).index(axis) for axis in left))
 
 
 @reads("getitem")
@@ -760,6 +821,9 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
     if any(each is ... for each in keys):
         place, taken = keys.index(...), sum(each is not None and each is not ... for each in keys)
         keys = keys[:place] + (slice(None),) * (len(x.shape) - taken) + keys[place + 1 :]
+    if keys[:1] == (None,) and not x.free:
+        rest = reader._called("getitem", operator.getitem, (x, keys[1:]), {}) if keys[1:] else x
+        return unsqueeze(reader, name, rest, 0)
     if not all(isinstance(each, (int, slice)) for each in keys) or not x.turned:
         return NotImplemented
     keys += (slice(None),) * (len(x.shape) - len(keys))
@@ -770,12 +834,19 @@ def getitem(reader: Reader, name: str, x: Any, key: Any) -> Any:
 @reads("setitem")
 def setitem(reader: Reader, name: str, x: Any, key: Any, value: Any) -> Any:
     """Of parts that slices tell, of all samples alike."""
-    keys = key if isinstance(key, tuple) else (key,)
-    cuts = all(isinstance(each, slice) and each.step in (None, 1) for each in keys) and keys[0] == slice(None)
+    if isinstance(x, Value) and isinstance(key, Value) and key.dtype is torch.bool and len(key.shape) == len(x.shape):
+        return reader.operation(torch.where, (key, value, x), {})
+    given = keys = key if isinstance(key, tuple) else (key,)
+    if isinstance(x, Value) and not x.free and keys[-1:] == (...,):
+        given = keys = keys[:-1]
+    keys = tuple(slice(each, each + 1 or None) if type(each) is int else each for each in keys)
+    cuts = all(isinstance(each, slice) and each.step in (None, 1) for each in keys) and keys[:1] == (slice(None),)
     if not isinstance(x, Value) or x.free or not cuts:
         raise reader.unreadable("writes into a part of a tensor", "Join the parts: torch.cat, torch.where.")
     x = reader.settled(x)
-    part = ops.add(ops.zeros_like(x.made[keys]), _made(reader, value))
+    part = ops.add(ops.zeros_like(x.made[given]), _made(reader, value))
+    for axis, each in enumerate(given):
+        part = ops.expand_dims(part, axis) if isinstance(each, int) else part
     places = itertools.zip_longest(x.shape, keys, fillvalue=slice(None))
     starts = [each.indices(size or BATCH)[0] for size, each in places]  # type: ignore[union-attr]
     return reader.value(ops.slice_update(x.made, starts, ops.cast(part, x.dtype)))
@@ -926,6 +997,8 @@ def _widened(reader: Reader, value: Value, rank: int) -> Value:
 @reads(*_ARITHMETIC)
 def arithmetic(reader: Reader, name: str, a: Any, b: Any, word: str = "", **options: Any) -> Any:
     layer, function = _ARITHMETIC[word or reader.word]
+    if any(isinstance(each, Value) and each.order[:1] != (0,) for each in (a, b)):
+        a, b = (reader.constant(each) if isinstance(each, Tensor) else each for each in (a, b))
     values = [each for each in (a, b) if isinstance(each, Value)]
     if options or any(isinstance(each, torch.Tensor) for each in (a, b)):
         return NotImplemented
@@ -981,18 +1054,21 @@ def matmul(reader: Reader, name: str, a: Any, b: Any) -> Any:
 
 @reads(nn.LSTM, nn.GRU, nn.RNN)
 def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = None) -> Any:
-    """A layer for each of torch's, Bidirectional where these are; states come as torch stacks them."""
+    """A layer for each of torch's, Bidirectional where these are; states come and go as torch stacks them."""
+    if getattr(module, "proj_size", 0):
+        raise reader.unreadable("projects its states", "Make it without `proj_size`, and put a Linear behind it.")
+    order, stacked = plain(3) if module.batch_first else (1, 0, 2), (1, 0, 2)
     given = [each for each in pytree.tree_leaves(states) if each is not None]
-    zeros = all(isinstance(each, torch.Tensor) and not each.any() for each in given)
-    if not zeros or getattr(module, "proj_size", 0):
-        raise reader.unreadable("is given states, or projects them", "Let it start from zeros, without `proj_size`.")
-    order = plain(3) if module.batch_first else (1, 0, 2)
+    if all(isinstance(each, Tensor) and not each.any() for each in given):
+        given = []
+    given = [reader.constant(each.permute(stacked)) if isinstance(each, Tensor) else each for each in given]
+    starts = [reader.arranged(each, stacked if each.order == stacked else plain(3)).made for each in given]
     x = reader.arranged(x, order)
     lstm, gru = isinstance(module, nn.LSTM), isinstance(module, nn.GRU)
     cls = layers.LSTM if lstm else layers.GRU if gru else layers.SimpleRNN
     options = {"use_bias": module.bias, "return_sequences": True}
     options |= {} if lstm or gru else {"activation": module.nonlinearity}
-    options["return_state"] = asked = any(key != 0 for key in reader.picked())
+    options["return_state"] = asked = reader.asks_more()
     y, found = x.made, []
     for index in range(module.num_layers):
         own = name if module.num_layers == 1 else f"{name}_l{index}"
@@ -1001,7 +1077,9 @@ def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = No
             inner = cls(module.hidden_size, **options, name=own)
             return layers.Bidirectional(inner, name=own) if module.bidirectional else inner
 
-        y, *ends = reader.layer(own, make, y) if asked else [reader.layer(own, make, y)]
+        places = range(index * (1 + module.bidirectional), (index + 1) * (1 + module.bidirectional))
+        begin = {"initial_state": [each[:, place] for place in places for each in starts]} if starts else {}
+        y, *ends = reader.layer(own, make, y, **begin) if asked else [reader.layer(own, make, y, **begin)]
         found += ends
         rest = {
             key.replace(f"_l{index}", "_l0"): value
@@ -1012,13 +1090,11 @@ def recurrent(reader: Reader, module: Any, name: str, x: Value, states: Any = No
         if module.dropout and index < module.num_layers - 1:
             y = layers.Dropout(module.dropout)(y)
     output = reader.value(y, order)
+    if not asked:
+        return output, None
     step = 2 if lstm else 1
-    hidden = _States([reader.value(state) for state in found[::step]])
-    return output, (hidden, _States([reader.value(state) for state in found[1::step]])) if lstm else hidden
-
-
-class _States(list):
-    """Last states, (layers * directions, batch, units), as a list of them."""
+    ends = [reader.value(ops.stack(found[place::step], axis=1), stacked) for place in range(step)]
+    return output, tuple(ends) if lstm else ends[0]
 
 
 @reads("scaled_dot_product_attention")
@@ -1060,25 +1136,39 @@ _ATTENTION = "key_padding_mask", "need_weights", "attn_mask", "average_attn_weig
 def multi_head_attention(
     reader: Reader, module: Any, name: str, query: Value, key: Value, value: Value, *args: Any, **options: Any
 ) -> Any:
-    """The output and None: weights that are asked for are refused."""
-    options |= dict(zip(_ATTENTION, args, strict=False))
-    attn_mask = options.get("attn_mask")
-    if module.bias_k is not None or module.add_zero_attn or options.get("key_padding_mask") is not None:
-        raise reader.unreadable("has `add_bias_kv`, `add_zero_attn` or a padding mask, which the layer has not")
+    """The output, and the weights where they are asked for."""
+    options = {
+        "need_weights": True,
+        "average_attn_weights": True,
+        **dict(zip(_ATTENTION, args, strict=False)),
+        **options,
+    }
+    attn_mask, padding = options.get("attn_mask"), options.get("key_padding_mask")
+    query, key, value = (reader.constant(each) if isinstance(each, Tensor) else each for each in (query, key, value))
+    if module.bias_k is not None or module.add_zero_attn:
+        raise reader.unreadable("has `add_bias_kv` or `add_zero_attn`, which the layer has not")
     order = plain(3) if module.batch_first else (1, 0, 2)
-    if any(key == 1 for key in reader.picked()):
-        raise reader.unreadable("gives its weights", "Leave them alone: `y, _ = attention(...)`.")
-    if attn_mask is not None and not isinstance(attn_mask, torch.Tensor):
-        raise reader.unreadable("computes its mask")
+    asked = options["need_weights"] and reader.asks_more()
+    if attn_mask is not None and (not isinstance(attn_mask, Tensor) or attn_mask.ndim != 2):
+        raise reader.unreadable("computes its mask, or has one for each sample", "Give it one of (targets, sources).")
+    if padding is not None and padding.dtype is not torch.bool:
+        raise reader.unreadable("has a padding mask of numbers", "Give it booleans, true where nothing is attended to.")
     size = module.embed_dim // module.num_heads
     bias = module.in_proj_bias is not None
 
     def make() -> Any:
         return layers.MultiHeadAttention(module.num_heads, size, dropout=module.dropout, use_bias=bias, name=name)
 
-    given = {"attention_mask": _as_allowed(attn_mask)} if attn_mask is not None else {}
+    given: dict[str, Any] = {"attention_mask": _as_allowed(attn_mask)} if attn_mask is not None else {}
+    if padding is not None:
+        allowed = ops.expand_dims(ops.logical_not(_made(reader, padding)), 1)
+        given = {"attention_mask": ops.logical_and(given["attention_mask"], allowed) if given else allowed}
     inputs = [reader.arranged(each, order).made for each in (query, value, key)]
-    made = reader.layer(name, make, *inputs, **given)
+    made, weights = (
+        reader.layer(name, make, *inputs, **given, return_attention_scores=True)
+        if asked
+        else (reader.layer(name, make, *inputs, **given), None)
+    )
     parts = module.in_proj_weight
     names = ("query", "key", "value")
     kernels = parts.chunk(3) if parts is not None else [getattr(module, f"{word[0]}_proj_weight") for word in names]
@@ -1088,7 +1178,9 @@ def multi_head_attention(
         state |= {f"{word}.bias": piece for word, piece in zip(names, pieces, strict=True)}
     state |= {f"output_proj.{word}": value for word, value in module.out_proj.state_dict(keep_vars=True).items()}
     reader.keep(name, state)
-    return reader.value(made, order), None
+    if weights is not None:
+        weights = reader.value(ops.mean(weights, axis=1) if options["average_attn_weights"] else weights)
+    return reader.value(made, order), weights
 
 
 def _as_allowed(mask: torch.Tensor) -> torch.Tensor:
@@ -1101,10 +1193,15 @@ def _as_allowed(mask: torch.Tensor) -> torch.Tensor:
 
 
 @reads(nn.TransformerEncoderLayer)
-def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask: Any = None, **options: Any) -> Value:
+def transformer_layer(
+    reader: Reader, module: Any, name: str, x: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
+    is_causal: Any = None,
+) -> Value:  # fmt: skip
+    """`is_causal` only tells of the mask."""
+    masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "need_weights": False}
+
     def attended(value: Value) -> Value:
-        own, parts = module.self_attn, (value, value, value)
-        y, _ = multi_head_attention(reader, own, f"{name}_self_attn", *parts, attn_mask=src_mask)
+        y, _ = multi_head_attention(reader, module.self_attn, f"{name}_self_attn", value, value, value, **masks)
         return dropout(reader, f"{name}_dropout1", y, module.dropout1.p, Flag(False))
 
     def fed(value: Value) -> Value:
@@ -1119,11 +1216,9 @@ def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask
         return _normed(reader, f"{name}_{part}", value, getattr(module, part))
 
     def added(a: Value, b: Value) -> Value:
-        return reader.value(layers.Add()([a.made, b.made]))
+        return arithmetic(reader, None, a, b, "add")
 
-    x = reader.settled(x)
-    if any(value is not None and value is not False for value in options.values()):
-        raise reader.unreadable("is given a padding mask, or told that its mask is causal")
+    x = reader.arranged(x, plain(3) if module.self_attn.batch_first else (1, 0, 2))
     if module.norm_first:
         x = added(x, attended(normed(x, "norm1")))
         return added(x, fed(normed(x, "norm2")))
@@ -1132,9 +1227,16 @@ def transformer_layer(reader: Reader, module: Any, name: str, x: Value, src_mask
 
 
 @reads(nn.TransformerEncoder)
-def transformer(reader: Reader, module: Any, name: str, x: Value, mask: Any = None, **options: Any) -> Value:
+def transformer(
+    reader: Reader, module: Any, name: str, x: Value, mask: Any = None, src_key_padding_mask: Any = None,
+    is_causal: Any = None,
+) -> Value:  # fmt: skip
+    if src_key_padding_mask is not None and module.use_nested_tensor:
+        raise reader.unreadable(
+            "gives zeros for padding in inference alone", "Make it with `enable_nested_tensor=False`, which does not."
+        )
     for index, layer in enumerate(module.layers):
-        x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, **options)
+        x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, src_key_padding_mask)
     return x if module.norm is None else _normed(reader, f"{name}_norm", x, module.norm)
 
 

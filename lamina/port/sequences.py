@@ -132,14 +132,17 @@ def _run(to: Writer, layer: Layer, cells: Any, x: Any, mask: Any, start: Any, pa
 def bidirectional(to: Writer, layer: Layer, x: Value, initial_state: Any = None, mask: Value | None = None) -> Any:
     forward, backward = layer.forward_layer, layer.backward_layer
     otherwise(_fits(to, forward) and _fits(to, backward) and type(forward.cell) is type(backward.cell))
-    otherwise(initial_state is None and layer.merge_mode is not None)
-    otherwise(not forward.go_backwards)
+    otherwise(not forward.go_backwards and layer.merge_mode is not None)
     made, cells, units = to.settled(x).made, [forward.cell, backward.cell], forward.cell.units
     alike = {(cell.units, cell.use_bias, str(cell._options)) for cell in cells}
     states: list[Any] = []
     drops = not to.inference and any(cell.dropout for cell in cells)  # each direction by itself
     if mask is None and len(alike) == 1 and not drops:
-        outputs, ends = _run(to, layer, cells, made, None, ())
+        start = [state.made for state in initial_state or ()]
+        start = [torch.stack(pair) for pair in zip(start, start[len(start) // 2 :], strict=False)]
+        outputs, ends = _run(
+            to, layer, cells, made, None, (start[0] if len(start) == 1 else (*start,),) if start else ()
+        )
         states = [part[i] for i in (0, 1) for part in ends(None)] if layer.return_state else []
         if layer.return_sequences and layer.merge_mode == "concat":
             first = second = None
@@ -148,7 +151,7 @@ def bidirectional(to: Writer, layer: Layer, x: Value, initial_state: Any = None,
         else:
             first, second = outputs[:, -1, :units], outputs[:, 0, units:]
     else:
-        otherwise(not layer.return_state)
+        otherwise(not layer.return_state and initial_state is None)
         parts = [
             _run(to, one, [one.cell], _dropped(to, one, one.cell, made.flip(1) if one.go_backwards else made), mask, ())
             for one in _named(to, layer, forward, backward)
@@ -208,7 +211,8 @@ def multi_head_attention(
             _project(inner, layer, name, x[name]).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
             for name in ("query", "key", "value")
         ]
-        allowed = _allowed(x, use_causal_mask and (len(given) > 3 - same or dropout or return_attention_scores))
+        rank = len(given["attention_mask"].shape) if "attention_mask" in given else 0
+        allowed = _allowed(x, rank, use_causal_mask and (len(given) > 3 - same or dropout or return_attention_scores))
         zeros = bool(layer.dropout or return_attention_scores)
         if dropout or return_attention_scores:
             scores = (heads[0] * layer._scale) @ heads[1].transpose(-1, -2)
@@ -253,12 +257,13 @@ def _project(to: Writer, layer: Layer, word: str, x: Any) -> Any:
     return to.module(dense, lambda: filled(to, dense, make, weight=From("kernel", change), bias=flat), x)
 
 
-def _allowed(x: dict[str, Any], causal: bool) -> Any:
-    """What all masks together allow, for (batch, heads, targets, sources)."""
+def _allowed(x: dict[str, Any], rank: int, causal: bool) -> Any:
+    """What all masks together allow, for (batch, heads, targets, sources). rank: of the one that is given."""
     found = [x["query_mask"].bool().unsqueeze(-1).unsqueeze(1)] if "query_mask" in x else []
     found += [x[name].bool().unsqueeze(1).unsqueeze(1) for name in ("value_mask", "key_mask") if name in x]
     if "attention_mask" in x:
-        found.append(x["attention_mask"].bool())
+        mask = x["attention_mask"].bool()
+        found.append(mask.unsqueeze(1) if rank == 3 else mask)
     if causal:
         pairs = x["query"][:1, :, :1] @ x["value"][:1, :, :1].transpose(-1, -2)
         found.append(torch.ones_like(pairs, dtype=torch.bool).tril().unsqueeze(1))

@@ -309,8 +309,9 @@ class Writer(Arranging):
         function = node.layer.function  # type: ignore[attr-defined]
         values = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
         if str(getattr(function, "__module__", "")).startswith("lamina.ops."):
-            floats = all(value.dtype == values[0].dtype and value.dtype.is_floating_point for value in values)
-            function = _OPS.get(function.__name__, function) if floats and not kwargs else function
+            fit = all(value.dtype == values[0].dtype and value.dtype.is_floating_point for value in values)
+            fit = fit and not kwargs and (len(values) == len(args) or function.__name__ not in ("maximum", "minimum"))
+            function = _OPS.get(function.__name__, function) if fit else function
         word = _word_of_torch(function)
         if word is None:
             return self.traced(node.layer, args, kwargs)
@@ -531,9 +532,14 @@ def filled(to: Writer, layer: Any, make: Callable[[], nn.Module], **sources: Fro
     return module
 
 
+_READS: Any = torch.ops.aten.add.Tensor._schema  # of what changes no tensor
+
+
 def _finished(root: nn.Module, graph: fx.Graph) -> nn.Module:
     made = fx.GraphModule(root, graph)
-    made.graph.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+    made.graph.eliminate_dead_code(
+        lambda node: node.op in ("placeholder", "output") or getattr(node.target, "_schema", _READS).is_mutable
+    )
     made.delete_all_unused_submodules()
     made.recompile()
     *middle, last = made.graph.nodes

@@ -173,7 +173,9 @@ class Reader(cst.CSTVisitor):
 
     def _in_star(self, home: str, name: str) -> bool:
         return not name.startswith("_") and (
-            self.names.table.has(home, name) or (home in ("models",) and name in MODEL_MAKERS)
+            self.names.table.has(home, name)
+            or (home in ("models",) and name in MODEL_MAKERS)
+            or (home in ("callbacks", "utils") and known(home, name))
         )
 
     def own(self, node: cst.CSTNode) -> str | None:
