@@ -631,3 +631,16 @@ def test_rnn_takes_arrays_as_states_and_mask(keras: Any) -> None:
     )  # fmt: skip
     np.testing.assert_allclose(state.numpy()[:, 0], [2, 1])
     np.testing.assert_allclose(every.numpy()[:, :, 0], [[1, 2, 2], [1, 1, 1]])
+
+
+@BOTH
+def test_an_input_that_was_added_is_a_layer_of_a_sequential_of_keras1(keras: Any) -> None:
+    model = keras.models.Sequential([keras.layers.InputLayer(input_shape=(3,)), keras.layers.Dense(2)])
+    again = keras.models.model_from_json(model.to_json())
+    kinds = ["InputLayer", "Dense"] if keras is K1 else ["Dense"]
+    assert [[type(one).__name__ for one in each.layers] for each in (model, again)] == [kinds, kinds]
+    assert type(model.get_layer(index=1 if keras is K1 else 0)).__name__ == "Dense"
+    model.add(keras.layers.Activation("relu"))
+    model.pop()
+    assert model.output_shape == (None, 2) and len(model.get_weights()) == 2
+    assert len(keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))]).layers) == 1

@@ -895,7 +895,9 @@ class _Sequential(AddsBeside, _ModelWords):
         """Named after the first layer: a model from `model.input` on writes it into its config."""
         made = self._dialect.find("layers", "InputLayer")
         dtype_word = "dtype" if self._dialect.table.writes_dtype else "input_dtype"
-        return made(batch_input_shape=tuple(batch_shape), name=f"{self._stack[0].name}_input", **{dtype_word: dtype})
+        found = made(batch_input_shape=tuple(batch_shape), name=f"{self._stack[0].name}_input", **{dtype_word: dtype})
+        vars(found)["_implied"] = True
+        return found
 
     def build(self, input_shape: Any = None) -> None:
         """Where a Merge of other models comes first, or a model of several inputs, their inputs are this model's."""
@@ -922,7 +924,7 @@ class _Sequential(AddsBeside, _ModelWords):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """The layer of that name or at that place; in Keras 1 a place counts the input, too."""
         if self._dialect.table.lists_weights and name is None and index and index > 0 and self._input is not None:
-            index -= self._stack[0] is not self._input
+            index -= self.layers[0] is not self._input
         return super().get_layer(name, index)
 
     def _knows_input(self) -> bool:
@@ -941,11 +943,15 @@ class _Sequential(AddsBeside, _ModelWords):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers; to take one out of this list takes it out of the model."""
-        return Told([*self._stack, *self._beside], self._set_layers)
+        """The layers, in Keras 1 an input that was added as well; to take one out of this list takes it out of the
+        model."""
+        begins = self._dialect.table.lists_weights and self._input is not None and self._stack[:1] != [self._input]
+        first = [self._input] if begins and "_implied" not in vars(self._input) else []
+        return Told([*first, *self._stack, *self._beside], self._set_layers)
 
     def _set_layers(self, layers: list[Any]) -> None:
-        self.__dict__["_stack"] = [layer for layer in layers if all(layer is not one for one in self._beside)]
+        beside = [*self._beside, self._input]
+        self.__dict__["_stack"] = [layer for layer in layers if all(layer is not one for one in beside)]
         self._maybe_rebuild()
 
     @property
