@@ -814,16 +814,16 @@ def test_defaults_of_training_reach_the_layers_inside(space: Any, outer: bool | 
         assert made.predict(x, verbose=0).item() == 1 if hasattr(made, "predict") else True
 
 
-def test_what_looks_inside_a_model_finds_its_inputs(tf: Any) -> None:
+def test_what_looks_inside_a_model_finds_its_inputs() -> None:
     """As keract does: the inputs a model is fed, whether it is compiled, and a function with views of dictionaries."""
-    model = tf.keras.Sequential(
-        [tf.keras.layers.Dense(2, input_shape=(3,), name="a"), tf.keras.layers.Dense(1, name="b")]
+    model = tf_keras.Sequential(
+        [tf_keras.layers.Dense(2, input_shape=(3,), name="a"), tf_keras.layers.Dense(1, name="b")]
     )
     assert not model._is_compiled
     model.compile("sgd", "mse")
     assert model._is_compiled
     outputs = {layer.name: layer.output for layer in model.layers}
-    found = tf.keras.backend.function(model._feed_inputs, outputs.values())(np.ones((4, 3), "float32"))
+    found = tf_keras.backend.function(model._feed_inputs, outputs.values())(np.ones((4, 3), "float32"))
     assert [value.shape for value in found] == [(4, 2), (4, 1)]
 
 

@@ -46,6 +46,8 @@ _Modern: Any = object  # the modern class, which comes behind in the classes mad
 class _Reduced(_Modern):
     """A loss that also takes the reduction "auto": the mean, as there are no several replicas."""
 
+    _spreads = True
+
     def __init__(self, *args: Any, **kwargs: Any):
         args = tuple(_told(value) if isinstance(value, str) else value for value in args)
         if "reduction" in kwargs:
@@ -59,11 +61,6 @@ class _Reduced(_Modern):
             with put(self, dtype="float64"):
                 return super().__call__(y_true, y_pred, sample_weight)
         return super().__call__(y_true, y_pred, sample_weight)
-
-    def _fitted(self, sample_weight: Any, values: Tensor) -> Tensor:
-        """Weights with one axis less hold for all values along the last."""
-        weight = torch.as_tensor(sample_weight)
-        return weight.unsqueeze(-1) if 0 < weight.ndim == values.ndim - 1 else weight
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **_given(self)}

@@ -228,6 +228,7 @@ class Loss(Declared):
 
     _default_dtype = property(lambda self: config.floatx())
     _casts_targets = True
+    _spreads = False  # weights with one axis less than the losses hold for all along the last
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
         self.name: str = converted(self, "name", name)
@@ -249,12 +250,10 @@ class Loss(Declared):
         found = get_mask(values)
         if found is not None:
             mask = found if mask is None else mask & found
-        weight = None if sample_weight is None else self._fitted(sample_weight, values)
-        return reduce_weighted(values, weight, mask, self.reduction)
-
-    def _fitted(self, sample_weight: Any, values: Tensor) -> Any:
-        """Hook: the weights as they go with the losses."""
-        return sample_weight
+        if sample_weight is not None and self._spreads:
+            weight = as_tensor(sample_weight)
+            sample_weight = weight.unsqueeze(-1) if 0 < weight.ndim == values.ndim - 1 else weight
+        return reduce_weighted(values, sample_weight, mask, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")

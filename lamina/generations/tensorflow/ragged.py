@@ -93,16 +93,16 @@ class Ragged(list):
         return Ragged(row[:length] for row, length in zip(rows, lengths or [None] * len(rows), strict=True))
 
 
-def _operator(name: str) -> Any:
+def _operator(name):
     function = getattr(operator, name)
 
-    def method(self: Ragged, *others: Any) -> Ragged:
+    def method(self, *others):
         return Ragged(itertools.starmap(function, zip(self, *(_beside(other, self) for other in others), strict=True)))
 
     return method
 
 
-def _beside(other: Any, rows: Ragged) -> Any:
+def _beside(other, rows):
     return other if isinstance(other, Ragged) else [other] * len(rows)
 
 
@@ -113,9 +113,11 @@ for _word in "add", "mul":
 
 
 @named("ragged.constant")
-def constant(pylist, dtype=None, ragged_rank=None, inner_shape=None):
+def constant(pylist, dtype=None, ragged_rank=1):
     """A list of lists of numbers or texts. Raises ValueError where more than the second axis is ragged."""
     try:
+        if ragged_rank not in (None, 1):
+            raise ValueError(f"`ragged_rank` must be 1; got {ragged_rank}.")
         values = NAMES["constant"]([each for row in pylist for each in row], dtype)
     except ValueError as error:
         raise ValueError("tf.ragged.constant: only the second axis may be ragged here. Pad what is inside.") from error
@@ -123,18 +125,24 @@ def constant(pylist, dtype=None, ragged_rank=None, inner_shape=None):
 
 
 @named("strings.unicode_decode")
-def unicode_decode(input, input_encoding="UTF-8"):
+def unicode_decode(input, input_encoding):
     """The numbers of the letters of texts."""
-    found = texts(input)
-    rows = [torch.tensor([*map(ord, str(text))], dtype=torch.int32) for text in found.flat]
-    return Ragged(rows) if found.ndim else rows[0]
+    _require_utf8(input_encoding)
+    rows = [torch.tensor([*map(ord, str(text))], dtype=torch.int32) for text in texts(input).flat]
+    return Ragged(rows) if np.ndim(input) else rows[0]
 
 
 @named("strings.unicode_encode")
-def unicode_encode(input, output_encoding="UTF-8"):
+def unicode_encode(input, output_encoding):
     """A text of each row of the numbers of letters."""
+    _require_utf8(output_encoding)
     rows = input if isinstance(input, Ragged) else tensor(input)
     return texts("".join(map(chr, rows)) if np.ndim(rows[0]) == 0 else ["".join(map(chr, row)) for row in rows])
+
+
+def _require_utf8(encoding):
+    if str(encoding).upper() not in ("UTF-8", "UTF8"):
+        raise ValueError(f"Texts are UTF-8 here; got {encoding!r}.")
 
 
 # Functions of rows ----------------------------------------------------------------------------------------------------
@@ -144,7 +152,7 @@ def of_rows(function: Callable) -> Callable:
     """The function; of rows what it gives for each of them."""
 
     @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args, **kwargs):
         if not (args and isinstance(args[0], Ragged)):
             return function(*args, **kwargs)
         return Ragged(function(row, *args[1:], **kwargs) for row in args[0])
@@ -156,10 +164,10 @@ def along_rows(function: Callable) -> Callable:
     """The reduction; of rows along them, or of all values. Raises ValueError for one over the rows."""
 
     @functools.wraps(function)
-    def call(*args: Any, axis: Any = None, **kwargs: Any) -> Any:
-        x: Any = args[0] if args else None
+    def call(*args, axis=None, **kwargs):
+        x: Any = args[0] if args else kwargs
         axis = args[1] if len(args) > 1 else axis
-        if not isinstance(x, Ragged):
+        if x is None or not isinstance(x, Ragged):
             return function(*args, **kwargs) if axis is None or len(args) > 1 else function(*args, axis=axis, **kwargs)
         if axis is None:
             return function(x.values, **kwargs)
