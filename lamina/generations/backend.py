@@ -560,6 +560,10 @@ _CONSTANT = ("constant", "arange", "zeros_like", "ones_like")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 
 
+def _to_tensor(x: Any, dtype: Any) -> Any:
+    return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
+
+
 @functools.cache
 def names(dialect: Dialect) -> dict[str, Any]:
     """The names of a generation's backend."""
@@ -585,8 +589,8 @@ def names(dialect: Dialect) -> dict[str, Any]:
         return [f"/device:GPU:{place}" for place in range(torch.cuda.device_count())]
 
     found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
-    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus, _is_tf_1, _to_tensor)
-    found |= {function.__name__: function for function in own} | {"reset_uids": clear_session}
+    own = (backend, set_backend, clear_session, get_uid, _get_available_gpus)
+    found |= {function.__name__: function for function in (*own, _is_tf_1, _to_tensor)} | {"reset_uids": clear_session}
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}
     if name != "tf_keras":

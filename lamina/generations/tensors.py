@@ -226,6 +226,20 @@ def rests_on(losses: Iterable[SymbolicTensor]) -> set[int]:
     return found
 
 
+def _named_by(function: Callable[..., Any]) -> list[Any]:
+    """What a function names: variables, and of these attributes, and theirs, as `self.mu` of what builds models."""
+    try:
+        told = inspect.getclosurevars(function)
+    except ValueError:  # a variable that is not yet there
+        return []
+    found = [*told.nonlocals.values(), *told.globals.values()]
+    for owner in found:
+        held = {} if inspect.ismodule(owner) else getattr(owner, "__dict__", {})
+        more = (held[name] for name in function.__code__.co_names if name in held)
+        found += [each for each in more if all(each is not one for one in found)]
+    return found
+
+
 def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     """Whether a value is, holds or, as a function of users, names symbolic tensors, or asks for one's layer."""
     seen = set() if seen is None else seen
@@ -246,15 +260,7 @@ def names_symbols(value: Any, seen: set[int] | None = None) -> bool:
     elif inspect.isfunction(value) and not (value.__module__ or "").startswith("lamina."):
         if "_keras_history" in value.__code__.co_names:
             return True
-        try:
-            told = inspect.getclosurevars(value)
-        except ValueError:  # a variable that is not yet there
-            return False
-        inside = [*told.nonlocals.values(), *told.globals.values()]
-        for owner in inside:  # `self.mu` of what builds models: attributes that the function names, and theirs
-            held = {} if inspect.ismodule(owner) else getattr(owner, "__dict__", {})
-            more = (held[name] for name in value.__code__.co_names if name in held)
-            inside += [each for each in more if all(each is not one for one in inside)]
+        inside = _named_by(value)
     return any(names_symbols(each, seen) for each in inside)
 
 

@@ -45,12 +45,11 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
     table |= {older: table.get(_OLDER[older], _OLDER[older]) for older in dropped}
     unheard = UNHEARD.difference(own, words)
     numbers = [(place, word) for place, word in enumerate(own) if word in _OF_NUMBERS]
-    most = sys.maxsize if any(each.kind is each.VAR_POSITIONAL for each in parameters.values()) else len(own)
+    most = sys.maxsize if "VAR_POSITIONAL" in {each.kind.name for each in parameters.values()} else len(own)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == most + 1 and isinstance(args[-1], str):  # `tf.multiply(x, y, "name")`
-            args = args[:-1]
+        args = args[:most] if len(args) == most + 1 and isinstance(args[-1], str) else args  # `multiply(x, y, "name")`
         if kwargs:
             ignored = unheard | {word for word in dropped.intersection(kwargs) if kwargs[word] is None}
             told = {word: value for word, value in kwargs.items() if word not in ignored}
