@@ -560,10 +560,6 @@ _CONSTANT = ("constant", "arange", "zeros_like", "ones_like")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 
 
-def _to_tensor(x: Any, dtype: Any) -> Any:
-    return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
-
-
 @functools.cache
 def names(dialect: Dialect) -> dict[str, Any]:
     """The names of a generation's backend."""
