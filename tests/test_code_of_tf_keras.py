@@ -849,25 +849,24 @@ def test_ends_of_a_stack_that_waits_for_its_input(space: Any) -> None:
     assert len(model.inputs) == len(model.outputs) == 1
 
 
-def test_one_value_of_a_weight_is_a_number_of_numpy(installed: Any) -> None:
-    keras = installed.keras
-    model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+def test_one_value_of_a_weight_is_a_number_of_numpy_where_torch_is_not_imported() -> None:
+    model = tf_keras.Sequential([L.Dense(2, input_shape=(3,))])
     model.compile("sgd", "mse")
-    optimizer, total = model.optimizer, keras.metrics.Mean().total
-    for weight in (optimizer.lr, optimizer.iterations, total, keras.backend.variable(2.0)):
-        assert isinstance(weight.numpy(), np.generic) and round(weight.numpy(), 5) == float(weight.numpy())
+    optimizer, total = model.optimizer, tf_keras.metrics.Mean().total
+    for weight in (optimizer.lr, optimizer.iterations, total, tf_keras.backend.variable(2.0), model.weights[0]):
+        names: dict[str, Any] = {"weight": weight}
+        exec("found = weight.numpy()", names)
+        assert isinstance(names["found"], np.ndarray if weight.ndim else np.generic)
         assert isinstance(np.asarray(weight), np.ndarray)
-    assert isinstance(model.weights[0].numpy(), np.ndarray)
 
 
-def test_a_schedule_of_a_callback_may_give_a_tensor(installed: Any) -> None:
-    keras = installed.keras
-    model = keras.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+def test_a_schedule_of_a_callback_may_give_a_tensor() -> None:
+    model = tf_keras.Sequential([L.Dense(2, input_shape=(3,))])
     model.compile("sgd", "mse")
-    falling = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * installed.math.exp(-0.1))
+    falling = tf_keras.callbacks.LearningRateScheduler(lambda epoch, rate: torch.tensor(rate) * np.exp(-0.1))
     model.fit(X, X[:, :2], epochs=2, verbose=0, callbacks=[falling])
     np.testing.assert_allclose(model.optimizer.lr.numpy(), 0.01 * np.exp(-0.2), rtol=1e-5)
-    wrong = keras.callbacks.LearningRateScheduler(lambda epoch, rate: installed.constant(1))
+    wrong = tf_keras.callbacks.LearningRateScheduler(lambda epoch, rate: torch.tensor(1))
     with pytest.raises(ValueError, match="must return a float"):
         model.fit(X, X[:, :2], verbose=0, callbacks=[wrong])
 
