@@ -552,7 +552,7 @@ _CONSTANT = ("constant", "arange", "zeros_like", "ones_like")
 _UPDATES = ("update", "update_add", "update_sub", "moving_average_update")
 
 
-def _to_tensor(x: Any, dtype: Any) -> Any:
+def _to_tensor(x: object, dtype: object) -> Tensor:
     return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
 
 

@@ -516,7 +516,7 @@ class _ModelWords(Adds):
             self.add_metric(**self.__dict__.pop("_waiting_metric"))
 
     @property
-    def metrics_updates(self) -> list[Any]:
+    def metrics_updates(self) -> list[object]:
         """Up to Keras 2.2 updates to make at the end of each step are appended here, such as averages of weights."""
         return self.__dict__.setdefault("_updates_at_end", [])
 
@@ -526,10 +526,10 @@ class _ModelWords(Adds):
     def make_test_function(self, force: bool = False) -> Any:
         return self._with_updates(super().make_test_function(force))
 
-    def _with_updates(self, run: Any) -> Any:
+    def _with_updates(self, run: Callable[..., object]) -> Callable[..., object]:
         made = self.__dict__.get("_updates_at_end")
 
-        def step(*batch: Any) -> Any:
+        def step(*batch: object) -> object:
             found = run(*batch)
             updates.carry_out(made or ())
             return found
