@@ -320,7 +320,7 @@ def count_params(x: Any) -> int:
     return int(np.prod(tuple(x.shape)))
 
 
-def _to_tensor(x: Any, dtype: Any) -> Any:
+def _to_tensor(x: object, dtype: object) -> Tensor:
     return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
 
 

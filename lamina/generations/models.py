@@ -577,14 +577,14 @@ class _ModelWords(Adds):
             self.add_metric(**self.__dict__.pop("_waiting_metric"))
 
     @property
-    def metrics_updates(self) -> list[Any]:
+    def metrics_updates(self) -> list[object]:
         """Up to Keras 2.2 updates to make at the end of each step are appended here, such as averages of weights."""
         return self.__dict__.setdefault("_updates_at_end", [])
 
-    def _with_updates(self, run: Any) -> Any:
+    def _with_updates(self, run: Callable[..., object]) -> Callable[..., object]:
         made = self.__dict__.get("_updates_at_end")
 
-        def step(*batch: Any) -> Any:
+        def step(*batch: object) -> object:
             found = run(*batch)
             updates.carry_out(made or ())
             return found

@@ -226,7 +226,7 @@ def rests_on(losses: Iterable[SymbolicTensor]) -> set[int]:
     return found
 
 
-def _named_by(function: Callable[..., Any]) -> list[Any]:
+def _named_by(function: Callable[..., object]) -> list[object]:
     """What a function names: variables, and of these attributes, and theirs, as `self.mu` of what builds models."""
     try:
         told = inspect.getclosurevars(function)

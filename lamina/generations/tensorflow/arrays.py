@@ -1073,7 +1073,7 @@ class TensorArray:
         return as_dtype(self._kind or next(item for item in self._items if item is not None).dtype)
 
 
-def _array_again(items: Iterable[Any], told: tuple[dict[str, Any], list[int]]) -> TensorArray:
+def _array_again(items: Iterable[Tensor], told: tuple[dict[str, Any], list[int]]) -> TensorArray:
     made, (state, places) = TensorArray(), told
     vars(made).update(state, _items=[*state["_items"]])
     for place, item in zip(places, items, strict=True):
@@ -1081,7 +1081,7 @@ def _array_again(items: Iterable[Any], told: tuple[dict[str, Any], list[int]]) -
     return made
 
 
-def _parts_of_array(array: TensorArray) -> tuple[list[Any], tuple[dict[str, Any], list[int]]]:
+def _parts_of_array(array: TensorArray) -> tuple[list[Tensor], tuple[dict[str, object], list[int]]]:
     places = [place for place, item in enumerate(array._items) if item is not None]
     return [array._items[place] for place in places], (dict(vars(array)), places)
 
