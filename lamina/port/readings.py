@@ -630,7 +630,7 @@ def distances(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: str | None = N
 
 
 @computes("affine_grid")
-def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = None) -> Any:
     _, channels, *sizes = size
     rank = len(sizes)
     places = nn.functional.affine_grid(torch.eye(rank, rank + 1)[None], [1, channels, *sizes], align_corners)
