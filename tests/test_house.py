@@ -89,6 +89,7 @@ UNUSED = {
     "port.forms.*": "entered in the table of forms",
     "port.reader._Tracer.is_leaf_module": "torch calls it",
     "port.reader._Tracer.create_args_for_root": "torch calls it",
+    "port.reader.Reader.fetch_args_kwargs_from_env": "torch calls it",
     "port.readings.*": "entered in the tables of readings",
     "preprocessing.*.Tokenizer*.*": "users of older generations call them",
     "preprocessing.sequence._remove_long_seq": "scripts of Keras 1 and 2 import it",

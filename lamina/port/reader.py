@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import _symbolic_trace
+from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
 from .. import layers
@@ -295,7 +296,7 @@ class Reader(Arranging, fx.Interpreter):
         def value(node: fx.Node) -> Any:
             return own[node] if node in own else self.env[node]
 
-        return fx.node.map_arg(n.args, value), fx.node.map_arg(n.kwargs, value)
+        return map_arg(n.args, value), map_arg(n.kwargs, value)
 
     def _computed(self, n: fx.Node) -> list[fx.Node]:
         """The inputs of a call that are no weights of its layer."""

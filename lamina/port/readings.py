@@ -630,7 +630,7 @@ def distances(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: str | None = N
 
 
 @computes("affine_grid")
-def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = None) -> Any:
     _, channels, *sizes = size
     rank = len(sizes)
     places = nn.functional.affine_grid(torch.eye(rank, rank + 1)[None], [1, channels, *sizes], align_corners)
@@ -1197,7 +1197,9 @@ def transformer_layer(
     reader: Reader, module: Any, name: str, x: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
     is_causal: Any = None,
 ) -> Value:  # fmt: skip
-    """`is_causal` only tells of the mask."""
+    """`is_causal` only tells of the mask, without which torch refuses it."""
+    if is_causal and src_mask is None:
+        raise reader.unreadable("is told that its mask is causal, and given none", "Give it the mask.")
     masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "need_weights": False}
 
     def attended(value: Value) -> Value:
@@ -1236,7 +1238,7 @@ def transformer(
             "gives zeros for padding in inference alone", "Make it with `enable_nested_tensor=False`, which does not."
         )
     for index, layer in enumerate(module.layers):
-        x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, src_key_padding_mask)
+        x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, src_key_padding_mask, is_causal)
     return x if module.norm is None else _normed(reader, f"{name}_norm", x, module.norm)
 
 

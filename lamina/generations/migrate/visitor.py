@@ -246,6 +246,10 @@ class Rewriter(Imports):
     def visit_For(self, node: cst.For) -> None:
         self.loops[text_of(node.target)] = text_of(node.iter)
 
+    def visit_Call(self, node: cst.Call) -> None:
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value == "compile":
+            self.compiled.add(text_of(node.func.value))
+
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         own = self.reader.own(original_node.func)
         try:
@@ -483,10 +487,6 @@ class Rewriter(Imports):
             return self._weight(original, updated)
         if method in ("save_weights", "load_weights") and updated.args:
             return self._file(updated, method)
-        if method == "compile":
-            self.compiled.add(text_of(owner))
-        if method == "add_loss" and text_of(owner) == "self" and len(updated.args) > 1:  # of what inputs it is
-            return updated.with_changes(args=[updated.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)])
         if method == "add" and original.args:
             self.begun[text_of(owner)] = True
         key = method
@@ -496,7 +496,9 @@ class Rewriter(Imports):
         certain = method in _OF_KERAS or bool(given & _TELLING) or self._is_model(owner)
         if method == "predict_classes" and certain:
             return self._classes_of(original, updated, func)
-        if method in ("add_loss", "predict_proba", "reset_states") and self._is_model(owner):
+        if method in ("add_loss", "predict_proba", "reset_states") and (
+            self._is_model(owner) or text_of(owner) == "self"
+        ):
             return self._of_models_alone(original, updated, method, text_of(owner))
         if key not in self.table.methods:
             return updated
@@ -509,6 +511,9 @@ class Rewriter(Imports):
 
     def _of_models_alone(self, original: cst.Call, updated: cst.Call, method: str, owner: str) -> cst.BaseExpression:
         """What other objects may have by that name, too."""
+        if owner == "self":  # a layer's own
+            first = updated.args[0].with_changes(comma=cst.MaybeSentinel.DEFAULT) if updated.args else None
+            return updated.with_changes(args=[first]) if method == "add_loss" and first else updated
         if method == "reset_states":
             has = 'if hasattr(layer, "reset_states")'
             return cst.parse_expression(f"[layer.reset_states() for layer in {owner}.layers {has}]")
