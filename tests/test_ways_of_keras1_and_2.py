@@ -644,3 +644,14 @@ def test_an_input_that_was_added_is_a_layer_of_a_sequential_of_keras1(keras: Any
     model.pop()
     assert model.output_shape == (None, 2) and len(model.get_weights()) == 2
     assert len(keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))]).layers) == 1
+
+
+def test_losses_of_outputs_are_means_of_batches_in_keras_2_3() -> None:
+    """However many samples these have; the loss of the model counts samples."""
+    model = _two_ends()
+    model.compile("sgd", "mse")
+    targets = [np.ones((4, 2), "float32"), Y]
+    batches = [model.test_on_batch(X[part], [y[part] for y in targets]) for part in (slice(3), slice(3, 4))]
+    found = model.evaluate(X, targets, batch_size=3, verbose=0)
+    np.testing.assert_allclose(found[1:], np.mean(batches, 0)[1:], rtol=1e-5)
+    np.testing.assert_allclose(found[0], np.average([one[0] for one in batches], weights=[3, 1]), rtol=1e-5)

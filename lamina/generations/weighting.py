@@ -562,6 +562,7 @@ class LossOfTheTime(NamedLoss):
     """
 
     by_words = True
+    weighs_batches = False
 
     def build(self, y: Any, outputs: Any) -> None:
         super().build(y, outputs)
@@ -591,7 +592,7 @@ class LossOfTheTime(NamedLoss):
 
 
 class LossOfThoseCounted(LossOfTheTime):
-    leaves_out_zeros = True
+    leaves_out_zeros = weighs_batches = True
 
 
 class OfGeneration(NamedTuple):

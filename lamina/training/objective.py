@@ -251,6 +251,7 @@ class CompiledLoss:
     """The loss of a model: each output's loss, times its weight, summed."""
 
     of_structures = True  # a loss for nested outputs is given them all, once
+    weighs_batches = True  # in the mean of an output's losses, by their sizes
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: Sequence[str] | None = None):
         if loss_weights is not None and not isinstance(loss_weights, (list, tuple, Mapping, int, float)):
@@ -389,7 +390,8 @@ class CompiledLoss:
                 raise
             raise ValueError(_outside(least, most, classes)) from error
         if part.tracker is not None:
-            track(part.tracker, value, (y_pred if isinstance(y_pred, Tensor) else leaves_of(y_pred)[0]).shape[0])
+            rows = (y_pred if isinstance(y_pred, Tensor) else leaves_of(y_pred)[0]).shape[0]
+            track(part.tracker, value, rows if self.weighs_batches else 1)
         return value if part.factor is None else value * part.factor
 
     def check_labels(self, y: Any, outputs: Any) -> None:
