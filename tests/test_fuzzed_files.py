@@ -85,6 +85,12 @@ def test_distributed_checkpoints_run_nothing_and_end() -> None:
     assert len(found) == 3 and not list(faults(found))
 
 
+def test_distributed_checkpoints_alter_no_class(tmp_path: Path) -> None:
+    hostile_formats.alters(tmp_path / "m.dcp")
+    with pytest.raises(ValueError, match="its index alters a class"):
+        hostile.trained().load_weights(tmp_path / "m.dcp")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(8))
 def test_all_hostile_files(part: int) -> None:

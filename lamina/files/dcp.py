@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import distributed
@@ -37,8 +37,20 @@ _NAMES = {  # all that an index of tensors is made of: plain data
 }
 
 
-class _Plain(pickle.Unpickler):
-    """Reads pickles that are made of data alone."""
+_Unpickler: Any = pickle._Unpickler  # in Python, whose steps can be told apart
+
+
+class _Plain(_Unpickler):
+    """Reads pickles that are made of data alone, and alter no class."""
+
+    dispatch: ClassVar = {**_Unpickler.dispatch}
+
+    def load_build(self) -> None:
+        if isinstance(self.stack[-2], type):
+            raise ValueError("its index alters a class, which no checkpoint of tensors needs")
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         kind = getattr(torch, name, None) if module == "torch" else None

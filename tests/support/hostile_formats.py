@@ -304,6 +304,13 @@ def indices() -> dict[str, bytes]:
     }  # fmt: skip
 
 
+def alters(path: Path) -> None:
+    """A `.dcp` folder whose index sets an attribute of a class that it may name; what reads it must refuse."""
+    hostile.trained().save_weights(path)
+    kind = b"\x80\x02ctorch.distributed.checkpoint.metadata\nTensorStorageMetadata\n"
+    (path / ".metadata").write_bytes(kind + b"N}X\x06\x00\x00\x00poisonK\x01s\x86b.")
+
+
 def distributed(path: Path, spoil: str) -> None:
     """A `.dcp` folder whose numbers are pickled objects, by what its index says; or with a pipe in place of a file."""
     import torch
