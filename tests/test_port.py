@@ -1107,6 +1107,12 @@ def test_functions_that_write_or_take_numbers() -> None:
     port.to_torch(keras.Model([x, mask], layers.MultiHeadAttention(3, 2)(x, x, attention_mask=mask)))
 
 
+def test_a_layer_alone_with_several_inputs() -> None:
+    attention, x, y = layers.MultiHeadAttention(2, 3), torch.rand(2, 4, 5), torch.rand(2, 6, 5)
+    attention(x, y)
+    torch.testing.assert_close(port.to_torch(attention)(x, y), attention(x, y))
+
+
 def test_a_trace_that_fails_names_the_line() -> None:
     class Packs(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

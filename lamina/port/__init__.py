@@ -47,8 +47,8 @@ def to_torch(
     if verify:
         inputs = checking.random_inputs(model, source[0])
         with checking.evaluating(model):
-            alone = len(inputs) == 1 or not isinstance(model, GraphModel)
-            expected = model(inputs[0] if alone else model.structured(inputs), training=False)
+            whole = [model.structured(inputs)] if isinstance(model, GraphModel) and len(inputs) > 1 else inputs
+            expected = model(*whole, training=False)
         with checking.evaluating(module):
             got = module(*(x.permute(order) for x, order in zip(inputs, orders, strict=True)))
         found = [

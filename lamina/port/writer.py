@@ -280,6 +280,7 @@ class Writer(Arranging):
         for place, symbol in enumerate(graph.inputs):
             layer = symbol.node.layer if symbol.node is not None else symbol
             name = names.get(id(layer)) or re.sub(r"^input_layer_\d+$", "input_layer", layer.name)
+            name = f"{name}_{place}" if place and name == "input_layer" else name
             order = () if orders is None else orders[place]
             self._values[id(symbol)] = self.placeholder(name, symbol.shape, symbol.torch_dtype, order)
         for node in graph.nodes:
