@@ -856,6 +856,7 @@ ELSEWHERE = {
     "*.fix_input.*": "of layers among themselves",
     "model_from_*.backend": "test_one_door.py",
     "model_from_*.otherwise": "test_one_door.py",
+    "filled_up.*": "test_tensorflow_stand_in.py",
     "convert.weights": "test_convert.py",
     "convert.options": "test_convert.py",
     "Spatial.with_spatial.channels": "of layers among themselves",
