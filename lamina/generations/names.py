@@ -22,6 +22,7 @@ from ..translation.words import words
 from . import (
     activations,
     backend,
+    bases,
     callbacks,
     initializations,
     loss_names,
@@ -96,7 +97,7 @@ def _fill_older(dialect: Dialect) -> None:
     homes["layers"] = _first(functools.partial(recurrent.find, dialect), homes["layers"])
     homes["backend"] = _first(homes["backend"], functools.partial(_setting, dialect))
     if "layers.merge" in homes:
-        homes["layers.merge"] = _first(homes["layers.merge"], functools.partial(models.merge_base, dialect))
+        homes["layers.merge"] = _first(homes["layers.merge"], functools.partial(bases.merge_base, dialect))
     written = {"serialize": generic_utils.serialize_keras_object}.get
     for home in ("activations", "layers", "losses", "metrics", *_OBJECTS):
         homes[home] = _first(written, homes[home])
@@ -298,7 +299,7 @@ def _layer(dialect: Dialect, name: str) -> Any:
     if own != name:
         return dialect.find("layers", own)
     if name in _SPECIAL:
-        return models.special(dialect, name)
+        return bases.special(dialect, name)
     entry = table.objects["layers"][name]
     if entry.makes:
         return _calling(dialect, name)
