@@ -1220,4 +1220,4 @@ def test_automatic_names_of_tf_keras() -> None:
 
 def test_input_of_values_is_refused_clearly() -> None:
     with pytest.raises(ValueError, match="`input_tensor` must be a KerasTensor"):
-        keras2.layers.Input(tensor=keras2.backend.constant(np.ones((2, 3))))
+        tf_keras.layers.Input(tensor=tf_keras.backend.constant(np.ones((2, 3))))

@@ -311,6 +311,8 @@ class MaskedGroups(_Modern):
 class StepsOfAll(_Modern):
     """TimeDistributed that may have several inputs, each (batch, time, ...), and several outputs."""
 
+    _takes_one = False
+
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if not is_shape(input_shape):
