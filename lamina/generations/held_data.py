@@ -10,7 +10,14 @@ from torch import Tensor
 
 from .backend import is_placeholder
 
+used = False  # whether any model of the process holds some
 _STEPS = {"fit": "steps_per_epoch", "evaluate": "steps", "predict": "steps"}
+
+
+def note() -> None:
+    """From now on models are asked for what they hold."""
+    global used
+    used = True
 
 
 def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
@@ -34,6 +41,7 @@ def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
             raise TypeError(f"compile: `target_tensors` must be tensors; got {type(one).__name__}.")
         if not (one is None or isinstance(one, Tensor) or is_placeholder(one)):
             raise ValueError("compile: `target_tensors` are values or placeholders here; use `add_loss` for others.")
+    note()
     return [one if isinstance(one, Tensor) else None for one in listed]
 
 

@@ -537,7 +537,7 @@ class _ModelWords(Adds):
 
     def predict_on_batch(self, x: object) -> Any:
         given = {"x": x}
-        if not self._dialect.table.shares_modern:
+        if held_data.used:
             held_data.complete(self, "predict_on_batch", given)
         return super().predict_on_batch(given["x"])
 
@@ -545,7 +545,7 @@ class _ModelWords(Adds):
         table, own = self._dialect.table, f"Sequential.{method}"
         sequential = isinstance(self, Sequential) and own in table.methods
         given = method_arguments(table, own if sequential else method, args, kwargs)
-        if not table.shares_modern and not method.endswith(("generator", "compile")):
+        if held_data.used and not method.endswith(("generator", "compile")):
             held_data.complete(self, method, given)
         for key in _STEPS:  # `len(x) / batch_size` counts up
             if isinstance(given.get(key), float):
