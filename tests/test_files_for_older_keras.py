@@ -543,6 +543,8 @@ KINDS = {
 def test_keras_reads_what_lamina_writes_and_the_other_way_round(generation: str, kind: str, tmp_path: Path) -> None:
     python = os.environ.get(f"LAMINA_{generation.upper()}_PYTHON")
     cases = KINDS[kind](generation)
+    if generation == "tf_keras":  # it runs the former on GPUs alone, and reads the latter as the metric of that name
+        cases = {name: make for name, make in cases.items() if "CuDNN" not in name and "cosine_similarity" not in name}
     if not python or not cases:
         pytest.skip(f"LAMINA_{generation.upper()}_PYTHON names no interpreter, or nothing of the kind")
     told = write(tmp_path, generation, cases)
