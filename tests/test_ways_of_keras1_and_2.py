@@ -655,3 +655,12 @@ def test_losses_of_outputs_are_means_of_batches_in_keras_2_3() -> None:
     found = model.evaluate(X, targets, batch_size=3, verbose=0)
     np.testing.assert_allclose(found[1:], np.mean(batches, 0)[1:], rtol=1e-5)
     np.testing.assert_allclose(found[0], np.average([one[0] for one in batches], weights=[3, 1]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "train_on_batch"])
+def test_a_list_of_one_array_is_the_array_to_a_sequential_without_an_input(method: str) -> None:
+    model = lamina.keras2.models.Sequential([lamina.keras2.layers.Dense(3), lamina.keras2.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 4), "float32"), np.ones((8, 2), "float32")
+    getattr(model, method)([x], *([] if method == "predict" else [y]))
+    assert model.predict([x]).shape == (8, 2)

@@ -547,6 +547,9 @@ class _ModelWords(Adds):
         given = method_arguments(table, own if sequential else method, args, kwargs)
         if held_data.used and not method.endswith(("generator", "compile")):
             held_data.complete(self, method, given)
+        x = given.get("x")
+        if type(x) is list and len(x) == 1 and hasattr(x[0], "shape") and not (self.built or table.shares_modern):
+            given["x"] = x[0]  # of a model that knows its input it is known to be one
         for key in _STEPS:  # `len(x) / batch_size` counts up
             if isinstance(given.get(key), float):
                 given[key] = math.ceil(given[key])
