@@ -19,7 +19,7 @@ tomllib = pytest.importorskip("tomllib")  # Python 3.11
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-WHEEL = 1_570_000
+WHEEL = 1_590_000
 
 
 def required(listed: list[str]) -> list[Requirement]:
