@@ -203,10 +203,6 @@ def _place_in_code() -> tuple[object, int]:
     return frame.f_code, frame.f_lasti
 
 
-def _is_tf_1() -> bool:
-    return True
-
-
 def placeholder(
     shape: Any = None, ndim: int | None = None, dtype: Any = None, sparse: bool = False, name: Any = None,
     ragged: bool = False,
@@ -321,6 +317,7 @@ def count_params(x: Any) -> int:
 
 
 def _to_tensor(x: object, dtype: object) -> Tensor:
+    """What is no tensor as one; code of the time asks for it by this name."""
     return PUBLIC["cast" if isinstance(x, (Tensor, SymbolicTensor)) else "constant"](x, dtype)
 
 
@@ -586,11 +583,12 @@ def names(dialect: Dialect) -> dict[str, Any]:
 
     found = PUBLIC | {key: value for key, value in globals().items() if key in _PUBLIC}
     own = (backend, set_backend, clear_session, get_uid, _get_available_gpus)
-    found |= {function.__name__: function for function in (*own, _is_tf_1, _to_tensor)} | {"reset_uids": clear_session}
+    found |= {function.__name__: function for function in (*own, _to_tensor)} | {"reset_uids": clear_session}
     name = dialect.table.name
     found |= {key: updates.made_once(found[key]) for key in _MAKING}
     if name != "tf_keras":
         found |= {"_epsilon": 1e-7, "_floatx": "float32"}  # as the module read them from its file of settings
+        found["_is_tf_1"] = lambda: True  # TensorFlow 1 went with them
         found |= {key: _drawing(found[key]) for key in _DRAWING}
         found["ctc_decode"] = arithmetic.ctc_decode_shortly
         computing = {*PUBLIC, "gradients", "stop_gradient"} - {*_MAKING, *_DRAWING, *_CONSTANT}
