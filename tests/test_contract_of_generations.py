@@ -22,6 +22,7 @@ from torch.utils import _pytree as pytree
 
 import lamina
 from lamina.core.fusion import granted
+from lamina.generations import modern_from_config
 from lamina.generations.dialect import DIALECTS
 from lamina.translation.words import BASE, words
 from lamina.translation.words import FIRST as FIRST_WORDS
@@ -184,7 +185,7 @@ def tells_all(old: Old) -> bool:
 
 def today(old: Old, layer: Any) -> Any:
     """The layer of today that the config of an old one becomes."""
-    return DIALECTS[SPACES[old.generation]].to_modern({"class_name": old.name, "config": layer.get_config()})
+    return modern_from_config(SPACES[old.generation], {"class_name": old.name, "config": layer.get_config()})
 
 
 def shapes(structure: Any) -> list[tuple[int, ...]]:

@@ -6,4 +6,4 @@
 from .alias import install as install
 from .alias import uninstall as uninstall
 from .detect import detect as detect
-from .dialect import modern_from_config as modern_from_config
+from .modernize import modern_from_config as modern_from_config

@@ -16,13 +16,10 @@ import torch
 from ..core import config as settings
 from ..core import scope, serialize
 from ..core.layer import snake_case
-from ..layers import old
 from ..translation.keras1 import KERAS1
 from ..translation.keras2 import KERAS2
 from ..translation.table import Generation
 from ..translation.tf_keras import TF_KERAS
-from ..translation.words import modern_config
-from . import activations, objects
 
 Find = Callable[[str], Any]
 
@@ -172,22 +169,8 @@ class Dialect:
             )
         return serialize.deserialize({**config, "module": module}, custom_objects)
 
-    def to_modern(self, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
-        """The same as a layer or model of today."""
-        own = {name: getattr(activations, name) for name in ("hard_sigmoid", "swish")}
-        classes = [item for module in (old, objects) for item in vars(module).values() if isinstance(item, type)]
-        own |= {cls.__name__: cls for cls in classes if cls.__module__ in (old.__name__, objects.__name__)}
-        with serialize.custom_object_scope({**own, **(custom_objects or {})}):
-            found = modern_config(self.table, described, self.settings())
-            return serialize.deserialize(found, homes=("keras.layers", "keras.models"))
-
 
 DIALECTS = {
     table.name: Dialect(table, os.environ.get("KERAS_BACKEND", "tensorflow") if table is KERAS1 else "tensorflow")
     for table in (KERAS1, KERAS2, TF_KERAS)
 }
-
-
-def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
-    """The modern layer or model of what a generation's {"class_name": ..., "config": ...} describes."""
-    return DIALECTS[generation].to_modern(described, custom_objects)

@@ -16,9 +16,10 @@ from .. import losses, metrics
 from ..core import masking, serialize
 from ..core.errors import named
 from ..core.functions import Rebuilt
+from ..core.graph import called_again
 from ..core.layer import Layer
 from ..core.operation import Operation
-from ..core.symbolic import SymbolicTensor
+from ..core.symbolic import Node, SymbolicTensor
 from ..core.weight import take
 from ..layers.input import InputLayer
 from ..layers.old import MergeByMode
@@ -27,6 +28,7 @@ from ..models.functional import Functional, GraphModel
 from ..models.graph_config import own_kwargs
 from ..translation import keras1, known, migrating
 from . import activations
+from .dialect import DIALECTS
 from .shim import LayerShim, Shim
 
 STEEPER = 1.2  # today's hard_sigmoid rises by 1 / 6, that of Keras 1 and 2 by 0.2
@@ -74,9 +76,18 @@ def _hand_over_terms(old: Any, new: Any) -> None:
         new.load_assets(folder)
 
 
+def modern_from_config(generation: str, described: Mapping[str, Any], custom_objects: Any = None) -> Any:
+    """The modern layer or model of what a generation's {"class_name": ..., "config": ...} describes: it computes as
+    that generation did, by classes that Keras 3 may not have. Raises ValueError where no modern layer does."""
+    with serialize.custom_object_scope(custom_objects or {}):
+        return _Modernizer(masks=False, exact=True).layer(DIALECTS[generation].from_config(described))[0]
+
+
 class _Modernizer:
-    def __init__(self, masks: bool):
-        self._masks = masks
+    """masks: see `modernized`. exact: whether layers become the classes that compute the same, as they stand."""
+
+    def __init__(self, masks: bool, exact: bool = False):
+        self._masks, self._exact = masks, exact
         self.changes = Changes()
         self._pairs: list[tuple[Any, Any]] = []  # layers with weights, before and now
         self._steeper: dict[int, torch.Tensor] = {}  # factors of weights, by the id of these
@@ -105,19 +116,15 @@ class _Modernizer:
     def _functional(self, old: Any) -> Any:
         graph = old._graph
         fresh = [_input(node.layer)._nodes[0].outputs for node in graph.input_nodes]
-        known = {id(before): now for before, now in zip(graph.inputs, fresh, strict=True)}
 
-        def substitute(leaf: Any) -> Any:
-            return known.get(id(leaf), leaf) if isinstance(leaf, SymbolicTensor) else leaf
-
-        for node in graph.nodes:
+        def call(node: Node, args: tuple, kwargs: dict[str, Any]) -> Any:
             first, *others = self.layer(node.layer)
-            args, kwargs = pytree.tree_map(substitute, (node.args, own_kwargs(node)))
-            found = first(*args, **kwargs)
+            found = first(*args, **{key: kwargs[key] for key in own_kwargs(node)})
             for layer in others:
                 found = layer(found)
-            pairs = zip(pytree.tree_leaves(node.outputs), pytree.tree_leaves(found), strict=True)
-            known.update({id(before): now for before, now in pairs})
+            return found
+
+        substitute = called_again(graph.nodes, graph.inputs, fresh, call)
         inputs = pytree.tree_unflatten(fresh, pytree.tree_structure(old._input_structure))
         outputs = pytree.tree_map(substitute, old._output_structure)
         return Functional(inputs, outputs, name=_name(old), trainable=old.trainable)
@@ -137,7 +144,7 @@ class _Modernizer:
             return [self.model(old)]
         if not _is_generations(old):
             return [self._same(old)]
-        before, now = self.of_today(old, alone=False)
+        before, now = self.of_today(old, alone=self._exact)
         if not isinstance(old, MergeByMode):  # which counts the weights of the models that it joins
             self._pairs.append((old, now))
         return [*before, now]
@@ -153,6 +160,10 @@ class _Modernizer:
     def of_today(self, old: Any, alone: bool) -> tuple[list[Any], Any]:
         """The layers before a layer's counterpart, none where that is to be `alone`; and the counterpart."""
         if old._as_given.get("time_major"):
+            if self._exact:
+                raise ValueError(
+                    f"{named(old)}: `time_major` has no modern counterpart; transpose the layer's input and output."
+                )
             self._keep(old, "takes time first")
             return [], type(old).from_config(old.get_config())
         public, config = self._class_for(old)
@@ -174,6 +185,8 @@ class _Modernizer:
     def _class_for(self, old: Any) -> tuple[Any, Config]:
         """The class of today for a layer, the public one where it computes the same, and its arguments."""
         cls, config = _own_class(old), {**super(Shim, old).get_config(), "name": _name(old)}
+        if self._exact:
+            return cls, config
         masked, rewrite = id(old) in self._masked, _REWRITTEN.get(cls.__name__)
         rewritten = rewrite(old, config) if rewrite and not (masked and cls is MergeByMode) else None
         if rewritten:
@@ -228,7 +241,7 @@ class _Modernizer:
             return value
         module = str(value.get("module"))
         if module == activations.__name__:
-            steep = value["config"] == "hard_sigmoid" and not _steepens(key, owner)
+            steep = value["config"] == "hard_sigmoid" and (self._exact or not _steepens(key, owner))
             return value if steep else _TODAY.get(value["config"], value["config"])
         if value.get("class_name") == "InLayout":
             return _initializer(value["config"]["draws"])
@@ -247,12 +260,13 @@ class _Modernizer:
 
     def _object(self, old: Any) -> Any:
         if isinstance(old, Model):
-            inside = _Modernizer(self._masks)  # its weights are the outer layer's
+            inside = _Modernizer(self._masks, self._exact)  # its weights are the outer layer's
             inside.changes = self.changes
             return serialize.serialize(inside.model(old))
         if _is_generations(old):
             return serialize.serialize(self.of_today(old, alone=True)[1])
-        public = next((base for base in type(old).__mro__ if _is_public(base)), None)
+        own = _own_class(old) if self._exact and isinstance(old, Shim) else None
+        public = own or next((base for base in type(old).__mro__ if _is_public(base)), None)
         if public is None or public.__name__ in _ROOTS:
             self.changes.own.append(f"{type(old).__name__} is no class of Keras 3")
             return serialize.serialize(old)

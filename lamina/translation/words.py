@@ -221,40 +221,8 @@ def method_arguments(
     return found
 
 
-# Whole configs -----------------------------------------------------------------------------------------------------
-
 # Of the objects that arguments stand for, by the last word of their names.
 HOMES = {"regularizer": "regularizers", "constraint": "constraints", "initializer": "initializers"}
-
-
-def modern_config(generation: Generation, described: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The modern {"class_name", "config"} of a layer or model that one of this generation describes.
-
-    Classes without an entry, such as a user's own, stay as they are.
-    """
-    name, config = described["class_name"], described["config"]
-    others = {key: value for key, value in described.items() if key not in ("class_name", "config")}
-    if name in ("Sequential", "Model", "Functional"):
-        return {**others, "class_name": _MODELS.get(name, name), "config": _model_config(generation, config, settings)}
-    if generation.find(name) is None:
-        return {**others, "class_name": name, "config": config}
-    for key in ("module", "registered_name", *(("build_config",) if name == "TimeDistributed" else ())):
-        others.pop(key, None)  # where the original's class stood; and a shape that its layer has as well
-    given = {key: _modern_object(generation, key, value, settings) for key, value in config.items()}
-    own = words(generation, "layers", name)
-    given = own.bind((), given)
-    if given.get("time_major"):
-        raise ValueError(f"{name}: `time_major` has no modern counterpart; transpose the layer's input and output.")
-    return {**others, "class_name": own.entry.modern, "config": own.to_modern(given, settings)}
-
-
-_MODELS = {"Model": "Functional"}
-
-
-def _model_config(generation: Generation, config: Any, settings: Settings) -> dict[str, Any]:
-    if isinstance(config, (list, tuple)):  # Keras 1's sequential models
-        return {"layers": [modern_config(generation, layer, settings) for layer in config]}
-    return {**config, "layers": [modern_config(generation, layer, settings) for layer in config["layers"]]}
 
 
 def read_policy(value: Any) -> Any:
@@ -268,24 +236,6 @@ def written_policy(generation: Generation, name: str) -> Any:
         return name
     return {"module": "keras.mixed_precision", "class_name": "Policy", "config": {"name": name},
             "registered_name": None}  # fmt: skip
-
-
-def _modern_object(generation: Generation, key: str, value: Any, settings: Settings) -> Any:
-    if key == "dtype":
-        return read_policy(value)
-    if key in _LAYERS and value is not None:
-        if isinstance(value, (list, tuple)):
-            return [modern_config(generation, one, settings) for one in value]
-        return modern_config(generation, value, settings)
-    home = HOMES.get(key.rsplit("_", 1)[-1])
-    if home is None or not isinstance(value, Mapping):
-        return value
-    config = {k: v for k, v in value.items() if k != "name"} if "name" in value else value.get("config") or {}
-    name, config = value.get("name") or value["class_name"], generation.read(home, config)
-    if generation.find(name, home) is None:
-        return {"class_name": name, "config": config}
-    own = words(generation, home, name)
-    return {"class_name": own.entry.modern, "config": own.to_modern(own.bind((), config), settings)}
 
 
 SCALARS = ("filter_length", "subsample_length", "atrous_rate", "pool_length", "stride")
