@@ -85,9 +85,6 @@ class Setting(float):
 
     def assign(self, value: Any) -> None:
         owner = self.owner
-        if self.name == "decay":
-            owner.decay_by(float(value))
-            return
         vars(owner)[self.name] = Setting(float(value), owner, self.name)
         lacking = [name for names in owner._slot_names() for name in names if name not in owner._slots]
         if owner.built and lacking:  # a momentum that was 0 has no state

@@ -107,26 +107,28 @@ class OptimizerShim(ByUpdates, Shim):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = [name for name, value in vars(self).items() if type(value) is float and name in self._args]
-        self.__dict__.update({name: Setting(vars(self)[name], self, name) for name in own})
-        if self._decaying():
-            self._begin_with(self._learning_rate.initial_learning_rate)
+        own = {name: value for name, value in vars(self).items() if type(value) is float and name in self._args}
+        own |= {"decay": self._as_given["decay"]} if self._divides_rate else {}
+        self.__dict__.update({name: Setting(value, self, name) for name, value in own.items()})
 
-    def _begin_with(self, rate: float) -> None:
-        """Let what `decay` divides be a variable."""
-        vars(self._learning_rate)["initial_learning_rate"] = Weight(torch.tensor(rate), trainable=False)
+    def _modern(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Without the schedule that `decay` is today: the rate of now divides by 1 + decay * steps."""
+        return super()._modern({**given, "decay": 0.0} if self._divides_rate else given)
 
-    def decay_by(self, decay: float) -> None:
-        """Divide the learning rate by 1 + decay * steps from now on."""
-        rate = float(self.learning_rate)
-        self._as_given["decay"] = Setting(decay, self, "decay")
-        super(Shim, type(self)).learning_rate.fset(self, InverseTimeDecay(rate, 1, decay))
-        self._begin_with(rate)
+    @property
+    def _divides_rate(self) -> bool:
+        return self._words.entry.adapt == "decaying" and "decay" in self._words.accepted
+
+    def _current_rate(self) -> Any:
+        rate = super()._current_rate()
+        if not (self._divides_rate and self.decay):
+            return rate
+        return rate / (1 + self.decay * (self._iterations.detach() if self._capturable else self._iterations.item()))
 
     def __getattr__(self, name: str) -> Any:
         given = vars(self).get("_as_given", {})
         if name in given and not name.startswith("_"):
-            return Setting(given[name], self, name) if name == "decay" and given[name] is not None else given[name]
+            return given[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
     @property
@@ -141,16 +143,8 @@ class OptimizerShim(ByUpdates, Shim):
         elif self._serves_several:
             self._take([weight for weight in variables if id(weight) not in self._places])
 
-    def _decaying(self) -> bool:
-        """Whether its schedule is the one that `decay` asked for."""
-        asked = vars(self).get("_as_given", {}).get("decay")
-        told = bool(asked) or isinstance(asked, Setting)
-        return told and isinstance(vars(self).get("_learning_rate"), InverseTimeDecay)
-
     @property
     def learning_rate(self) -> Any:
-        if self._decaying():
-            return self._learning_rate.initial_learning_rate
         if self._dialect.table.shares_modern and not isinstance(self._learning_rate, Weight):  # that of the last step
             rate = self._rate_function((self._iterations.detach() - 1).clamp(min=0))
             return torch.as_tensor(rate, dtype=torch.float32)
@@ -160,27 +154,27 @@ class OptimizerShim(ByUpdates, Shim):
     def learning_rate(self, value: Any) -> None:
         if isinstance(value, Expression) and "_as_given" in vars(self):
             self.__dict__["_rate_to_follow"] = value
-        elif self._decaying() and not callable(value):
-            self.learning_rate.fill_(self._args["learning_rate"].convert(value, self))
         else:
             super(Shim, type(self)).learning_rate.fset(self, value)
 
     lr = learning_rate
 
     def modern_config(self) -> dict[str, Any]:
-        found = super().modern_config().items()
-        config: dict[str, Any] = {key: float(value) if isinstance(value, Setting) else value for key, value in found}
-        if self._decaying():
-            config["learning_rate"]["config"]["initial_learning_rate"] = float(self.learning_rate)
+        config = self._plain_config()
+        if self._divides_rate and self.decay:
+            schedule = InverseTimeDecay(float(self.learning_rate), 1, float(self.decay))
+            config["learning_rate"] = serialize.serialize(schedule)
         return config
+
+    def _plain_config(self) -> dict[str, Any]:
+        found = super().modern_config().items()
+        return {key: float(value) if isinstance(value, Setting) else value for key, value in found}
 
     def get_config(self) -> dict[str, Any]:
         """With the learning rate of now."""
-        modern, own = self.modern_config(), dict(self._as_given)
-        if self._decaying():
-            modern["learning_rate"] = float(self.learning_rate)
+        own = {key: vars(self).get(key, value) for key, value in self._as_given.items()}
         own |= {key: float(self.learning_rate) for key in ("lr", "learning_rate") if key in own}
-        return self._words.to_old(modern, own)
+        return self._words.to_old(self._plain_config(), own)
 
 
 class OptimizerOfTape(StepsOfTensorFlow, OptimizerShim):
