@@ -97,7 +97,8 @@ class _Above(_Modern):
         return _as_then(self, super().call, inputs, *others, **given)
 
 
-def _is_of_ours(method: object) -> bool:
+def is_of_ours(method: object) -> bool:
+    """Whether a method is no user's."""
     return getattr(method, "__module__", "").startswith("lamina.")
 
 
@@ -209,7 +210,7 @@ class Habits(_Modern):
         if any(map(_names_call, vars(cls).values())):
             cls._calls_others = True
             bases = list(cls.__bases__)
-            asked = next((base for base in bases if _is_of_ours(getattr(base, "call", None))), None)
+            asked = next((base for base in bases if is_of_ours(getattr(base, "call", None))), None)
             if "call" in vars(cls) and asked is not None and asked.call is not Layer.call:
                 bases.insert(bases.index(asked), _Above)
                 cls.__bases__ = tuple(bases)

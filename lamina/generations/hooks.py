@@ -37,6 +37,7 @@ from ..layers.merge import Merge
 from ..layers.pooling import MaxPooling, _Pooling
 from . import activations, backend
 from .dialect import Dialect
+from .habits import is_of_ours
 
 _Parts = Sequence[Tensor]  # one for each gate, or state
 _Shape = tuple[int | None, ...]
@@ -56,7 +57,7 @@ class NoiseShape(_Modern):
         return tuple(known if size is None else int(size) for size, known in zip(shape, inputs.shape, strict=True))
 
 
-class _Hooked(_Modern):
+class Hooked(_Modern):
     """A subclass that defines one of `_hook` without a `call` of its own is called as `_by_hook` says."""
 
     _hook = ""
@@ -65,16 +66,12 @@ class _Hooked(_Modern):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         hooks, call = [getattr(cls, name) for name in cls._hook.split()], getattr(cls, "call", None)
-        if hooks and call is not cls._by_hook and _ours(call) and not all(map(_ours, hooks)):
+        if hooks and call is not cls._by_hook and is_of_ours(call) and not all(map(is_of_ours, hooks)):
             cls.call = cls._by_hook
             cls.__init_subclass__(**kwargs)  # once more: `call` is another one
 
 
-def _ours(method: Any) -> bool:
-    return getattr(method, "__module__", "").startswith("lamina.")
-
-
-class MergeFunction(_Hooked):
+class MergeFunction(Hooked):
     """A layer of several inputs, which gives `_merge_function(inputs)`."""
 
     _hook = "_merge_function"
@@ -92,7 +89,7 @@ class MergeFunction(_Hooked):
         return self._merge_function(inputs)
 
 
-class PoolingFunction(_Hooked):
+class PoolingFunction(Hooked):
     """Pooling by `_pooling_function`, which is given the layer's settings in the generation's words; in one dimension
     a second of size 1 is put in."""
 
@@ -169,7 +166,7 @@ def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:
     return {"_keeps_dtype": False} if modern is Resizing and shares else {}
 
 
-class CarryAndOutput(_Hooked):
+class CarryAndOutput(Hooked):
     """A step of an LSTM's cell, whose carry and output gate `_compute_carry_and_output_fused(z, c)` gives, for the
     arguments of the four gates, or with implementation 1 `_compute_carry_and_output(x, h, c)` (tf.keras)."""
 
@@ -219,7 +216,7 @@ class BatchMoments(_Modern):
         return self._calculate_mean_and_var(inputs, reduction_axes, keep_dims, *masks)
 
     def _has_own_moments(self) -> bool:
-        ours = _ours(type(self)._moments) and _ours(type(self)._calculate_mean_and_var)
+        ours = is_of_ours(type(self)._moments) and is_of_ours(type(self)._calculate_mean_and_var)
         at_once = self._unbiased is not None and self.input_spec.ndim in (4, 5)
         return not ours and not (at_once and self._as_given.get("fused") is not False)
 

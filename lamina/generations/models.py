@@ -704,13 +704,15 @@ class _ModelWords(Adds):
         return [*(array for layer in self._weight_layers() for array in shim.trained_first(layer)), *own]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        give = shim.set_own if self._asks_inside else shim.set_trained_first
         own = self._own_in_order()
         shim.check_count(self, weights)
         listed = [weights[turn] for turn in self._turns()] if self._asks_inside else weights
         with all_or_none(self.weights):
             for part, arrays in shim.shared_out(self._tracked(), listed, lambda part: part.get_weights()):
-                give(part, arrays)
+                if self._asks_inside:
+                    part.set_weights(arrays)
+                else:
+                    shim.set_trained_first(part, arrays)
             assign_all(self, own, weights[len(weights) - len(own) :])
 
     def _turns(self) -> list[int]:

@@ -24,7 +24,7 @@ from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.scope import put
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape, map_shapes
-from ..core.weight import Weight, all_or_none, take
+from ..core.weight import Weight, all_or_none, assign_all
 from ..files import older
 from ..files.stored import Given
 from ..initializers import Identity
@@ -285,19 +285,6 @@ def in_old_order(parts: Iterable[Any], arrays: Sequence[Any]) -> list[Any]:
     """Arrays in the modern order, of parts one after the other, as the generation has them."""
     pairs = shared_out(parts, arrays, lambda part: part.weights)
     return [array for part, own in pairs for array in part.to_old_weights(own)]
-
-
-def set_own(part: Any, arrays: Sequence[Any]) -> None:
-    part.set_weights(arrays)
-
-
-def set_in_turn(
-    owner: Any, parts: Iterable[Any], arrays: Sequence[Any], give: Callable[[Any, Sequence[Any]], None] = set_own
-) -> None:
-    """Give parts their weights, one after the other. Raises ValueError for another number than the owner has."""
-    check_count(owner, arrays)
-    for part, own in shared_out(parts, arrays, lambda part: part.get_weights()):
-        give(part, own)
 
 
 def _halves(layer: Any) -> list[tuple[Any, list[Any], list[Any]]]:
@@ -648,12 +635,13 @@ class LayerShim(Adds, Shim):
     def set_weights(self, weights: Sequence[Any]) -> None:
         inner = parts_of(self)
         if inner is not None:
+            check_count(self, weights)
             with all_or_none(self.weights):
                 if self._dialect.table.shares_modern:
-                    check_count(self, weights)
                     set_trained_first(self, weights)
-                else:
-                    set_in_turn(self, inner, weights)
+                    return
+                for part, own in shared_out(inner, weights, lambda part: part.get_weights()):
+                    part.set_weights(own)
             return
         arrays = list(map(np.asarray, weights))
         check_count(self, arrays)
@@ -720,14 +708,7 @@ class _OutputsInList(_Modern):
 def _load_local(layer: Any, store: Mapping[str, Any]) -> None:
     """From a `.keras` file, in which a local kernel lies as the layer's `implementation` wants it, or as today's."""
     arrays = [np.asarray(store[str(place)]) for place in range(len(store))]
-    today = bool(arrays) and arrays[0].shape == tuple(layer.weights[0].shape)
-    arrays = arrays if today else layer.weight_layout().to_modern(arrays)
-    expected, got = [tuple(weight.shape) for weight in layer.weights], [array.shape for array in arrays]
-    if expected != got:
-        raise ValueError(f"{named(layer)}: expected weights of shapes {expected}; got {got}.")
-    with torch.no_grad():
-        for weight, array in zip(layer.weights, arrays, strict=True):
-            take(weight, torch.as_tensor(array))
+    assign_all(layer, layer.weights, layer.weight_layout().to_modern(arrays))
 
 
 def _zero_states(layer: Any) -> None:

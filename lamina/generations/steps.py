@@ -10,10 +10,8 @@ from torch import Tensor
 from ..kernels import noise
 from ..layers import GRU, LSTM
 from . import arithmetic
+from .hooks import Hooked
 from .updates import carry_out
-
-_Modern: Any = object  # the modern class, which comes behind in the classes made
-_PROTOCOL = ("step", "get_constants", "preprocess_input", "get_initial_states")
 
 
 def run_steps(self: Any, x: Any, mask: Any = None) -> Any:
@@ -31,17 +29,12 @@ _GATES = {LSTM: 4, GRU: 3}
 _WHOLE = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}  # of all gates, asked for in every step
 
 
-class StepsOfOurs(_Modern):
+class StepsOfOurs(Hooked):
     """SimpleRNN, GRU and LSTM of Keras 1, which a subclass may change in any part of the protocol; one that changes
     none of it runs as today's."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        own = vars(cls)
-        changed = any(name in own for name in _PROTOCOL) and "_words" not in own
-        if changed and "call" not in own and getattr(cls.call, "__module__", "").startswith("lamina."):
-            cls.call = run_steps
-            cls.__init_subclass__(**kwargs)  # once more: `call` is another one
+    _hook = "step get_constants preprocess_input get_initial_states"
+    _by_hook = run_steps
 
     @property
     def _gates(self) -> int:

@@ -40,7 +40,7 @@ def deserialize_keras_object(
     if identifier is None:
         return None
     if isinstance(identifier, str):
-        found = _find(identifier, module_objects, custom_objects, printable_module_name)
+        found = named(identifier, module_objects, custom_objects, printable_module_name)
         return found() if inspect.isclass(found) else found
     if inspect.isfunction(identifier):
         return identifier
@@ -48,15 +48,18 @@ def deserialize_keras_object(
         raise ValueError(f"Could not interpret serialized {printable_module_name}: {identifier!r}.")
     if not {"class_name", "config"} <= identifier.keys():
         raise ValueError(f"Expected a dictionary with `class_name` and `config`; got {identifier!r}.")
-    cls = _find(identifier["class_name"], module_objects, custom_objects, printable_module_name)
+    cls = named(identifier["class_name"], module_objects, custom_objects, printable_module_name)
     config = identifier["config"]
-    if not hasattr(cls, "from_config"):
-        return cls(**config)
+    told = {"custom_objects": custom_objects or {}}
     with custom_object_scope(custom_objects or {}):
-        return cls.from_config(config)
+        if not hasattr(cls, "from_config"):
+            return cls(**config)
+        takes = inspect.signature(cls.from_config).parameters
+        return cls.from_config(config, **(told if "custom_objects" in takes else {}))
 
 
-def _find(name: str, module_objects: Mapping[str, Any] | None, custom_objects: Any, what: str) -> Any:
+def named(name: str, module_objects: Mapping[str, Any] | None, custom_objects: Any, what: str) -> Any:
+    """The class or function of a name, as `deserialize_keras_object` looks for it."""
     found = registered_object(name, custom_objects)
     found = (module_objects or {}).get(name) if found is None else found
     if found is None:

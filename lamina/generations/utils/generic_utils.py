@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import utils
 from ...core import functions, serialize
+from ...legacy import saving
 from ..dialect import Dialect
 
 
@@ -139,20 +140,9 @@ def deserialize_keras_object(
 
     Raises ValueError for one that is neither there nor in custom_objects.
     """
-    text = isinstance(identifier, str)
-    if not text and not (isinstance(identifier, Mapping) and {"class_name", "config"} <= identifier.keys()):
-        raise ValueError(f"Cannot make a {printable_module_name} of {identifier!r}.")
-    name = identifier if text else identifier["class_name"]
-    cls = serialize.registered_object(name, custom_objects) or (module_objects or {}).get(name)
-    if cls is None:
-        raise ValueError(f"Unknown {printable_module_name}: {name!r}. Pass it in custom_objects.")
-    if text:
-        return cls
-    with serialize.custom_object_scope(custom_objects or {}):
-        if not hasattr(cls, "from_config"):
-            return cls(**identifier["config"])
-        given = {"custom_objects": custom_objects or {}} if has_arg(cls.from_config, "custom_objects") else {}
-        return cls.from_config(identifier["config"], **given)
+    if isinstance(identifier, str):  # of a class it is the class
+        return saving.named(identifier, module_objects, custom_objects, printable_module_name)
+    return saving.deserialize_keras_object(identifier, module_objects, custom_objects, printable_module_name)
 
 
 def get_from_module(
