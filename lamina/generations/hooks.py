@@ -90,8 +90,7 @@ class MergeFunction(Hooked):
 
 
 class PoolingFunction(Hooked):
-    """Pooling by `_pooling_function`, which is given the layer's settings in the generation's words; in one dimension
-    a second of size 1 is put in."""
+    """Pooling by `_pooling_function`, which is given the layer's settings in the generation's words."""
 
     _hook = "_pooling_function"
     _dialect: Dialect
@@ -103,18 +102,18 @@ class PoolingFunction(Hooked):
         return pool(inputs, pool_size, strides, *how, **named, pool_mode=mode)
 
     def _by_hook(self, inputs: Any) -> Any:
-        first = not self.channels_last
         how = {"padding": self.padding, "data_format": self.data_format}
         if self._dialect.table.lists_weights:
-            how = {"border_mode": self.padding, "dim_ordering": "th" if first else "tf"}
-        beside = (1,) * (self.rank == 1)
-        found = self._pooling_function(
-            inputs=inputs.unsqueeze(2 + first) if beside else inputs,
-            pool_size=(*self.pool_size, *beside),
-            strides=(*self.strides, *beside),
-            **how,
-        )
-        return found.squeeze(2 + first) if beside else found
+            how = {"border_mode": self.padding, "dim_ordering": "tf" if self.channels_last else "th"}
+        return _in_two(self, inputs, functools.partial(self._pooling_function, **how))
+
+
+def _in_two(layer: Any, inputs: Tensor, pool: Callable[..., Tensor]) -> Tensor:
+    """What a function pools of the inputs with the layer's sizes; in one dimension a second of size 1 is put in."""
+    beside, place = (1,) * (layer.rank == 1), 2 + (not layer.channels_last)
+    given = inputs.unsqueeze(place) if beside else inputs
+    found = pool(inputs=given, pool_size=(*layer.pool_size, *beside), strides=(*layer.strides, *beside))
+    return found.squeeze(place) if beside else found
 
 
 class PoolFunction(_Modern):
@@ -142,11 +141,7 @@ class PoolFunction(_Modern):
     def _by_function(self, inputs: Any) -> Any:
         first = not self.channels_last
         if self.rank == 1:
-            size, steps, how = (*self.pool_size, 1), (*self.strides, 1), self.padding
-            found = self._pools_by(
-                inputs.unsqueeze(2 + first), size, strides=steps, padding=how, data_format=self.data_format
-            )
-            return found.squeeze(2 + first)
+            return _in_two(self, inputs, self._of_two)
         at_end, named = self.rank == 3 or not first, {}
         size, steps = ((1, *each, 1) if at_end else (1, 1, *each) for each in (self.pool_size, self.strides))
         if self.rank == 2:
@@ -154,6 +149,9 @@ class PoolFunction(_Modern):
         inputs = inputs.movedim(1, -1) if first and at_end else inputs
         found = self._pools_by(inputs, ksize=size, strides=steps, padding=self.padding.upper(), **named)
         return found.movedim(-1, 1) if first and at_end else found
+
+    def _of_two(self, inputs: Any, pool_size: Any, strides: Any) -> Any:
+        return self._pools_by(inputs, pool_size, strides=strides, padding=self.padding, data_format=self.data_format)
 
 
 def facts_of(dialect: Dialect, modern: type) -> dict[str, Any]:

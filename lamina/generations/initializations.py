@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -119,25 +118,13 @@ def forget_bias(init: object) -> dict[str, object]:
 class OfEachGate(initializers.Identity):
     """The identity of each gate, side by side: what Keras 2's LSTM and GRU make of an `Identity`, whatever its gain."""
 
+    _home, _public_name = "keras.initializers", "Identity"  # in configs
+
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         return initializers.Identity()((shape[0], shape[0]), dtype).repeat(1, shape[1] // shape[0])
 
-    def __reduce__(self) -> Any:
-        given: Any = type(self).__bases__[1]
-        return of_each_gate, (given(**self.get_config()),)
-
-
-def of_each_gate(identity: initializers.Identity) -> Any:
-    """The same for the kernel of all gates; its config stays that of the one given."""
-    made: Any = copy.copy(identity)
-    made.__class__ = _side_by_side(type(identity))
-    return made
-
-
-@functools.cache
-def _side_by_side(cls: type) -> type:
-    facts = {"__module__": cls.__module__, "_home": vars(cls).get("_home")}
-    return type(cls.__name__, (OfEachGate, cls), facts)
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
 
 
 class ConstraintInLayout(Constraint):

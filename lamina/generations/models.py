@@ -48,6 +48,7 @@ from .dialect import CountsOthers, Dialect
 from .functions import TFOpLambda
 from .habits import Call, Told, when_ready
 from .named_nodes import config_of_graph, graph_class
+from .rules import WeightsAsArrays
 from .tensors import uses_learning_phase
 from .weighting import (
     OF_GENERATIONS,
@@ -221,17 +222,11 @@ def _told(options: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in ("options", "save_format") and value is not None}
 
 
-class _Beside:
+class _Beside(WeightsAsArrays):
     """Variables among the layers of a subclassed model: of a list, or of a module that is no layer."""
 
     def __init__(self, weights: list[Any]):
         self.weights = weights
-
-    def get_weights(self) -> list[Any]:
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, arrays: Sequence[Any]) -> None:
-        assign_all(self, self.weights, arrays)
 
 
 def _parts_in(holder: nn.Module) -> Iterator[Any]:

@@ -160,7 +160,18 @@ class ByUpdates(_Modern):
         return [grad.clamp(-limit, limit) for grad in grads] if limit > 0 else grads
 
 
-class OptimizerOfUsers(ByUpdates, Optimizer):
+class WeightsAsArrays(_Modern):
+    """The values of `weights` as arrays."""
+
+    def get_weights(self) -> list[np.ndarray]:
+        return [each.numpy() for each in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
+        assign_all(self, self.weights, weights)
+
+
+class OptimizerOfUsers(WeightsAsArrays, ByUpdates, Optimizer):
     """Base class of a user's own optimizers, which makes `lr` (or `learning_rate`) and `iterations`; `weights` are the
     variables that files keep."""
 
@@ -210,10 +221,6 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
             weight.path = f"{self.name}/{place}"
         return found
 
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Raises ValueError where their number or shapes are others than those of `weights`."""
-        assign_all(self, self.variables, weights)
-
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         arrays = [store[str(place)][()] for place in range(len(store))]
         if self.variables:
@@ -221,23 +228,9 @@ class OptimizerOfUsers(ByUpdates, Optimizer):
         else:
             self.__dict__["_stored"] = arrays
 
-    def get_weights(self) -> list[Any]:
-        return [weight.numpy() for weight in self.variables]
-
     def get_config(self) -> dict[str, Any]:
         found = {key: self.__dict__.get(key) for key in ("clipnorm", "clipvalue")}
         return {key: value for key, value in found.items() if value is not None}
-
-
-class WeightsAsArrays(_Modern):
-    """The values of `weights` as arrays."""
-
-    def get_weights(self) -> list[np.ndarray]:
-        return [each.numpy() for each in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Raises ValueError where their number or shapes are others than those of `get_weights`."""
-        assign_all(self, self.weights, weights)
 
 
 class _Variables(list):

@@ -41,7 +41,7 @@ from . import activations, hooks, steps
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .habits import of_older
-from .initializations import InLayout, constrain_in_layout, forget_bias, in_layout, of_each_gate
+from .initializations import InLayout, OfEachGate, constrain_in_layout, forget_bias, in_layout
 from .parts import Setting, lying, part_of
 from .rules import ByUpdates, StepsOfTensorFlow
 from .tensors import Shape, names_symbols
@@ -402,7 +402,7 @@ class LayerShim(Adds, Shim):
             modern["zero_debias"] = True  # 2.1.3 to 2.2.5
         gates = modern.get("recurrent_initializer") if self._dialect.table.sums_activity else None
         if isinstance(gates, Identity) and self._words.name in _SIDE_BY_SIDE:
-            modern["recurrent_initializer"] = of_each_gate(gates)
+            modern["recurrent_initializer"] = OfEachGate(gates.gain)
         return modern
 
     def _finish_build(self) -> None:

@@ -99,16 +99,14 @@ class Words:
     ) -> tuple[Sequence[Any], Mapping[str, Any]]:
         """A call in these words in those of the generation after: `Conv2D(64, 3, 3, border_mode="same")`."""
         several = self.several
-        if several and len(args) > len(several) and all(isinstance(size, int) for size in args[1 : 1 + len(several)]):
-            beyond = 1 + len(several)
-            kwargs = {**dict(zip(self.positional[beyond:], args[beyond:], strict=False)), **kwargs}
-            args = (args[0], tuple(args[1:beyond]))
-        elif several and len(args) > 1 and not any(part in newer.known for part in several):
-            begun = args[1 : 1 + len(several)]  # by position, the rest of them by name
-            if len(begun) < len(several) and all(part in kwargs for part in several[len(begun) :]):
-                rest = tuple(kwargs[part] for part in several[len(begun) :])
-                kwargs = {key: value for key, value in kwargs.items() if key not in several}
-                args = (args[0], (*begun, *rest))
+        begun = args[1 : 1 + len(several)]  # sizes by position, the rest of them by name
+        named = several[len(begun) :] if begun else ()
+        joins = begun and all(isinstance(size, int) for size in begun) and kwargs.keys() >= {*named}
+        if joins and not (named and newer.known & {*several}):
+            beyond = 1 + len(begun)
+            rest = {key: value for key, value in kwargs.items() if key not in named}
+            kwargs, sizes = {**dict(zip(self.positional[beyond:], args[beyond:], strict=False)), **rest}, kwargs
+            args = (args[0], (*begun, *(sizes[part] for part in named)))
         if kwargs.keys() <= newer.known:
             return args, kwargs
         new = {key: value for key, value in kwargs.items() if key in newer.known or key not in self.accepted}
