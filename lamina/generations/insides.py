@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import config, optimizers
+from .. import optimizers
 from ..core import masking
 from ..core.scope import snake_case, unique_name
 from ..core.symbolic import any_symbolic
 from ..ops.base import tensor
 from ..training.data import class_weights
 from ..utils.pictures import smart_resize
+from .backend import normalize_data_format
 
 
 class LazyModule:
@@ -34,14 +35,6 @@ class LazyModule:
         if not self.available:
             raise ImportError(f"This needs {self._told[0]}. {self._told[1]}")
         return getattr(importlib.import_module(self._told[0]), name)
-
-
-def standardize_data_format(data_format: str | None) -> str:
-    """The order of axes, by default that of `config.image_data_format()`. Raises ValueError for another word."""
-    found = config.image_data_format() if data_format is None else str(data_format).lower()
-    if found not in ("channels_first", "channels_last"):
-        raise ValueError(f"`data_format` must be 'channels_first' or 'channels_last'; got {data_format!r}.")
-    return found
 
 
 def standardize_tuple(value: int | Iterable[int], n: int, name: str, allow_zero: bool = False) -> tuple[int, ...]:
@@ -64,7 +57,7 @@ NAMES: dict[str, Any] = {
     "is_tensor": lambda x: isinstance(x, Tensor),
     "set_keras_mask": masking.set_mask,
     "smart_resize": smart_resize,
-    "standardize_data_format": standardize_data_format,
+    "standardize_data_format": lambda data_format: normalize_data_format(data_format),
     "standardize_tuple": standardize_tuple,
     "tensorflow": LazyModule("tensorflow"),
     "to_snake_case": snake_case,

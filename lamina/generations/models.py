@@ -1203,18 +1203,14 @@ def _node(node: Mapping[str, Any], plain: bool, names: Sequence[str], alone: boo
 
 def _histories(value: Any) -> Iterator[Any]:
     """Where all tensors of a structure come from."""
-    if _is_tensor(value):
-        yield value["config"]["keras_history"]
-    elif isinstance(value, (list, tuple, Mapping)):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _histories(item)
+    for leaf in pytree.tree_leaves(value, _is_tensor):
+        if _is_tensor(leaf):
+            yield leaf["config"]["keras_history"]
 
 
 def _referred(value: Any) -> Any:
     """The same with tensors as where they come from."""
-    if _is_tensor(value):
-        return value["config"]["keras_history"]
-    return [_referred(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return pytree.tree_map(lambda leaf: next(_histories(leaf), leaf), value, is_leaf=_is_tensor)
 
 
 def _is_nested(value: Any) -> bool:

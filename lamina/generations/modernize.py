@@ -191,7 +191,7 @@ class _Modernizer:
         rewritten = rewrite(old, config) if rewrite and not (masked and cls is MergeByMode) else None
         if rewritten:
             return rewritten
-        public: Any = next((base for base in cls.__mro__ if _is_public(base)), Layer)
+        public: Any = _public_of(old)
         differs = cls is not public and _DIFFERS.get(cls.__name__, lambda *_: False)(old, masked)
         if config.get("batch_statistics") == "always" or config.get("axes") is not None or differs:
             public = cls
@@ -431,15 +431,12 @@ def _needs_its_shape(layer: Any) -> bool:
 
 def _merge(layer: Any, config: Config) -> tuple[type, Config] | None:
     """Keras 1's Merge, by its mode."""
-    names = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
-    if layer.mode not in names:
+    if not isinstance(layer.mode, str) or layer.mode == "cos":
         return None
+    made = layer._merging()
     kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
-    if layer.mode == "concat":
-        kept["axis"] = layer.concat_axis
-    elif layer.mode == "dot":
-        kept["axes"] = layer.dot_axes
-    return getattr(today, names[layer.mode]), kept
+    kept |= {key: value for key, value in made.get_config().items() if key in ("axis", "axes")}
+    return _public_of(made), kept
 
 
 def _thresholded(layer: Any, config: Config) -> tuple[type, Config]:

@@ -122,12 +122,11 @@ class H5Dict:
             raise RuntimeError(
                 f"H5Dict: an item of {name!r} is longer than the {HDF5_OBJECT_HEADER_LIMIT} bytes of HDF5."
             )
-        count, parts = 1, [np.asarray(items)]
+        parts = [np.asarray(items)]
         while any(part.nbytes > HDF5_OBJECT_HEADER_LIMIT for part in parts):
-            count += 1
-            parts = np.array_split(parts[0] if count == 2 else np.asarray(items), count)
+            parts = np.array_split(np.asarray(items), len(parts) + 1)
         for index, part in enumerate(parts):
-            self.data.attrs[name if count == 1 else f"{name}{index}"] = part
+            self.data.attrs[name if len(parts) == 1 else f"{name}{index}"] = part
 
     def __getitem__(self, attr: Any) -> Any:
         name = attr.decode() if isinstance(attr, bytes) else attr

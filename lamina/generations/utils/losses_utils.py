@@ -63,11 +63,9 @@ def _dropped(tensor: Any, other: Any) -> Any:
 def broadcast_weights(values: Tensor, sample_weight: Tensor) -> Tensor:
     """Weights of the shape of `values`; axes they lack are the last. Raises ValueError where they do not fit."""
     weight = as_tensor(sample_weight)
-    if weight.ndim > values.ndim:
-        raise ValueError(f"Weights of shape {tuple(weight.shape)} do not fit values of shape {tuple(values.shape)}.")
     try:
         return weight.reshape(*weight.shape, *[1] * (values.ndim - weight.ndim)).expand_as(values)
-    except RuntimeError:
+    except RuntimeError:  # also where it has more axes
         message = f"Weights of shape {tuple(weight.shape)} do not fit values of shape {tuple(values.shape)}."
         raise ValueError(message) from None
 
