@@ -8,7 +8,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, fx, nn
@@ -37,7 +37,7 @@ class _Shapes(Weights):
 class _Plain(Writer):
     """Writes what there are forms for, and no traces."""
 
-    def traced(self, layer: Any, args: tuple, kwargs: Any, part: str = "", call: Any = None) -> Any:
+    def traced(self, layer: object, args: object, kwargs: object, part: str = "", call: object = None) -> NoReturn:
         raise NoForm(layer, "has no twin in torch", "")
 
 
