@@ -140,6 +140,8 @@ FUNCTION_HOMES = (
 REBUILDER = "lamina.generations.lambdas"
 # What shows layers in notebooks.
 SHOWER = "lamina.pictures.reprs"
+# What writes layers as code of torch's.
+SPELLER = "lamina.port.code"
 
 
 def version() -> str:

@@ -41,6 +41,7 @@ from .core.declare import (
     text,
     unknown_keyword,
 )
+from .core.errors import needing
 from .core.placing import put_together
 from .core.work import aside
 from .files.safe import FAULTS, reason, remove_leftovers, replacing
@@ -1146,10 +1147,8 @@ class TensorBoard(Callback, Declared):
         if not speaks():
             return _Silent()
         if part not in self._writers:
-            try:
+            with needing("TensorBoard: install the package first (pip install tensorboard)."):
                 from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise ImportError("TensorBoard: install the package first (pip install tensorboard).") from error
             self._writers[part] = SummaryWriter(str(Path(self.log_dir, part)))
         return self._writers[part]
 

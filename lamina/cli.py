@@ -127,6 +127,24 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(_positive(size) for size in text.split(","))
 
 
+def _sizes(text: str) -> tuple[int | None, ...]:
+    """The shape in "32,16"; "?" or "None" is an unknown size."""
+    try:
+        sizes = [None if part.strip() in ("?", "None") else int(part) for part in text.strip("()[] ,").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected sizes such as 32,16; got {text!r}") from None
+    if any(size is not None and size < 1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"sizes must be above 0; got {text!r}")
+    return tuple(sizes)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {number}")
+    return number
+
+
 def _numbers(text: str) -> tuple[float, float]:
     first, _, second = text.partition(",")
     return float(first), float(second)
@@ -134,13 +152,18 @@ def _numbers(text: str) -> tuple[float, float]:
 
 # The commands in the order of the help; what each says of itself and takes is in cli.json.
 _COMMANDS = (_demo, _run, _check, _convert, _explain, _profile, _scale, _migrate, _completion)
-_TYPES = {"positive": _positive, "shape": _shape, "numbers": _numbers, "float": float}
+_TYPES = {
+    "positive": _positive,
+    "shape": _shape,
+    "sizes": _sizes,
+    "port": _port,
+    "numbers": _numbers,
+    "float": float,
+}
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command and of all commands in it; each puts the function that runs it into `run`."""
-    from lamina.pictures import command as of_explain  # which needs neither torch nor layers before it is run
-
     parser = _Parser(
         prog="lamina",
         description="Keras layers as fast PyTorch modules.",
@@ -157,11 +180,9 @@ def parser() -> argparse.ArgumentParser:
         _add(command, told["arguments"])
         if "alternatives" in told:
             _add(command.add_mutually_exclusive_group(), told["alternatives"])
-        if run is _explain:
-            of_explain.add_arguments(command)
-        else:
-            command.description = told.get("description", f"{told['help'][:1].upper()}{told['help'][1:]}.")
-            command.epilog = "\n  ".join(["examples:", *told["examples"]])
+        _add(command, told.get("more", {}))
+        command.description = told.get("description", f"{told['help'][:1].upper()}{told['help'][1:]}.")
+        command.epilog = "\n  ".join(["examples:", *told["examples"]])
         command.formatter_class = _Help
     return parser
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .core.dtypes import dtype_name
-from .core.errors import short
+from .core.errors import needing, short
 from .ops.base import channels_last
 from .ops.creation import convert_to_numpy
 from .utils.bounding_boxes import convert_format
@@ -27,10 +27,8 @@ Colour = Sequence[float]
 
 
 def _pyplot() -> Any:
-    try:
+    with needing("Galleries of pictures are plotted by matplotlib: pip install matplotlib."):
         from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("Galleries of pictures are plotted by matplotlib: pip install matplotlib.") from error
     return pyplot
 
 

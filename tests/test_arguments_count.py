@@ -144,7 +144,6 @@ UNREAD = {
     "pictures.field.*:*": "given to every layer's rule",
     "pictures.formulas.*:*": "given to every layer's rule",
     "pictures.particulars._always:layer": "given to every rule",
-    "pictures.twins.*:*": "given to every layer's rule",
     "callbacks.ModelCheckpoint._wanted:path": "a hook: older generations say where they save",
     "training.trainer.Trainer.compute_loss:x": "given to what users write in its place",
     "training.trainer.Trainer.compute_loss:training": "given to what users write in its place",

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import layers as L
-from lamina.pictures.cost import _UNCOUNTED, Count, costs, memory, multiply_adds
+from lamina.pictures.cost import _UNCOUNTED, Count, costs, multiply_adds
 
 # What a real call does beside the products for each sample, or torch does not count: not compared.
 OTHERWISE = {
@@ -42,12 +42,12 @@ def model_of(*inputs: Any, layers: Callable[..., Any] | list[Any]) -> keras.Mode
 
 def numbers(model: keras.Model) -> list[str]:
     """The multiply-adds of every layer but the input, as shown."""
-    _, rows = costs(model)
+    _, rows, _ = costs(model)
     return [str(rows[id(layer)].multiply_adds) for layer in model.layers if not isinstance(layer, L.InputLayer)]
 
 
 def fields(model: keras.Model) -> list[str]:
-    _, rows = costs(model)
+    _, rows, _ = costs(model)
     return [rows[id(layer)].field for layer in model.layers if not isinstance(layer, L.InputLayer)]
 
 
@@ -57,7 +57,7 @@ def fields(model: keras.Model) -> list[str]:
 @pytest.mark.parametrize("example", [e for e in examples() if e.id not in OTHERWISE], ids=lambda e: e.id)
 def test_every_layer_costs_what_torch_counts(example: Example) -> None:
     layer, inputs = example.built(), example.symbols()
-    total, rows = costs(keras.Model(pytree.tree_leaves(inputs), layer(*inputs)))
+    total, rows, _ = costs(keras.Model(pytree.tree_leaves(inputs), layer(*inputs)))
     given = example.tensors()
     with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
         outputs = reset(layer.eval())(*given)
@@ -160,7 +160,7 @@ def test_shared_and_nested_models() -> None:
     inner = keras.Sequential([keras.Input((None, None, 3)), L.Conv2D(4, 3), L.Dense(2)], name="inner")
     x, small = keras.Input((8, 8, 3)), keras.Input((5, 6, 3))
     model = keras.Model([x, small], [inner(x), inner(small)])
-    total, rows = costs(model)
+    total, rows, _ = costs(model)
     conv, dense = inner.layers
     assert rows[id(conv)].multiply_adds.number == (36 + 12) * 9 * 3 * 4
     assert rows[id(dense)].multiply_adds.number == (36 + 12) * 4 * 2
@@ -183,7 +183,7 @@ def test_models_with_a_call_of_their_own() -> None:
     model = Net()
     assert costs(model)[0].number is None
     model(torch.zeros(2, STEPS, FEATURES))
-    total, rows = costs(model)
+    total, rows, _ = costs(model)
     assert total.number == STEPS * (16 * (FEATURES + 4) + 2 * 16)
     assert rows[id(model.dense)].multiply_adds.number == STEPS * 16 and rows[id(model.dense)].field == "?"
 
@@ -328,7 +328,7 @@ def test_operators_work_value_by_value() -> None:
         return torch.relu(x + 2 * L.Conv1D(1, 5, padding="same")(x)) - 1
 
     model = model_of((16, 1), layers=residual)
-    _, rows = costs(model)
+    _, rows, _ = costs(model)
     assert [rows[id(node.layer)].field for node in model._graph.nodes] == ["5"] * 5
 
 
@@ -421,22 +421,22 @@ def test_the_most_at_one_time() -> None:
     b = L.Dense(5)(a)  # 20
     c = L.Dense(20)(b)  # 80
     long = keras.Model(x, L.Dense(1)(L.Add()([a, c])))  # a is kept for the sum
-    assert memory(long) == (Count(80 + 20 + 80 + 80 + 4), Count(40 + 80 + 80 + 80))
-    assert memory(keras.Model(x, L.Dense(1)(c))) == (Count(80 + 20 + 80 + 4), Count(40 + 80 + 20))
+    assert costs(long).memory == (Count(80 + 20 + 80 + 80 + 4), Count(40 + 80 + 80 + 80))
+    assert costs(keras.Model(x, L.Dense(1)(c))).memory == (Count(80 + 20 + 80 + 4), Count(40 + 80 + 20))
     inner = keras.Sequential([keras.Input((None, 3)), L.Conv1D(50, 1), L.Conv1D(2, 1)], name="inner")
     y = keras.Input((4, 3))
     outer = keras.Model(y, L.Flatten()(inner(y)))
-    assert memory(outer) == (Count(4 * 4 * (50 + 2) + 32), Count(48 + 4 * 4 * (50 + 2)))
-    _, rows = costs(outer)
+    assert costs(outer).memory == (Count(4 * 4 * (50 + 2) + 32), Count(48 + 4 * 4 * (50 + 2)))
+    _, rows, _ = costs(outer)
     assert rows[id(inner)].memory.number == 4 * 4 * 52 and rows[id(inner.layers[0])].memory.number == 4 * 4 * 50
 
 
 def test_memory_of_types_open_sizes_and_texts() -> None:
     half = model_of((6,), layers=[L.Dense(4, dtype="mixed_float16")])
-    assert memory(half).total.number == 8
+    assert costs(half).memory.total.number == 8
     line = model_of((None, 3), layers=[L.Conv1D(4, 3)])
-    assert str(memory(line).total) == "? x 16" and memory(line).peak.number is None
-    assert memory(Own()) == (Count(None), Count(None))
+    assert str(costs(line).memory.total) == "? x 16" and costs(line).memory.peak.number is None
+    assert costs(Own()).memory == (Count(None), Count(None))
 
 
 def test_the_column_of_memory() -> None:

@@ -121,6 +121,15 @@ def warn(message: str) -> None:
     warnings.warn(message, UserWarning, stacklevel=level)
 
 
+@contextmanager
+def needing(said: str) -> Iterator[None]:
+    """Inside, packages are imported that may be missing: what is done by them, and how to get them, is said then."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(said) from error
+
+
 def cut(name: str, limit: int = 32) -> str:
     """A name that is not too long for a table."""
     return name if len(name) <= limit else name[: limit - 3] + "..."

@@ -65,20 +65,20 @@ class Clock:
         self._stack.append((place, []))
         self._calls.append((place, self.now()))
 
-    def end(self, *outputs: Any) -> None:
+    def end(self, *outputs: object) -> None:
         self._calls.append((-1, self.now()))
         place, calls_inside = self._stack.pop()
         if not calls_inside and torch.is_grad_enabled():
             self.watch(place, outputs)
 
-    def watch(self, place: int, tensors: Any) -> None:
+    def watch(self, place: int, tensors: object) -> None:
         """Note when the gradient has reached all of these: what follows on the way back is the place's."""
         for leaf in pytree.tree_leaves(tensors):
             if isinstance(leaf, Tensor) and leaf.requires_grad and id(leaf) not in self._hooked:
                 self._hooked[id(leaf)] = leaf
                 leaf.register_hook(lambda _: self._back.append((place, self.now())))
 
-    def go_back(self, outputs: Any, weights: list[Tensor]) -> None:
+    def go_back(self, outputs: object, weights: list[Tensor]) -> None:
         ends = [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad]
         if ends and weights:
             ones = [torch.ones_like(end) for end in ends]
@@ -224,12 +224,12 @@ def clocked(model: Any, places: list[Place]) -> Iterator[Callable[[Clock], Clock
 
 
 def _hooks(current: list[Clock], place: int) -> tuple[Callable, Callable]:
-    def before(_: Any, given: Any) -> None:
+    def before(_: object, given: object) -> None:
         if current[0]._stack and torch.is_grad_enabled():  # what came between two layers is whose layers they are in
             current[0].watch(current[0]._stack[-1][0], given)
         current[0].begin(place)
 
-    def after(_: Any, given: Any, outputs: Any) -> None:
+    def after(_: object, given: object, outputs: object) -> None:
         current[0].end(outputs)
 
     return before, after

@@ -11,38 +11,6 @@ from typing import Any
 
 from .page import serve
 from .reading import nearest, read_layer
-from .said import LANGUAGES
-
-EXAMPLES = """examples:
-  lamina explain "Conv1D(8, 3, padding='causal', dilation_rate=2)" --input 32,16
-  lamina explain --compare "Conv2D(8, 3)" "SeparableConv2D(8, 3)" --out x.html
-  lamina explain model.keras --layer conv1 --lang zh
-  lamina explain --all gallery
-  lamina explain --serve"""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `lamina explain` takes."""
-    parser.description = (
-        "Draw what a layer does and say what it costs. Nothing given is run as code.\n"
-        "Exit code: 0; 2 for what cannot be read or does not fit."
-    )
-    parser.epilog, parser.formatter_class = EXAMPLES, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("what", nargs="?", metavar="LAYER", help="a layer as it is written in Python, or a model file")
-    parser.add_argument("--compare", nargs="+", metavar="LAYER", default=[], help="layers to draw beside each other")
-    parser.add_argument(
-        "--input",
-        action="append",
-        type=_shape,
-        metavar="SIZES",
-        help="a shape without batch: 32,16; one for each input",
-    )
-    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="English or Chinese; default: %(default)s")
-    parser.add_argument("--keras", choices=("1", "2", "tf", "3"), default="3", help="whose layer it is; default: 3")
-    parser.add_argument("--layer", metavar="NAME", help="of a model file: the layer to draw")
-    parser.add_argument("--out", metavar="FILE", help="write .svg, .png, .html or .txt instead of the screen")
-    parser.add_argument("--all", metavar="DIR", help="write pages with the picture and the text of every kind of layer")
-    serve.add_arguments(parser)
 
 
 def run(options: argparse.Namespace, layers: Any, load: Callable[[str], Any]) -> int:
@@ -66,17 +34,6 @@ def run(options: argparse.Namespace, layers: Any, load: Callable[[str], Any]) ->
         print(f"lamina explain: {said[0]}", file=sys.stderr)
         return 2
     return 0
-
-
-def _shape(text: str) -> tuple[int | None, ...]:
-    """The shape in "32,16"; "?" or "None" is an unknown size."""
-    try:
-        sizes = [None if part.strip() in ("?", "None") else int(part) for part in text.strip("()[] ,").split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected sizes such as 32,16; got {text!r}") from None
-    if any(size is not None and size < 1 for size in sizes):
-        raise argparse.ArgumentTypeError(f"sizes must be above 0; got {text!r}")
-    return tuple(sizes)
 
 
 def _explained(options: argparse.Namespace, layers: Any, load: Callable[[str], Any]) -> Any:

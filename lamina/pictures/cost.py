@@ -103,12 +103,6 @@ def _(layer: layers.STFTSpectrogram, inputs: Shape, outputs: Shape) -> int:
 
 
 @multiply_adds.register
-def _(layer: layers.MelSpectrogram, inputs: Shape, outputs: Shape) -> int:
-    """The bands of the spectra, not the transform."""
-    return math.prod(outputs[1:]) * (layer.fft_length // 2 + 1)
-
-
-@multiply_adds.register
 def _(layer: convolution.ConvTranspose, inputs: Shape, outputs: Shape) -> int:
     return window.multiply_adds(layer.spatial(inputs), layer.kernel_size, layer.channels(inputs), layer.filters)
 
@@ -282,11 +276,25 @@ class Row(NamedTuple):
     memory: Count = UNKNOWN
 
 
-Costs = tuple[Count, dict[int, Row]]
+class Memory(NamedTuple):
+    """Bytes of one sample: of all that the layers put out, which training keeps for the way back, and of what is there
+    at one time at most while it is only computed, the inputs among it. Views count as if they were copies; what a
+    kernel needs for itself does not."""
+
+    total: Count
+    peak: Count
+
+
+class Costs(NamedTuple):
+    """Of a model: multiply-adds, the row of every layer, those of nested models included, by its `id`, activations."""
+
+    total: Count
+    rows: dict[int, Row]
+    memory: Memory
 
 
 def costs(model: Any) -> Costs:
-    """The cost of a model, and the row of every layer in it, those of nested models included, by its `id`.
+    """What a model costs.
 
     Of a model with a `call` of its own the calls are not known: each layer counts as it was built, without a field.
     """
@@ -294,41 +302,56 @@ def costs(model: Any) -> Costs:
     if graph is None:
         found = {id(layer): as_built(layer) for layer in model._flat_layers()}
         rows = {key: Row(count, "?", memory) for key, (count, memory) in found.items() if key != id(model)}
-        return found[id(model)][0], rows
+        return Costs(found[id(model)][0], rows, Memory(UNKNOWN, UNKNOWN))
     calls: dict[int, list[tuple[Count, str, Count]]] = {}
     last = next((layer.channels_last for layer in model._flat_layers() if isinstance(layer, Spatial)), True)
-    total, *_ = _walk(graph, [fields_of_inputs(tensor) for tensor in graph.inputs], last, calls)
+    total, memory, _ = _walk(graph, [fields_of_inputs(tensor) for tensor in graph.inputs], last, calls)
     rows = {}
     for key, each in calls.items():
-        counts, texts, memory = zip(*each, strict=True)
-        rows[key] = Row(_total(counts), ", ".join(dict.fromkeys(texts)), _total(memory))
-    return total, rows
+        counts, texts, sizes = zip(*each, strict=True)
+        rows[key] = Row(_total(counts), ", ".join(dict.fromkeys(texts)), _total(sizes))
+    return Costs(total, rows, memory)
 
 
 def _walk(
     graph: Graph, given: list[Fields], last: bool, calls: dict[int, list[tuple[Count, str, Count]]]
-) -> tuple[Count, Count, list[Fields]]:
-    """The cost of a graph, the memory of all that is put out in it, and what its outputs see; notes every call under
-    the layer's id."""
+) -> tuple[Count, Memory, list[Fields]]:
+    """The cost of a graph, its memory, and what its outputs see; notes every call under the layer's id."""
     seen: dict[int, Fields] = dict(zip(map(id, graph.inputs), given, strict=True))
     for node, one in zip(graph.input_nodes, given, strict=True):
         calls.setdefault(id(node.layer), []).append((Count(0), shown([one]), Count(0)))
-    counts, memories = [], []
-    for node in graph.nodes:
+    last_use: dict[int, int] = {}
+    for place, node in enumerate(graph.nodes):
+        last_use.update((id(tensor), place) for tensor in (*pytree.tree_leaves(node.outputs), *node.inputs))
+    kept = (*graph.inputs, *pytree.tree_leaves(graph.outputs))  # whoever calls has them before or afterwards
+    last_use.update((id(tensor), len(graph.nodes)) for tensor in kept)
+    live = {id(tensor): _bytes([tensor]) for tensor in graph.inputs}
+    counts, totals, peaks = [], [], [_total(live.values())]
+    for place, node in enumerate(graph.nodes):
         tensors = _symbols(node.args) or node.inputs
         before = [seen[id(tensor)] for tensor in tensors]
         outputs = pytree.tree_leaves(node.outputs)
         inner = getattr(node.layer, "_graph", None)
         if inner is not None:
-            count, memory, after = _walk(_refitted(inner, tensors), before, last, calls)
+            fitted = _refitted(inner, tensors)
+            count, (memory, peak), after = _walk(fitted, before, last, calls)
+            taken = _bytes(fitted.inputs).exact  # which are live here, too
+            peak = _total([peak, Count(None if taken is None else -taken)])
         else:
-            count, memory = count_of(node.layer, node.args, node.kwargs, node.outputs), _bytes(outputs)
+            count = count_of(node.layer, node.args, node.kwargs, node.outputs)
+            memory = peak = _bytes(outputs)
             after = [fields_after(node.layer, before, tensors[0].shape, outputs[0].shape, last)] * len(outputs)
         counts.append(count)
-        memories.append(memory)
+        totals.append(memory)
+        peaks.append(_total([*live.values(), peak]))
+        live |= {id(tensor): _bytes([tensor]) for tensor in outputs}
+        live = {key: size for key, size in live.items() if last_use[key] > place}
         calls.setdefault(id(node.layer), []).append((count, shown(after), memory))
         seen.update(zip(map(id, outputs), after, strict=True))
-    return _total(counts), _total(memories), [seen[id(tensor)] for tensor in pytree.tree_leaves(graph.outputs)]
+    most = max((peak.exact for peak in peaks if peak.exact is not None), default=None)
+    whole = Count(most) if all(peak.exact is not None for peak in peaks) else UNKNOWN
+    ends = [seen[id(tensor)] for tensor in pytree.tree_leaves(graph.outputs)]
+    return _total(counts), Memory(_total(totals), whole), ends
 
 
 def _refitted(graph: Graph, tensors: list[SymbolicTensor]) -> Graph:
@@ -358,49 +381,6 @@ def as_built(layer: Any) -> tuple[Count, Count]:
     except (TypeError, ValueError, NotImplementedError):  # it asks for more than the build was told
         return UNKNOWN, UNKNOWN
     return count_of(layer, args, kwargs, outputs), _bytes(pytree.tree_leaves(outputs))
-
-
-# Memory ---------------------------------------------------------------------------------------------------------------
-
-
-class Memory(NamedTuple):
-    """Bytes of one sample: of all that the layers put out, which training keeps for the way back, and of what is there
-    at one time at most while it is only computed, the inputs among it. Views count as if they were copies; what a
-    kernel needs for itself does not."""
-
-    total: Count
-    peak: Count
-
-
-def memory(model: Any) -> Memory:
-    """The memory of a model's activations; unknown for one with a `call` of its own."""
-    graph = getattr(model, "_graph", None)
-    return Memory(UNKNOWN, UNKNOWN) if graph is None else _memory(graph)
-
-
-def _memory(graph: Graph) -> Memory:
-    last_use: dict[int, int] = {}
-    for place, node in enumerate(graph.nodes):
-        last_use.update((id(tensor), place) for tensor in (*pytree.tree_leaves(node.outputs), *node.inputs))
-    kept = (*graph.inputs, *pytree.tree_leaves(graph.outputs))  # whoever calls has them before or afterwards
-    last_use.update((id(tensor), len(graph.nodes)) for tensor in kept)
-    live = {id(tensor): _bytes([tensor]) for tensor in graph.inputs}
-    totals, peaks = [], [_total(live.values())]
-    for place, node in enumerate(graph.nodes):
-        inner, outputs = getattr(node.layer, "_graph", None), pytree.tree_leaves(node.outputs)
-        tensors = _symbols(node.args) or node.inputs
-        own = Memory(_bytes(outputs), _bytes(outputs))
-        if inner is not None:
-            fitted = _refitted(inner, tensors)
-            total, peak = _memory(fitted)
-            given = _bytes(fitted.inputs)
-            own = Memory(total, _total([peak, Count(None if given.exact is None else -given.exact)]))
-        totals.append(own.total)
-        peaks.append(_total([*live.values(), own.peak]))
-        live |= {id(tensor): _bytes([tensor]) for tensor in outputs}
-        live = {key: size for key, size in live.items() if last_use[key] > place}
-    known = [peak.exact for peak in peaks if peak.exact is not None]
-    return Memory(_total(totals), Count(max(known)) if len(known) == len(peaks) else UNKNOWN)
 
 
 def _bytes(tensors: Iterable[SymbolicTensor]) -> Count:

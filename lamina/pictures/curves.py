@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from ..core.errors import short
+from ..core.errors import needing, short
 from .table import STYLE, Column, as_html, shown
 
 T = TypeVar("T")
@@ -94,11 +94,9 @@ def _best(curve: Curve, direction: str | None) -> tuple[int, float] | None:
 
 def figure(found: list[Panel], path: Any = None) -> Any:
     """A figure of matplotlib, one panel a metric; written to a file where one is given."""
-    try:
+    with needing("History.plot: curves are plotted by matplotlib: pip install matplotlib."):
         from matplotlib import get_backend, pyplot
         from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ImportError("History.plot: curves are plotted by matplotlib: pip install matplotlib.") from error
     across = min(len(found), 3)
     down = -(-len(found) // across)
     made = pyplot.figure(figsize=(4.6 * across, 3.4 * down), layout="constrained")

@@ -183,7 +183,7 @@ class _Maker:
         )
 
 
-def _colour(layer: Any) -> str:
+def _colour(layer: object) -> str:
     """By the kind of layer: dark ones, on which white letters can be read."""
     return next((colour for kinds, colour in _COLOURS if isinstance(layer, kinds)), "black")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ..core.errors import warn
+from ..core.errors import needing, warn
 from .diagram import Box, Cell, Diagram
 from .layout import MARGIN, Layout, Place, Points, Size, laid_out, without_angles
 
@@ -222,15 +222,11 @@ def by_matplotlib(
     shapes: Sequence[Shape], width: float, height: float, format: str, dpi: float, what: str = "plot_model"
 ) -> bytes:
     """The bytes of a picture of `width` x `height` points. `what` asked for it, as messages say."""
-    try:
+    drawn = f"{what}: {format} pictures are drawn by matplotlib"
+    with needing(f"{drawn}: pip install matplotlib. A name that ends in .svg needs nothing."):
         from matplotlib.figure import Figure
         from matplotlib.patches import PathPatch, Polygon, Rectangle
         from matplotlib.path import Path as Way
-    except ImportError as error:
-        raise ImportError(
-            f"{what}: {format} pictures are drawn by matplotlib: pip install matplotlib. "
-            "A name that ends in .svg needs nothing."
-        ) from error
     if format == "png" and max(width, height) / 72 * dpi > MOST_PIXELS:
         dpi = MOST_PIXELS / max(width, height) * 72
         warn(f"{what}: the picture is drawn at {dpi:.0f} dots per inch: at more, it would be too long.")

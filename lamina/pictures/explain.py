@@ -19,11 +19,12 @@ from ..core.symbolic import SymbolicTensor
 from ..layers import attention, convolution, merge, recurrent
 from ..layers.spatial import Spatial
 from .cost import UNKNOWN, Row, costs, count_of
-from .facts import facts
+from .facts import Facts, facts
 from .field import fields_after, fields_of_inputs, shown
 from .said import LANGUAGES, Language, sentences
 from .scene import Scene
 from .scenes import At, scenes
+from .scenes.kinds import together
 from .table import printed, style_sheet
 from .table import shown as as_markup
 
@@ -160,13 +161,18 @@ class Explanation(_Shown):
         self.at = At(call.shapes(call.arguments), call.shapes(call.outputs), language)
         self.scenes = scenes(call.layer, self.at)
         self.numbers = _numbers(call)
-        try:
-            self.facts = facts(call.layer, self.at)
-            self.lines = list(self.facts.lines)
-        except KeyError:  # there are no words for layers that people write themselves
-            self.facts, self.lines = None, self._own_lines()
 
-    def _own_lines(self) -> list[Line]:
+    @functools.cached_property
+    def facts(self) -> Facts | None:
+        try:
+            return facts(self.layer, self.at)
+        except KeyError:  # there are no words for layers that people write themselves
+            return None
+
+    @functools.cached_property
+    def lines(self) -> list[Line]:
+        if self.facts is not None:
+            return list(self.facts.lines)
         inputs, outputs, *rest = self.numbers
         words = (_SAID.shapes, _SAID.parameters, _SAID.multiply_adds, _SAID.field)
         return [*zip([word(self.language) for word in words], [f"{inputs} → {outputs}", *rest], strict=True)]
@@ -225,7 +231,7 @@ class ModelExplanation(_Shown):
 
     def table(self) -> list[list[str]]:
         """A row of headings, one for each layer, and the total."""
-        total, rows = costs(self.model)
+        total, rows, _ = costs(self.model)
         words = (_SAID.layer, _SAID.type, _SAID.output, _SAID.parameters, _SAID.multiply_adds, _SAID.field)
         lines = [[word(self.language) for word in words]]
         for layer in self.model.layers:
@@ -317,8 +323,9 @@ def _call(layer: Any, input_shape: Any) -> Call:
             return Call(layer, tuple(arg for arg in node.args if symbolic.any_symbolic(arg)), node.outputs)
         if layer._build_shapes is not None:
             args, kwargs = layer._build_shapes
-            shapes = [(None, *shape[1:]) for shape in _flat([*args, *kwargs.values()])]
-            return _tried(layer, [_together(layer, shapes)], infer=True)
+            found = pytree.tree_leaves([*args, *kwargs.values()], is_leaf=_is_shape)
+            shapes = [(None, *shape[1:]) for shape in found if _is_shape(shape)]
+            return _tried(layer, [together(layer, shapes)], infer=True)
     if input_shape is None and layer._nodes:
         return Call(layer, layer._nodes[-1].args, layer._nodes[-1].outputs)
     copy = type(layer).from_config(layer.get_config())
@@ -331,29 +338,12 @@ def _call(layer: Any, input_shape: Any) -> Call:
             )
         if len(shapes) == 1 and isinstance(layer, (merge.OfSeveral, attention._Projected)):
             shapes *= 2
-        return _tried(copy, [_together(layer, [(None, *shape) for shape in shapes])])
-    return _tried(copy, (_together(layer, [(None, *shape) for shape in shapes]) for shapes in usual_inputs(layer)))
+        return _tried(copy, [together(layer, [(None, *shape) for shape in shapes])])
+    return _tried(copy, (together(layer, [(None, *shape) for shape in shapes]) for shapes in usual_inputs(layer)))
 
 
 def _is_shape(value: object) -> bool:
     return isinstance(value, (list, tuple)) and all(size is None or type(size) is int for size in value)
-
-
-def _flat(shapes: Any) -> Iterator[tuple]:
-    for shape in shapes:
-        if _is_shape(shape):
-            yield tuple(shape)
-        elif isinstance(shape, (list, tuple)):
-            yield from _flat(shape)
-
-
-def _together(layer: Any, shapes: list[tuple]) -> tuple:
-    """The shapes as the arguments of a call: one after the other, or as one list."""
-    if isinstance(layer, attention._Projected):
-        return tuple(shapes)
-    if isinstance(layer, (recurrent._Cell, layers.StackedRNNCells)):
-        return shapes[0], [(None, size) for size in pytree.tree_leaves(layer.state_size)]
-    return (shapes,) if len(shapes) > 1 or isinstance(layer, merge.OfSeveral) else (shapes[0],)
 
 
 def _tried(layer: Any, candidates: Iterable[tuple], infer: bool = False) -> Call:

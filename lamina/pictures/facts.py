@@ -83,7 +83,7 @@ def facts(layer: Any, at: At) -> Facts:
         fitting(TRAINING, layer)[0](language),
         fitting(MASKS, layer)[0](language),
         words.paper,
-        twin(layer, at).text(language),
+        twin(layer, at),
         {name: spelled(layer, name) or why_not(layer, name, language) or "" for name in GENERATIONS},
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ def shapes(at: At) -> str:
     return f"{', '.join(map(one, at.inputs))} -> {', '.join(map(one, at.outputs))}"
 
 
-def by(sizes: Iterable[Any]) -> str:
+def by(sizes: Iterable[object]) -> str:
     """Sizes as a product."""
     return " x ".join(map(str, sizes))
 

@@ -63,14 +63,14 @@ PARTICULARS: tuple[Rule, ...] = (
 )
 
 
-def _is_additive(layer: Any) -> bool:
+def _is_additive(layer: object) -> bool:
     return isinstance(layer, layers.AdditiveAttention)
 
 
 # Training and masks ---------------------------------------------------------------------------------------------------
 
 
-def _always(layer: Any) -> bool:
+def _always(layer: object) -> bool:
     return True
 
 

@@ -307,7 +307,7 @@ def _made(
     runs: int,
     device: torch.device,
 ) -> Profile:
-    _, cost_of = costs(model)
+    cost_of = costs(model).rows
     by_layer: dict[tuple[int, int], list[int]] = defaultdict(list)
     with_others: dict[tuple[int, int], int] = {}
     for number_, place in enumerate(places):

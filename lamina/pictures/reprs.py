@@ -11,8 +11,7 @@ from ..core import symbolic
 from ..core.errors import printable, show_shape
 from ..core.layer import Layer
 from .cells import basic_columns, in_bytes, layers_of, shape_of
-from .cost import UNKNOWN, Count, as_built, memory
-from .cost import costs as costs_of
+from .cost import UNKNOWN, Count, as_built, costs
 from .explain import explain
 from .summary import totals
 from .table import STYLE, Column, as_html, escaped, shown
@@ -41,8 +40,8 @@ def _model(model: Any) -> str:
     )
     graph = getattr(model, "_graph", None)
     if graph is not None and len(layers) <= BOXES:
-        cost, used = costs_of(model)[0], memory(model)
-        lines += _costs(cost, used.total, used.peak)
+        found = costs(model)
+        lines += _costs(found.total, *found.memory)
     return f"{_head(model)}\n{table}\n<div>{'<br>'.join(lines)}</div>{_diagram(model, len(layers))}"
 
 

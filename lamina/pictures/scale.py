@@ -65,7 +65,8 @@ def counts(model: Any, states: float | None = None) -> Counts:
     """
     if not model.built:
         raise ValueError(f"{named(model)} has no weights yet: give its input shape, or call it on data.")
-    total, kept = cost.costs(model)[0].exact, cost.memory(model).total.exact
+    found = cost.costs(model)
+    total, kept = found.total.exact, found.memory.total.exact
     if total is None or kept is None:
         raise ValueError(
             f"{named(model)}: what a sample costs is not known; give all sizes of the input but the batch."

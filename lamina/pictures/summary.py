@@ -12,7 +12,7 @@ from ..core.declare import unknown_keyword
 from ..core.errors import for_screen
 from ..core.layer import Layer
 from .cells import basic_columns, in_bytes, is_linear, layers_of, nested, readable_size
-from .cost import UNKNOWN, Row, costs, memory
+from .cost import UNKNOWN, Row, costs
 from .profile import Profile, profile
 from .table import Column, as_rich, fixed, nobody_watches, number, printed, shown, terminal_width
 
@@ -86,7 +86,7 @@ def further(
     if show_trainable:
         made.columns.append(Column("Trainable", lambda item: _trained(item[0]), 9, "center"))
     if show_costs or show_memory:
-        total, rows = costs(model)
+        total, rows, used = costs(model)
 
         def row(item: tuple[Any, int]) -> Row:
             return rows.get(id(item[0]), Row(UNKNOWN, "?"))
@@ -97,7 +97,6 @@ def further(
             made.totals.append(f"[bold] Multiply-adds of one sample: [/]{number(total)}")
         if show_memory:
             made.columns.append(Column("Activations", lambda item: number(in_bytes(row(item).memory)), 13, "right"))
-            used = memory(model)
             made.totals.append(
                 f"[bold] Activations of one sample: [/]{number(in_bytes(used.total))}"
                 f" (at one time at most, input included: {in_bytes(used.peak)})"

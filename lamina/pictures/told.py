@@ -46,7 +46,7 @@ class _Shown:
         return shown(getattr(self._layer, name))
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value as text."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, int) for item in value):
         return str(value[0]) if len(value) == 1 else str(tuple(value))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
+import string
 from collections.abc import Sequence
 from functools import partial, reduce
 from typing import Any
@@ -125,7 +127,11 @@ def dense(to: Writer, layer: Layer, x: Value) -> Value:
     """A Linear; an equation is one where it takes the last axis and gives another one."""
     if isinstance(layer, layers.EinsumDense):
         bias = layer.bias is None or layer.bias.ndim == 1
-        otherwise(layer._summed == 1 and layer.kernel.ndim == 2 and bias)
+        if not (layer._summed == 1 and layer.kernel.ndim == 2 and bias):
+            otherwise(not layer.lora_enabled)
+            made = torch.einsum(layer.equation, to.settled(x).made, to.constant(layer, layer.kernel, "kernel"))
+            made = made if layer.bias is None else made + to.constant(layer, layer.bias, "bias")
+            return activated(to, layer, Value(made, layer.compute_output_shape(x.shape), x.dtype), layer.activation)
     x, (features, units) = x if x.columns else to.settled(x), layer.kernel.shape
     rows = _columns_of(x)
 
@@ -527,8 +533,8 @@ def upsampling(to: Writer, layer: Layer, x: Value) -> Value:
 
 
 _MERGES: dict[type, Any] = {
-    layers.Add: torch.add, layers.Subtract: torch.sub, layers.Multiply: torch.mul, layers.Average: torch.add,
-    layers.Maximum: torch.maximum, layers.Minimum: torch.minimum,
+    layers.Add: operator.add, layers.Subtract: operator.sub, layers.Multiply: operator.mul,
+    layers.Average: operator.add, layers.Maximum: torch.maximum, layers.Minimum: torch.minimum,
 }  # fmt: skip
 
 
@@ -550,6 +556,22 @@ def concatenate(to: Writer, layer: Layer, inputs: Sequence[Value]) -> Value:
     made = torch.cat([value.made for value in inputs], inputs[0].axis(layer.axis))
     shape = layer.compute_output_shape([value.shape for value in inputs])
     return Value(made, shape, inputs[0].dtype, inputs[0].order)
+
+
+@form(layers.Dot)
+def dot(to: Writer, layer: Any, inputs: Sequence[Value]) -> Value:
+    shapes = [value.shape for value in inputs]
+    (i, j), (first, second) = layer._pair(shapes), (string.ascii_letters[: len(shapes[0])], string.ascii_letters[26:])
+    second = "".join(
+        first[0] if axis == 0 else first[i] if axis == j else second[axis] for axis in range(len(shapes[1]))
+    )
+    rest = "".join(letter for place, letter in enumerate(first + second) if place != len(first) and letter != first[i])
+    x = [to.settled(value).made for value in inputs]
+    if layer.normalize:
+        x = [nn.functional.normalize(made, dim=axis) for made, axis in zip(x, (i, j), strict=True)]
+    made = torch.einsum(f"{first},{second}->{rest}", *x)
+    shape = layer.compute_output_shape(shapes)
+    return Value(made if len(rest) > 1 else made.unsqueeze(-1), shape, inputs[0].dtype)
 
 
 # Wrappers and others -------------------------------------------------------------------------------------------------

@@ -64,6 +64,24 @@ def _network(to: Writer, cells: Sequence[Any]) -> nn.Module:
     return module
 
 
+_CELLS = {layers.LSTMCell: nn.LSTMCell, layers.GRUCell: nn.GRUCell, layers.SimpleRNNCell: nn.RNNCell}
+
+
+@form(*_CELLS)
+def cell(to: Writer, layer: Any, x: Value, states: Any) -> tuple[Value, list[Value]]:
+    otherwise(type(layer) in _CELLS and layer._options["fused"])
+    otherwise(to.inference or not (layer.dropout or layer.recurrent_dropout))
+    options = {"nonlinearity": "relu"} if layer._options.get("relu") else {}
+    make = partial(_CELLS[type(layer)], layer.kernel.shape[0], layer.units, layer.use_bias, **options)
+    sources = {name.removesuffix("_l0"): source for name, source in _sources(layer).items()}
+    given = [to.settled(each).made for each in states]
+    made = to.module(
+        layer, lambda: filled(to, layer, make, **sources), x.made, given[0] if len(given) == 1 else (*given,)
+    )
+    after = [state.like(made if len(given) == 1 else made[place]) for place, state in enumerate(states)]
+    return after[0], after
+
+
 _STEPS = "Give the number of steps in the input's shape; then they are written out."
 
 
@@ -180,6 +198,12 @@ def _merged(first: Any, second: Any, mode: Any) -> Any:
 # Attention -----------------------------------------------------------------------------------------------------------
 
 
+@form(layers.GroupedQueryAttention)
+def grouped_attention(to: Writer, layer: Layer, query: Value, value: Value, key: Value | None = None) -> Any:
+    otherwise(to.inference or not layer.dropout)
+    return multi_head_attention(to, layer, query, value, key)
+
+
 @form(layers.MultiHeadAttention)
 def multi_head_attention(
     to: Writer,
@@ -196,6 +220,7 @@ def multi_head_attention(
     size = layer._output_dense.kernel.shape
     otherwise(len(query.shape) == 3 and layer.attention_axes == (1,) and not layer.use_gate and len(size) == 3)
     otherwise(not layer.sliding_window and type(layer).call is layers.MultiHeadAttention.call)
+    queries, others = (dense.kernel.shape[-2] for dense in (layer._query_dense, layer._value_dense))
     given = {"query": query, "value": value, "key": key, **masks}
     given = {name: to.settled(each) for name, each in given.items()}
     same = key is value
@@ -208,8 +233,8 @@ def multi_head_attention(
         x = {name: inner.placeholder(name, each.shape, each.dtype).made for name, each in given.items()}
         x.setdefault("key", x["value"])
         heads = [
-            _project(inner, layer, name, x[name]).unflatten(-1, (layer.num_heads, -1)).transpose(1, 2)
-            for name in ("query", "key", "value")
+            _project(inner, layer, name, x[name]).unflatten(-1, (count, -1)).transpose(1, 2)
+            for name, count in (("query", queries), ("key", others), ("value", others))
         ]
         rank = len(given["attention_mask"].shape) if "attention_mask" in given else 0
         allowed = _allowed(x, rank, use_causal_mask and (len(given) > 3 - same or dropout or return_attention_scores))
@@ -224,7 +249,8 @@ def multi_head_attention(
         else:
             shares, attention = None, functional.scaled_dot_product_attention
             if allowed is None:
-                y = attention(*heads, is_causal=bool(use_causal_mask))
+                shared = {"enable_gqa": True} if queries != others else {}
+                y = attention(*heads, is_causal=bool(use_causal_mask), **shared)
             else:
                 idle = torch.logical_not(allowed.any(-1, keepdim=True))
                 y = attention(heads[0].masked_fill(idle, 0.0), *heads[1:], attn_mask=torch.logical_or(allowed, idle))
@@ -237,7 +263,7 @@ def multi_head_attention(
     shape = layer.compute_output_shape(query.shape, value.shape)
     if not return_attention_scores:
         return Value(output, shape, query.dtype)
-    scores = (query.shape[0], layer.num_heads, query.shape[1], value.shape[1])
+    scores = (query.shape[0], queries, query.shape[1], value.shape[1])
     return Value(output[0], shape, query.dtype), Value(output[1], scores, query.dtype)
 
 

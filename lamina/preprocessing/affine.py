@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.errors import needing
+
 
 def matrix_of(theta: float, tx: float, ty: float, shear: float, zx: float, zy: float) -> np.ndarray:
     """The 3 x 3 matrix of a rotation, a shift, a shear and a zoom, in this order; angles in radians."""
@@ -48,10 +50,8 @@ def warp(x: np.ndarray, matrix: np.ndarray, channel_axis: int, fill_mode: str, c
 
 
 def _spline(plane: np.ndarray, matrix: np.ndarray, fill_mode: str, cval: float, order: int) -> np.ndarray:
-    try:
+    with needing(f"Interpolation of order {order} is done by scipy: pip install scipy."):
         from scipy import ndimage
-    except ImportError as error:
-        raise ImportError(f"Interpolation of order {order} is done by scipy: pip install scipy.") from error
     offset: Any = matrix[:2, 2]
     return ndimage.affine_transform(plane, matrix[:2, :2], offset, order=order, mode=fill_mode, cval=cval)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core import config
+from ..core.errors import needing
 from ..utils.pictures import array_to_img, img_to_array, load_img, save_img, smart_resize
 from .affine import about, matrix_of, warp
 from .iterators import DataFrameIterator, DirectoryIterator, Iterator, NumpyArrayIterator, check_pictures
@@ -46,10 +47,8 @@ def random_channel_shift(x: Any, intensity_range: float, channel_axis: int = 0) 
 
 def apply_brightness_shift(x: Any, brightness: float, scale: bool = True) -> np.ndarray:
     """A picture made darker (below 1) or brighter, by Pillow. scale: its values are spread over 0 to 255 first."""
-    try:
+    with needing("Brightness is changed by Pillow: pip install pillow."):
         from PIL import ImageEnhance
-    except ImportError as error:
-        raise ImportError("Brightness is changed by Pillow: pip install pillow.") from error
     low, high = np.min(x), np.max(x)
     spread = bool(low < 0 or high > 255)
     made = img_to_array(ImageEnhance.Brightness(array_to_img(x, scale=spread or scale)).enhance(brightness))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import config
-from ..core.errors import short
+from ..core.errors import needing, short
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,10 +21,8 @@ _GRAY = ("L", "I;16", "I")  # 8, 16 and 32 bits
 
 def pillow() -> Any:
     """The module PIL.Image. Raises ImportError, with what to install, where it is not there."""
-    try:
+    with needing("Pictures are read and written by Pillow: pip install pillow."):
         from PIL import Image
-    except ImportError as error:
-        raise ImportError("Pictures are read and written by Pillow: pip install pillow.") from error
     return Image
 
 

@@ -8,23 +8,6 @@ from pathlib import Path
 
 from ..said import Language
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the page; `run` takes what they parse to."""
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--serve", action="store_true", help="show the page in the browser, for this machine alone")
-    how.add_argument("--page", metavar="FILE.html", help="write the page to a file, which works offline")
-    parser.add_argument("--port", type=_port, default=0, help="where --serve listens; default: a free one")
-    parser.add_argument("--no-browser", action="store_true", help="with --serve: only print the address")
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 65535, got {number}")
-    return number
-
-
 _OTHERS = ("what", "compare", "input", "layer", "out", "all")  # of the command, which the page has no use for
 
 

@@ -13,7 +13,7 @@ from ...layers import dense, lambda_, pooling, recurrent
 from ..said import Said, sentences
 from ..scene import Frame, Grid, Link, Mark, Scene, Style
 from .kinds import At, scenes
-from .parts import GAP, cut, lit, notes, number, numbered, sizes, smaller, twin
+from .parts import GAP, Sheet, cut, lit, number, numbered, sheet, sizes, smaller, twin, whole
 
 _SAID = sentences("masks")
 
@@ -32,34 +32,28 @@ def _(layer: lambda_.Masking, at: At) -> list[Scene]:
     mask = made.compute_mask(x).flatten().tolist()
     values = made(x[None]).reshape(steps, width)
     titles = [_SAID.input(at.language, sizes=sizes((steps, width))), _SAID.mask(at.language), _SAID.values(at.language)]
-    grids: list[Grid] = []
+    boards: list[Sheet] = []
     texts = (
         [number(v) for v in x.t().flatten().tolist()],
         ["T" if valid else "F" for valid in mask],
         [number(v) for v in values.t().flatten().tolist()],
     )
     for name, rows, text, title in zip(("input", "mask", "output"), (width, 1, width), texts, titles, strict=True):
-        top = grids[-1].at[1] + grids[-1].rows + GAP if grids else 0.0
-        masked = {row * steps + step: "masked" for row in range(rows) for step in range(steps) if not mask[step]}
-        grids.append(Grid(name, rows, steps, (0.0, top), dict(enumerate(text)), masked, title=title))  # type: ignore[arg-type]
+        top = boards[-1].bottom + GAP if boards else 0.0
+        styles: list[Any] = [None if valid else "masked" for valid in mask * rows]
+        boards.append(sheet(name, (rows, steps), (0.0, top), title, text, styles))
     frames = []
     for step in range(steps):
         said = (_SAID.kept if mask[step] else _SAID.hidden)(at.language, step=step + 1, value=number(layer.mask_value))
-        marks = [Mark(grid.name, row * steps + step) for grid in grids for row in range(grid.rows)]
+        marks = [mark for board in boards for mark in board.marks(range(step, len(board.cells), steps))]
         links = [
             Link(("input", (width - 1) * steps + step), ("mask", step)),
             Link(("mask", step), ("output", step), dashed=not mask[step]),
         ]
         frames.append(Frame(said, marks, links))
-    return [
-        Scene(
-            _SAID.masking(at.language, value=number(layer.mask_value)),
-            grids,
-            frames,
-            notes=notes(grids, smaller(given, (steps, width)[-len(given) :], at.language)),
-        ),
-        *travels(made, x[None], at),
-    ]
+    title = _SAID.masking(at.language, value=number(layer.mask_value))
+    less = smaller(given, (steps, width)[-len(given) :], at.language)
+    return [whole(title, boards, frames, less), *travels(made, x[None], at)]
 
 
 # From layer to layer --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ...core.errors import printable
+from ...core.errors import needing, printable
 from ..drawing import installed_fonts, saved
 
 Target = str | Path | None  # of a figure that is to be saved
@@ -21,10 +21,8 @@ BLUE, GREEN, RED, GREY = "#3b6ea8", "#2e8b57", "#c0392b", "#9aa5b1"
 
 def figure(what: str, width: float, height: float) -> Any:
     """An empty figure of that many inches. Raises ImportError, with what to do, where there is no matplotlib."""
-    try:
+    with needing(f"{what}: figures are drawn by matplotlib: pip install matplotlib."):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"{what}: figures are drawn by matplotlib: pip install matplotlib.") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -107,7 +105,7 @@ def scaled(x: np.ndarray) -> np.ndarray:
     return (x - low) / (high - low) if high > low else np.zeros_like(x)
 
 
-def shown(name: Any, limit: int = 24) -> str:
+def shown(name: object, limit: int = 24) -> str:
     """A name as it may stand in a figure."""
     text = printable(str(name))
     return text if len(text) <= limit else text[: limit - 1] + "…"
