@@ -528,6 +528,8 @@ FUNCTIONS: list[tuple[Any, tuple[int, ...]]] = [
     (lambda x: x[:, :, 1:] * 2 - 1 / (x[:, :, :-1].abs() + 1), (3, 4, 4)),
     (lambda x: nn.functional.pad(x, (1, 1, 2, 0)), (3, 4, 4)),
     (lambda x: nn.functional.gelu(x) + nn.functional.elu(x) + nn.functional.softplus(x) + x.tanh() ** 2, (3, 4, 4)),
+    (lambda x: x.abs().pow(torch.arange(3.0).view(3, 1, 1)) + x.clamp(min=torch.ones(3, 1, 1)), (3, 4, 5)),
+    (nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 1), (None, 4)),
     (lambda x: x.reshape(x.shape[0], 2, -1).flatten(1).view(-1, 24), (6, 4)),
     (lambda x: x.flatten(2).transpose(1, 2), (3, 4, 5)),
     (lambda x: torch.cat(x.split(2, 1)[::-1], 1), (4, 5, 5)),

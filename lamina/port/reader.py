@@ -32,7 +32,7 @@ from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Arranging, Order, Value, channels_behind, plain, reread, turn
 from .checking import evaluating
-from .writer import identifier, names_in
+from .writer import elementwise, identifier, names_in
 
 Reading = Callable[..., Any]
 MODULES: dict[type, Reading] = {}  # how a module is read that is no call: reading(reader, module, name, *values)
@@ -385,7 +385,8 @@ class Reader(Arranging, fx.Interpreter):
         if any(isinstance(leaf, (Flag, InTraining)) for leaf in given):
             _warn(f"{self._node.target}")
         found = {value.order for value in given if isinstance(value, Value)}
-        order = found.pop() if len(found) == 1 and function in ELEMENTWISE else ()
+        alone = not any(isinstance(leaf, Tensor) for leaf in given)  # whose axes are in torch's order
+        order = found.pop() if len(found) == 1 and alone and elementwise(function) else ()
 
         def made(leaf: Any) -> Any:
             if isinstance(leaf, Value):
@@ -401,12 +402,6 @@ class Reader(Arranging, fx.Interpreter):
         method = getattr(Tensor, getattr(function, "__name__", ""), None) is function
         output = (getattr(args[0], function.__name__) if method else partial(function, args[0]))(*args[1:], **kwargs)
         return pytree.tree_map(lambda s: self.value(s, order) if isinstance(s, SymbolicTensor) else s, output)
-
-
-ELEMENTWISE = {
-    operator.neg, torch.neg, torch.abs, torch.exp, torch.log, torch.sqrt, torch.rsqrt, torch.square, torch.clamp,
-    Tensor.abs, Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.clamp, Tensor.square, Tensor.pow, torch.pow, operator.pow,
-}  # fmt: skip
 
 
 def _word(node: fx.Node) -> str:
@@ -599,6 +594,7 @@ class _Tracer(fx.Tracer):
         self._fake, self._inside = FakeTensorMode(allow_non_fake_inputs=True), False
         self.kinds: dict[fx.Node, Any] = {}  # results by node, whose number of axes and type are so
         self.known: dict[fx.Node, Any] = {}  # those whose sizes are so, too
+        self._open: set[fx.Node] = set()  # the others
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list]:
         """Arguments that no input is given for have their defaults."""
@@ -609,12 +605,19 @@ class _Tracer(fx.Tracer):
                 sizes = [_OPEN if size is None else size for size in shape]
                 kind = types.torch_dtype(dtype or types.dtype_policy().compute_dtype)
                 with self._fake:
-                    self.kinds[proxy.node] = torch.empty((BATCH, *sizes), dtype=kind)
-                self.known.update({} if None in shape else {proxy.node: self.kinds[proxy.node]})
+                    self._settle(proxy.node, torch.empty((BATCH, *sizes), dtype=kind), None in shape)
             elif proxy.node.args:
                 args[place] = proxy.node.args[0]
                 self.graph.erase_node(proxy.node)
         return function, args
+
+    def _settle(self, node: fx.Node, found: Any, is_open: bool) -> None:
+        self.kinds[node] = found
+        if is_open:
+            self._open.add(node)
+        else:
+            self.known[node] = found
+            node.meta["sizes"] = tuple(getattr(found, "shape", ()))
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Known(node, self)
@@ -627,10 +630,8 @@ class _Tracer(fx.Tracer):
         if kind != "placeholder" and not any(map(_is_proxy, pytree.tree_leaves(known))):
             self._inside = _LOG.disabled = True  # of what fails here, the real run tells
             with contextlib.suppress(Exception), self._fake, torch.no_grad():
-                found = self.kinds[made.node] = self._result(kind, target, *known)
-                if self.known.keys() >= {*made.node.all_input_nodes}:
-                    self.known[made.node] = found
-                    made.node.meta["sizes"] = tuple(getattr(found, "shape", ()))
+                found = self._result(kind, target, *known)
+                self._settle(made.node, found, not self._open.isdisjoint(made.node.all_input_nodes))
             self._inside = _LOG.disabled = False
         found = (self.kinds if target in _KINDS else self.known).get(made.node)
         if isinstance(found, (bool, int, float)):  # code may decide by it
