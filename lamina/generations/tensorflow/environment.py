@@ -28,7 +28,7 @@ from ...core.symbolic import any_symbolic
 from ...ops.base import tensor
 from ...translation.lists import listed
 from .. import backend
-from .base import NAMES, heard, named, taking, text_bytes, texts
+from .base import NAMES, named, taking, text_bytes, texts
 from .ragged import Ragged, along_rows, of_rows
 
 
@@ -129,7 +129,9 @@ def enable_op_determinism():
 # Strategies: one device, one replica ----------------------------------------------------------------------------------
 
 
-@heard
+@named("distribute.Strategy distribute.MirroredStrategy distribute.OneDeviceStrategy "
+       "distribute.MultiWorkerMirroredStrategy distribute.experimental.CentralStorageStrategy "
+       "distribute.experimental.MultiWorkerMirroredStrategy")  # fmt: skip
 class Strategy:
     """One replica on one device, whatever it is told: `scope`, `run`, `reduce`."""
 
@@ -191,9 +193,6 @@ class ReplicaContext:
 
 
 _strategy = Strategy()
-for _word in ("Strategy", "MirroredStrategy", "OneDeviceStrategy", "MultiWorkerMirroredStrategy",
-              "experimental.CentralStorageStrategy", "experimental.MultiWorkerMirroredStrategy"):  # fmt: skip
-    NAMES[f"distribute.{_word}"] = Strategy
 NAMES |= {
     "distribute.get_strategy": _says(_strategy),
     "distribute.get_replica_context": _says(ReplicaContext()),
@@ -572,7 +571,7 @@ NAMES["compat.as_text"] = NAMES["compat.as_str_any"] = NAMES["compat.as_str"]
 # Summaries ------------------------------------------------------------------------------------------------------------
 
 
-@heard
+@named("summary.create_file_writer summary.SummaryWriter")
 class Writer:
     """Writes what TensorBoard shows. Raises ImportError without the package tensorboard."""
 
@@ -600,9 +599,6 @@ class Writer:
 
     def close(self) -> None:
         self.file.close()
-
-
-NAMES["summary.create_file_writer"] = NAMES["summary.SummaryWriter"] = Writer
 
 
 def _writes(method: str, change: Callable[..., Any], **words: str) -> Callable[..., Any]:
