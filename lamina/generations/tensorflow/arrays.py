@@ -267,9 +267,8 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     if told is None:
         return found
     kind = found.dtype if dtype is not None else tensor(told).dtype
-    return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(
-        kind
-    )
+    found = torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value)
+    return found.to(kind)
 
 
 @named("rank")

@@ -56,13 +56,14 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
             kwargs = {table.get(word, word): value for word, value in told.items()}
             if len(kwargs) < len(told):
                 raise TypeError(f"{call.__name__}: an argument is given twice, by its names of two times: {[*told]}.")
-        leaves = pytree.tree_leaves((args, kwargs))
-        if any(isinstance(value, KerasTensor) for value in leaves) and KerasTensor._is_layer(call):
-            return record(call, args, kwargs)
+        symbols = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
+        if symbols:
+            sizes = [kwargs.get(word) if place >= len(args) else args[place] for place, word in numbers]
+            is_layer = any(isinstance(leaf, KerasTensor) for leaf in symbols) and KerasTensor._is_layer(call)
+            if is_layer or any_symbolic(sizes):
+                return record(call, args, kwargs)
         if numbers:
             given = list(args)
-            if any_symbolic([kwargs.get(word) if place >= len(args) else args[place] for place, word in numbers]):
-                return record(call, args, kwargs)
             for place, word in numbers:
                 if place < len(given):
                     given[place] = whole(given[place])

@@ -281,12 +281,8 @@ def print_(*inputs, output_stream=None, sep=" ", end=os.linesep):
     import sys
 
     stream = sys.stdout if output_stream is sys.stdout else sys.stderr
-    print(
-        *(each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs),
-        sep=sep,
-        end=end,
-        file=stream,
-    )
+    shown = (each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs)
+    print(*shown, sep=sep, end=end, file=stream)
 
 
 @named("Print")
@@ -452,20 +448,16 @@ def substr(input, pos, len, unit="BYTE"):
     if unit != "BYTE":
         return _of_each(lambda text: text[pos:][:len])(input)
     found, pos, len = np.broadcast_arrays(np.asarray(texts(input)), np.asarray(pos), np.asarray(len))
-    parts = [
-        text_bytes(text)[first:][:count] for text, first, count in zip(found.flat, pos.flat, len.flat, strict=True)
-    ]
+    places = zip(found.flat, pos.flat, len.flat, strict=True)
+    parts = [text_bytes(text)[first:][:count] for text, first, count in places]
     return texts(np.array(parts, object).reshape(found.shape))
 
 
 @named("strings.join")
 def join(inputs, separator=""):
     parts = np.broadcast_arrays(*(texts(each) for each in inputs))
-    return texts(
-        np.array([separator.join(row) for row in zip(*(part.flat for part in parts), strict=True)], object).reshape(
-            parts[0].shape
-        )
-    )
+    joined = [*map(separator.join, zip(*(part.flat for part in parts), strict=True))]
+    return texts(np.array(joined, object).reshape(parts[0].shape))
 
 
 @named("strings.reduce_join")

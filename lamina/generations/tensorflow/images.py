@@ -86,7 +86,7 @@ def resize_images(images, size, method="bilinear", align_corners=False, preserve
     return images
 
 
-def _resizing(method: str) -> Any:
+def _resizing(method: str) -> None:
     @named(f"image.resize_{method} compat.v1.image.resize_{method}")
     @recorded
     def function(images, size, align_corners=False, half_pixel_centers=False):
@@ -94,11 +94,9 @@ def _resizing(method: str) -> Any:
             return resize(images, size, method)
         return resize_images(images, size, method, align_corners)
 
-    return function
 
-
-_METHODS = "bilinear", "nearest_neighbor", "bicubic", "area"
-resize_bilinear, resize_nearest_neighbor, resize_bicubic, resize_area = map(_resizing, _METHODS)
+for _word in ("bilinear", "nearest_neighbor", "bicubic", "area"):
+    _resizing(_word)
 
 
 def _covering(length: int, target: int) -> Tensor:
@@ -145,11 +143,8 @@ def pad_to_bounding_box(image, offset_height, offset_width, target_height, targe
 
 @op("image.crop_to_bounding_box")
 def crop_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
-    return (
-        tensor(image)
-        .narrow(-3, int(offset_height), int(target_height))
-        .narrow(-2, int(offset_width), int(target_width))
-    )
+    rows = tensor(image).narrow(-3, int(offset_height), int(target_height))
+    return rows.narrow(-2, int(offset_width), int(target_width))
 
 
 @op("image.central_crop")
