@@ -34,8 +34,6 @@ UNREAD = {
     "generations.updates.Expression.__reduce_ex__:protocol": "Python passes it",
     "generations.updates.Standing.regularizer:_": "called as that of a weight, with the weight",
     "generations.weighting.CountsItself.count:*": "what it replaces takes them",
-    "port.readings.norm:word": "given to every reading of the kind",
-    "port.readings.argsort:stable": "it always is",
     "layers.quantized._AsFloat8.*:ctx": "torch passes it",
     # Protocols: the caller passes them to every function of its kind.
     "*:owner": "given to every converter of an argument: some look at the layer it belongs to",
@@ -54,9 +52,6 @@ UNREAD = {
     "port.readings.*:name": "given to every reading",
     "port.readings.dropout:inplace": "results are the same",
     "port.readings.threshold:inplace": "results are the same",
-    "port.readings.topk:sorted": "they always are",
-    "port.readings.ordered:stable": "it always is",
-    "port.readings.distances:compute_mode": "how, not what",
     "port.readings.unchanged:*": "what a copy is laid out like",
     "layers.preprocessing.*:how": "given to every change of pictures: some are always the same",
     "layers.preprocessing.*.matrix:size": "some matrices do not depend on it",

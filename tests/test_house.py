@@ -93,6 +93,7 @@ UNUSED = {
     "port.reader._Tracer.create_args_for_root": "torch calls it",
     "port.reader.Reader.fetch_args_kwargs_from_env": "torch calls it",
     "port.readings.*": "entered in the tables of readings",
+    "port.sequences.*": "entered in the table of forms",
     "preprocessing.*.Tokenizer*.*": "users of older generations call them",
     "preprocessing.sequence._remove_long_seq": "scripts of Keras 1 and 2 import it",
     "callbacks.*.on_*_batch_*": "called by names put together",

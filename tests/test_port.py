@@ -528,6 +528,8 @@ FUNCTIONS: list[tuple[Any, tuple[int, ...]]] = [
     (lambda x: x[:, :, 1:] * 2 - 1 / (x[:, :, :-1].abs() + 1), (3, 4, 4)),
     (lambda x: nn.functional.pad(x, (1, 1, 2, 0)), (3, 4, 4)),
     (lambda x: nn.functional.gelu(x) + nn.functional.elu(x) + nn.functional.softplus(x) + x.tanh() ** 2, (3, 4, 4)),
+    (lambda x: x.abs().pow(torch.arange(3.0).view(3, 1, 1)) + x.clamp(min=torch.ones(3, 1, 1)), (3, 4, 5)),
+    (nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 1), (None, 4)),
     (lambda x: x.reshape(x.shape[0], 2, -1).flatten(1).view(-1, 24), (6, 4)),
     (lambda x: x.flatten(2).transpose(1, 2), (3, 4, 5)),
     (lambda x: torch.cat(x.split(2, 1)[::-1], 1), (4, 5, 5)),
@@ -727,6 +729,10 @@ FILED = {
     "places between": lambda x: nn.functional.grid_sample(x[:, None], x[:, None, :, :2], align_corners=False)[:, 0],
     "diagonals": lambda x: x.diagonal(dim1=-2, dim2=-1) + x[:, :5].det()[:, None],
     "softplus": lambda x: nn.functional.softplus(x, 2.0),
+    "other windows": lambda x: (
+        nn.functional.avg_pool2d(x[:, None], 2, divisor_override=3)
+        + nn.functional.max_pool2d(x[:, None], 2, (2, 1), (0, 1), dilation=(1, 3), ceil_mode=True)[..., 1:3]
+    ),
     "heads before samples": _heads_first,
     "samples second": lambda x: (lambda y: (y @ y.mT) @ torch.eye(5))(x.view(-1, 6, 5, 1).transpose(0, 1)).transpose(
         0, 1
@@ -1131,7 +1137,7 @@ class _Decides(nn.Module):
 class _Holds(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.inner = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AvgPool2d(2, divisor_override=3))
+        self.inner = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Flatten(0))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.inner[1](self.inner[0](x))
@@ -1274,7 +1280,7 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
     "module, shape, says",
     [
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
-        (_Holds(), (3, 4, 4), r'from_torch: avg_pool2d in "inner\.1" has a `divisor_override`'),
+        (_Holds(), (3, 4, 4), r"from_torch: 'flatten' in \"inner\.1\" flattens the batch axis"),
         (_Function(lambda x: x.__setitem__(0, 1.0)), (3,), "setitem writes into a part of a tensor"),
         (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
         (_Function(lambda x: x.transpose(0, 1).reshape(-1, 2)), (2, 2), "joins axes before the batch with it"),

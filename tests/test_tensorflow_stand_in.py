@@ -745,6 +745,25 @@ def test_sizes_of_trial_tensors_in_shapes(tf: Any) -> None:
     assert model(np.zeros((3, 5), "float32")).tolist() == [[5]] * 3
 
 
+@pytest.mark.parametrize("generation", ["keras1", "keras2", "tf_keras", "keras3"])
+def test_sizes_that_data_decide(generation: str) -> None:
+    for tf in _installed(generation):
+        x = tf.keras.layers.Input((None, 3))
+        batch, steps = tf.shape(x)[0], tf.shape(x)[1]
+        rows = tf.reshape(x, tf.concat([tf.shape(x)[:1], [-1]], 0))
+        parts = [
+            rows,
+            tf.matmul(tf.eye(steps), x),
+            tf.zeros((batch * 2 // 2, steps * 2 - 3)),
+            tf.cast(tf.size(x), "float32"),
+        ]
+        model = tf.keras.models.Model(x, [*parts[:3], x * parts[3]])
+        data = np.arange(30, dtype="float32").reshape(2, 5, 3)
+        rows, same, rest, counted = model.predict(data)
+        assert rows.tolist() == data.reshape(2, 15).tolist() and same.tolist() == data.tolist()
+        assert rest.shape == (2, 7) and counted.tolist() == (data * 30).tolist()
+
+
 @pytest.fixture
 def keras3() -> Iterator[Any]:
     yield from _installed("keras3")

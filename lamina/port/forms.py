@@ -324,8 +324,9 @@ def pooling(to: Writer, layer: Layer, x: Value) -> Value:
     return _made(layer, x, to.module(layer, make, made), layer.spatial(shape))
 
 
-@form(GlobalAveragePooling, GlobalMaxPooling)
-def global_pooling(to: Writer, layer: Layer, x: Value) -> Value:
+@form(GlobalAveragePooling, GlobalMaxPooling, layers.GlobalAveragePooling1D)
+def global_pooling(to: Writer, layer: Layer, x: Value, mask: Value | None = None) -> Value:
+    otherwise(mask is None)
     mean, axes = isinstance(layer, GlobalAveragePooling), range(*_spatial_places(layer))
     rank, channels = layer.rank, layer.channels(x.shape)
     x = to.settled(x) if x.columns else x
@@ -339,12 +340,6 @@ def global_pooling(to: Writer, layer: Layer, x: Value) -> Value:
     if layer.keepdims:
         return _made(layer, x, made, (1,) * rank)
     return Value(made, (x.shape[0], channels), x.dtype)
-
-
-@form(layers.GlobalAveragePooling1D)
-def global_average_1d(to: Writer, layer: Layer, x: Value, mask: Value | None = None) -> Value:
-    otherwise(mask is None)
-    return global_pooling(to, layer, x)
 
 
 @form(AdaptiveAveragePooling, AdaptiveMaxPooling)

@@ -27,11 +27,12 @@ from torch.utils import _pytree as pytree
 
 from .. import layers
 from ..core import dtypes as types
+from ..core.scope import put
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input
 from .axes import Arranging, Order, Value, channels_behind, plain, reread, turn
 from .checking import evaluating
-from .writer import identifier, names_in
+from .writer import elementwise, identifier, names_in
 
 Reading = Callable[..., Any]
 MODULES: dict[type, Reading] = {}  # how a module is read that is no call: reading(reader, module, name, *values)
@@ -384,7 +385,8 @@ class Reader(Arranging, fx.Interpreter):
         if any(isinstance(leaf, (Flag, InTraining)) for leaf in given):
             _warn(f"{self._node.target}")
         found = {value.order for value in given if isinstance(value, Value)}
-        order = found.pop() if len(found) == 1 and function in ELEMENTWISE else ()
+        alone = not any(isinstance(leaf, Tensor) for leaf in given)  # whose axes are in torch's order
+        order = found.pop() if len(found) == 1 and alone and elementwise(function) else ()
 
         def made(leaf: Any) -> Any:
             if isinstance(leaf, Value):
@@ -400,12 +402,6 @@ class Reader(Arranging, fx.Interpreter):
         method = getattr(Tensor, getattr(function, "__name__", ""), None) is function
         output = (getattr(args[0], function.__name__) if method else partial(function, args[0]))(*args[1:], **kwargs)
         return pytree.tree_map(lambda s: self.value(s, order) if isinstance(s, SymbolicTensor) else s, output)
-
-
-ELEMENTWISE = {
-    operator.neg, torch.neg, torch.abs, torch.exp, torch.log, torch.sqrt, torch.rsqrt, torch.square, torch.clamp,
-    Tensor.abs, Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.clamp, Tensor.square, Tensor.pow, torch.pow, operator.pow,
-}  # fmt: skip
 
 
 def _word(node: fx.Node) -> str:
@@ -492,7 +488,8 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
     root = copy.copy(module)
     root._modules = module._modules.copy()  # type: ignore[assignment]  # modules that the code makes as it runs are added to these
     try:
-        return fx.GraphModule(root, _Tracer(shapes, dtypes).trace(root))
+        with put(nn.functional, _canonical_mask=lambda mask, **_: mask):  # which makes numbers of what attention masks
+            return fx.GraphModule(root, _Tracer(shapes, dtypes).trace(root))
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise Unreadable(
@@ -554,15 +551,18 @@ class _Known(fx.Proxy):
     """A result in traced code, which may be asked for its shape."""
 
     def __getattr__(self, word: str) -> Any:
-        value = self.tracer.known.get(self.node)  # type: ignore[attr-defined]
+        tracer: Any = self.tracer
+        value = (tracer.known if word in _SIZES else tracer.kinds).get(self.node)
         if word == "data":
             return self.detach()
-        if isinstance(value, Tensor) and (word in _FACTS or word.startswith("is_")):
+        if isinstance(value, Tensor) and (word in _SIZES or word in _KINDS or word.startswith("is_")):
             return torch.device("cpu") if word == "device" else getattr(value, word)
         return super().__getattr__(word)
 
     def __len__(self) -> int:
-        return len(self.tracer.known[self.node])  # type: ignore[attr-defined]
+        tracer: Any = self.tracer
+        value = tracer.kinds.get(self.node)
+        return len(value if isinstance(value, tuple) else tracer.known[self.node])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
@@ -578,7 +578,9 @@ _IN_PLACE = {*_OPERATORS, operator.setitem}
 for _function in _OPERATORS:
     setattr(_Known, f"__{_function.__name__}__", _changes(_function))
 
-_FACTS = frozenset("shape size ndim dim ndimension numel nelement dtype device requires_grad".split())
+_SIZES = frozenset("shape size numel nelement".split())
+_KINDS = frozenset("ndim dim ndimension dtype device requires_grad".split())
+_OPEN = 7907  # stands where a size is unknown: a prime that no other size has
 
 
 class _Tracer(fx.Tracer):
@@ -590,7 +592,9 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self._inputs = [*zip(shapes, dtypes, strict=False)]
         self._fake, self._inside = FakeTensorMode(allow_non_fake_inputs=True), False
-        self.known: dict[fx.Node, Any] = {}  # by node, unless a size is unknown
+        self.kinds: dict[fx.Node, Any] = {}  # results by node, whose number of axes and type are so
+        self.known: dict[fx.Node, Any] = {}  # those whose sizes are so, too
+        self._open: set[fx.Node] = set()  # the others
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list]:
         """Arguments that no input is given for have their defaults."""
@@ -598,15 +602,22 @@ class _Tracer(fx.Tracer):
         for place, proxy in enumerate(args[1:], start=1):
             if place <= len(self._inputs):
                 shape, dtype = self._inputs[place - 1]
-                if None not in shape:
-                    with self._fake:
-                        self.known[proxy.node] = torch.empty(
-                            (BATCH, *shape), dtype=types.torch_dtype(dtype or types.dtype_policy().compute_dtype)
-                        )
+                sizes = [_OPEN if size is None else size for size in shape]
+                kind = types.torch_dtype(dtype or types.dtype_policy().compute_dtype)
+                with self._fake:
+                    self._settle(proxy.node, torch.empty((BATCH, *sizes), dtype=kind), None in shape)
             elif proxy.node.args:
                 args[place] = proxy.node.args[0]
                 self.graph.erase_node(proxy.node)
         return function, args
+
+    def _settle(self, node: fx.Node, found: Any, is_open: bool) -> None:
+        self.kinds[node] = found
+        if is_open:
+            self._open.add(node)
+        else:
+            self.known[node] = found
+            node.meta["sizes"] = tuple(getattr(found, "shape", ()))
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Known(node, self)
@@ -614,15 +625,15 @@ class _Tracer(fx.Tracer):
     def create_proxy(self, kind: str, target: Any, args: tuple, kwargs: dict, *more: Any, **options: Any) -> Any:
         made = super().create_proxy(kind, target, args, kwargs, *more, **options)
         known = pytree.tree_map(
-            lambda leaf: self.known.get(leaf.node, leaf) if _is_proxy(leaf) else leaf, (args, kwargs)
+            lambda leaf: self.kinds.get(leaf.node, leaf) if _is_proxy(leaf) else leaf, (args, kwargs)
         )
         if kind != "placeholder" and not any(map(_is_proxy, pytree.tree_leaves(known))):
             self._inside = _LOG.disabled = True  # of what fails here, the real run tells
             with contextlib.suppress(Exception), self._fake, torch.no_grad():
-                self.known[made.node] = self._result(kind, target, *known)
-                made.node.meta["sizes"] = tuple(getattr(self.known[made.node], "shape", ()))
+                found = self._result(kind, target, *known)
+                self._settle(made.node, found, not self._open.isdisjoint(made.node.all_input_nodes))
             self._inside = _LOG.disabled = False
-        found = self.known.get(made.node)
+        found = (self.kinds if target in _KINDS else self.known).get(made.node)
         if isinstance(found, (bool, int, float)):  # code may decide by it
             self.graph.erase_node(made.node)
             return found
@@ -646,6 +657,9 @@ class _Tracer(fx.Tracer):
     def call_module(self, m: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> Any:
         if self._inside:
             return forward(*args, **kwargs)
+        padding = kwargs.get("src_key_padding_mask", args[2] if len(args) > 2 else None)
+        if isinstance(m, nn.TransformerEncoder) and m.use_nested_tensor and padding is not None:
+            raise ValueError("it gives zeros for padding in inference alone; make it with `enable_nested_tensor=False`")
         if not any(m is own for own in self.root.modules()):
             assert self.submodule_paths is not None  # of modules that are traced, not of functions
             name = self.submodule_paths[m] = f"made_{len(self.root._modules)}"

@@ -380,7 +380,7 @@ def stochastic_depth(reader: Reader, name: str, x: Value, p: float, mode: str, t
 
 def _pooled(
     reader: Reader, name: str, x: Value, kind: str, window: Sequence[Any], ceil: bool, counts_pads: bool = True
-) -> Value:
+) -> Any:
     """window: size, strides and padding."""
     rank = int(reader.word[-2])
     x = _spatial(reader, x, rank)
@@ -391,8 +391,8 @@ def _pooled(
     axes = [*zip(sizes, kernel, strides, padding, strict=True)]
     pads = [(p, p + _more_at_the_end(size, k, s, p) if ceil else p) for size, k, s, p in axes]
     uneven = kind == "Average" and (pads != [(p, p) for p in padding] or (any(padding) and not counts_pads))
-    if None in sizes and (ceil or uneven):
-        raise reader.unreadable("counts by the size of its input", "Give the input's size as numbers.")
+    if uneven or (ceil and None in sizes):  # the layer divides by the size of a window, and counts no half ones
+        return NotImplemented
     if any(map(any, pads)):
         if kind == "Average" or _never_negative(x.made):
             x = zero_padded(reader, f"{name}_pad", x, pads)
@@ -400,13 +400,7 @@ def _pooled(
             x = _padded_with(reader, x, pads, torch.finfo(x.dtype).min)
     cls = getattr(layers, f"{kind}Pooling{rank}D")
     make = partial(cls, kernel, strides, data_format=reader.data_format, name=name)
-    y = reader.value(reader.layer(name, make, x.made), x.order)
-    if uneven:  # the layer divides by the size of a window, torch by what is inside of the picture
-        average, ones = getattr(nn.functional, f"avg_pool{rank}d"), torch.ones(1, 1, *sizes)
-        mine = average(nn.functional.pad(ones, [n for pair in reversed(pads) for n in pair]), kernel, strides)
-        theirs = average(ones, kernel, strides, padding, ceil, counts_pads)
-        y = y.like(ops.multiply(y.made, (theirs / mine).permute(y.order)))
-    return y
+    return reader.value(reader.layer(name, make, x.made), x.order)
 
 
 def _more_at_the_end(size: int | None, kernel: int, stride: int, pad: int) -> int:
@@ -435,27 +429,27 @@ def _padded_with(
 
 
 @reads("max_pool1d", "max_pool2d", "max_pool3d")
-def max_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Value:
+def max_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Any:
     defaults = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False}
     stride, padding, dilation, ceil, return_indices = bound(defaults, args, options)
     if {*pytree.tree_leaves(dilation)} != {1} or return_indices:
-        raise reader.unreadable("returns indices or is dilated")
+        return NotImplemented
     return _pooled(reader, name, x, "Max", (kernel_size, stride, padding), ceil)
 
 
 @reads("avg_pool1d", "avg_pool2d", "avg_pool3d")
-def average_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Value:
+def average_pool(reader: Reader, name: str, x: Value, kernel_size: Size, *args: Any, **options: Any) -> Any:
     defaults = {"stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True, "divisor_override": None}
     stride, padding, ceil, counts_pads, divisor_override = bound(defaults, args, options)
     if divisor_override is not None:
-        raise reader.unreadable("has a `divisor_override`")
+        return NotImplemented
     return _pooled(reader, name, x, "Average", (kernel_size, stride, padding), ceil, counts_pads)
 
 
 @reads(*(f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3)))
-def adaptive_pool(reader: Reader, name: str, x: Value, output_size: Any, return_indices: bool = False) -> Value:
+def adaptive_pool(reader: Reader, name: str, x: Value, output_size: Any, return_indices: bool = False) -> Any:
     if return_indices:
-        raise reader.unreadable("returns indices")
+        return NotImplemented
     rank, kind = int(reader.word[-2]), "Max" if "max" in reader.word else "Average"
     x = _spatial(reader, x, rank)
     sizes = (output_size,) * rank if output_size is None else _per_axis(output_size, rank)
@@ -529,27 +523,6 @@ def extremes(reader: Reader, name: str, x: Value, dim: Any = None, keepdim: bool
     return _Extremes(*(_along(reader, x, each, {dim % len(x.shape)}, keepdim) for each in functions))
 
 
-@computes("var", "std")
-def variance(
-    word: str, x: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: int | None = None
-) -> Any:
-    sizes = [x.shape[axis] for axis in ([dim] if type(dim) is int else dim or ())] if type(dim) is not bool else []
-    if not sizes or None in sizes:
-        return NotImplemented
-    count = math.prod(sizes)
-    more = count / (count - (int(unbiased) if correction is None else correction))
-    return getattr(ops, word)(x, dim, keepdim) * (more if word == "var" else math.sqrt(more))
-
-
-@computes("norm", "linalg_norm", "linalg_vector_norm")
-def norm(word: str, x: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
-    ord = next((each for each in (ord, options.pop("p", None)) if each not in (None, "fro")), 2)
-    axis = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
-    if type(axis) is not int or any(value is not None for value in options.values()):
-        return NotImplemented
-    return ops.norm(x, ord, axis, keepdim)
-
-
 @reads("glu")
 def gated(reader: Reader, name: str, x: Value, dim: int = -1) -> Value:
     return reader.value(ops.glu(x.made, x.axis(dim)), x.order)
@@ -578,57 +551,6 @@ def one_hot(x: Tensor, num_classes: int = -1) -> Any:
     return NotImplemented if num_classes < 0 else ops.one_hot(x, num_classes, dtype="int64")
 
 
-@computes("topk")
-def topk(x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> _Extremes:
-    x = ops.swapaxes(x, dim, -1)
-    values, places = ops.top_k(x if largest else ops.negative(x), k)
-    found = (values if largest else ops.negative(values), places)
-    return _Extremes(*(ops.swapaxes(each, dim, -1) for each in found))
-
-
-@computes("sort")
-def ordered(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> _Extremes:
-    places = argsort(x, dim, descending)
-    return _Extremes(ops.take_along_axis(x, places, dim), places)
-
-
-@computes("argsort")
-def argsort(x: Tensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
-    return ops.argsort(ops.negative(x) if descending else x, dim)
-
-
-@computes("median")
-def median(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The lower one of two in the middle."""
-    size = None if dim is None else x.shape[dim]
-    if dim is None or size is None:
-        return NotImplemented
-    place = (size - 1) // 2
-    keys = (slice(None),) * (dim % len(x.shape)) + (slice(place, place + 1) if keepdim else place,)
-    return _Extremes(*(each[keys] for each in ordered(x, dim)))
-
-
-_PRODUCTS = {"addmm": ops.matmul, "baddbmm": ops.matmul, "addcmul": ops.multiply, "addcdiv": ops.divide}
-
-
-@computes(*_PRODUCTS)
-def added_product(
-    word: str, x: Tensor, a: Tensor, b: Tensor, *, value: float = 1, alpha: float = 1, beta: float = 1
-) -> Tensor:
-    product, factor = _PRODUCTS[word](a, b), value * alpha
-    return ops.add(x if beta == 1 else ops.multiply(x, beta), product if factor == 1 else product * factor)
-
-
-@computes("lerp")
-def lerp(start: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
-    return ops.add(start, ops.multiply(weight, ops.subtract(end, start)))
-
-
-@computes("cdist")
-def distances(a: Tensor, b: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
-    return ops.norm(ops.subtract(ops.expand_dims(a, -2), ops.expand_dims(b, -3)), p, -1)
-
-
 @computes("affine_grid")
 def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = None) -> Any:
     _, channels, *sizes = size
@@ -636,12 +558,6 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = No
     places = nn.functional.affine_grid(torch.eye(rank, rank + 1)[None], [1, channels, *sizes], align_corners)
     places = torch.cat([places, torch.ones(*places.shape[:-1], 1)], -1).reshape(1, -1, rank + 1).to(theta.torch_dtype)
     return ops.reshape(ops.matmul(places, ops.swapaxes(theta, 1, 2)), (-1, *sizes, rank))
-
-
-@computes("cosine_similarity")
-def cosine_similarity(a: Tensor, b: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    a, b = (ops.divide(each, ops.maximum(ops.norm(each, 2, dim, True), eps)) for each in (a, b))
-    return ops.sum(ops.multiply(a, b), dim)
 
 
 @reads("threshold")
@@ -754,7 +670,7 @@ def size(reader: Reader, name: str, x: Value, dim: int | None = None) -> Any:
 
 @reads("getattr")
 def attribute(reader: Reader, name: str, x: Any, word: str) -> Any:
-    if isinstance(x, _Extremes):
+    if isinstance(x, tuple):  # several results by name
         return getattr(x, word)
     if word == "shape":
         return shape_of(x)
@@ -947,19 +863,9 @@ def interpolate(
         scale_factor = [new / old for new, old in zip(wanted, sizes, strict=True)]  # type: ignore[operator]
     factors = (scale_factor,) * rank if isinstance(scale_factor, (int, float)) else tuple(scale_factor or ())
     whole = len(factors) == rank and all(float(factor).is_integer() and factor >= 1 for factor in factors)
-    kind, mode = mode, {"linear": "bilinear", "trilinear": "bilinear"}.get(mode, mode)
-    antialias = options.pop("antialias", False)
-    if any(options.values()) or (antialias and size is None and None in sizes):
+    layered = whole and not align_corners and (mode == "nearest" or (mode == "bilinear" and rank == 2))
+    if any(options.values()) or not layered:
         return NotImplemented
-    if antialias:
-        wanted = size or [int(each * by) for each, by in zip(sizes, factors, strict=True)]  # type: ignore[operator]
-        made = ops.image.resize(x.made, wanted, mode, True, data_format=reader.data_format)
-        return reader.value(made, x.order)
-    if not whole or align_corners or not (mode == "nearest" or (mode == "bilinear" and rank == 2)):
-        given: Any = {"size": size, "scale_factor": None if size else factors, "mode": kind}
-        module = nn.Upsample(**given, align_corners=align_corners)
-        make = partial(layers.TorchModuleWrapper, module, name=name)
-        return reader.value(reader.layer(name, make, reader.settled(x).made))
     if all(factor == 1 for factor in factors):
         return x
     given = tuple(int(factor) for factor in factors)
@@ -1190,57 +1096,3 @@ def _as_allowed(mask: torch.Tensor) -> torch.Tensor:
     if not bool(((mask == 0) | (mask == float("-inf"))).all()):
         raise ValueError("its mask has numbers other than 0 and -inf")
     return mask == 0
-
-
-@reads(nn.TransformerEncoderLayer)
-def transformer_layer(
-    reader: Reader, module: Any, name: str, x: Value, src_mask: Any = None, src_key_padding_mask: Any = None,
-    is_causal: Any = None,
-) -> Value:  # fmt: skip
-    """`is_causal` only tells of the mask, without which torch refuses it."""
-    if is_causal and src_mask is None:
-        raise reader.unreadable("is told that its mask is causal, and given none", "Give it the mask.")
-    masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "need_weights": False}
-
-    def attended(value: Value) -> Value:
-        y, _ = multi_head_attention(reader, module.self_attn, f"{name}_self_attn", value, value, value, **masks)
-        return dropout(reader, f"{name}_dropout1", y, module.dropout1.p, Flag(False))
-
-    def fed(value: Value) -> Value:
-        y = linear(reader, f"{name}_linear1", value, module.linear1.weight, module.linear1.bias)
-        word = getattr(module.activation, "__name__", "") or type(module.activation).__name__.lower()
-        y = y.like(layers.Activation(word)(y.made))
-        y = dropout(reader, f"{name}_dropout", y, module.dropout.p, Flag(False))
-        y = linear(reader, f"{name}_linear2", y, module.linear2.weight, module.linear2.bias)
-        return dropout(reader, f"{name}_dropout2", y, module.dropout2.p, Flag(False))
-
-    def normed(value: Value, part: str) -> Value:
-        return _normed(reader, f"{name}_{part}", value, getattr(module, part))
-
-    def added(a: Value, b: Value) -> Value:
-        return arithmetic(reader, None, a, b, "add")
-
-    x = reader.arranged(x, plain(3) if module.self_attn.batch_first else (1, 0, 2))
-    if module.norm_first:
-        x = added(x, attended(normed(x, "norm1")))
-        return added(x, fed(normed(x, "norm2")))
-    x = normed(added(x, attended(x)), "norm1")
-    return normed(added(x, fed(x)), "norm2")
-
-
-@reads(nn.TransformerEncoder)
-def transformer(
-    reader: Reader, module: Any, name: str, x: Value, mask: Any = None, src_key_padding_mask: Any = None,
-    is_causal: Any = None,
-) -> Value:  # fmt: skip
-    if src_key_padding_mask is not None and module.use_nested_tensor:
-        raise reader.unreadable(
-            "gives zeros for padding in inference alone", "Make it with `enable_nested_tensor=False`, which does not."
-        )
-    for index, layer in enumerate(module.layers):
-        x = transformer_layer(reader, layer, f"{name}_layers_{index}", x, mask, src_key_padding_mask, is_causal)
-    return x if module.norm is None else _normed(reader, f"{name}_norm", x, module.norm)
-
-
-def _normed(reader: Reader, name: str, x: Value, norm: Any) -> Value:
-    return layer_norm(reader, name, x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

@@ -316,15 +316,14 @@ class Writer(Arranging):
         word = _word_of_torch(function)
         if word is None:
             return self.traced(node.layer, args, kwargs)
-        elementwise = word.split(".")[-1] in ELEMENTWISE and len({value.order for value in values}) == 1
-        elementwise = elementwise and not any(value.columns for value in values)
-        if not elementwise or any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
-            elementwise = False
+        alone = not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs)))
+        one_order = len({value.order for value in values}) == 1 and not any(value.columns for value in values)
+        keeps = alone and one_order and elementwise(function)
         count = itertools.count()
 
         def given(leaf: Any) -> Any:
             if isinstance(leaf, Value):
-                return (leaf if elementwise else self.settled(leaf)).made
+                return (leaf if keeps else self.settled(leaf)).made
             if isinstance(leaf, Tensor):
                 return self.constant(node.layer, leaf, _weight_name(leaf) or f"constant_{next(count)}")
             return leaf
@@ -334,7 +333,7 @@ class Writer(Arranging):
             made = self._tracer.create_proxy("call_method", word[7:], args, kwargs)
         else:
             made = self.function(function, *args, **kwargs)
-        order = values[0].order if elementwise else ()
+        order = values[0].order if keeps else ()
         symbols = pytree.tree_map(lambda s: Value(None, s.shape, s.torch_dtype, order), node.outputs)
         return _refilled(symbols, made)
 
@@ -435,7 +434,7 @@ def _weight_name(value: Any) -> str:
     return getattr(value, "name", None) or "" if isinstance(value, nn.Parameter) else ""
 
 
-ELEMENTWISE = frozenset(
+_ELEMENTWISE = frozenset(
     """abs add sub mul div true_divide neg exp log sqrt rsqrt square pow relu sigmoid tanh maximum minimum clamp sin cos
     truediv subtract multiply divide relu6 silu gelu softplus leaky_relu elu selu hardsigmoid hardswish""".split()
 )
@@ -457,6 +456,11 @@ def _word_of_torch(function: Any) -> str | None:
         if word and getattr(module, word, None) is function:
             return f"{room}.{word}"
     return None
+
+
+def elementwise(function: Any) -> bool:
+    """Whether it is one of torch's that treats every value by itself, so that axes may lie in any order."""
+    return str(_word_of_torch(function)).rpartition(".")[2] in _ELEMENTWISE
 
 
 _RATES = "dropout", "recurrent_dropout", "rate", "stddev"

@@ -504,13 +504,9 @@ class Speaker:
             return True
         if isinstance(value, int) and isinstance(default, tuple) and set(default) == {value}:
             return True
-        if isinstance(value, float) and isinstance(default, (int, float)):
-            return value == default
         if new.endswith(("initializer", "regularizer", "constraint")) and value is not None:
             return self.meaning(new, value) == self.modern_meaning(new, default)
-        if new.endswith("activation"):
-            return {value, default} <= {None, "linear"} and True
-        return False
+        return new.endswith("activation") and {value, default} <= {None, "linear"}
 
     def meaning(self, word: str, value: Any) -> Any:
         """What a name or config of an object says, as today's class with its arguments."""

@@ -145,7 +145,6 @@ class Reader(cst.CSTVisitor):
         self.metrics: set[str] = set()
         self.saved: set[str] = set()  # names of weights' files
         self._functions: list[str] = []
-        self._classes: list[str] = []
 
     def path(self, node: cst.CSTNode) -> str | None:
         """The full name that a name or a chain of attributes stands for, if it is imported."""
@@ -213,7 +212,6 @@ class Reader(cst.CSTVisitor):
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         self.defined.add(node.name.value)
-        self._classes.append(node.name.value)
         for base in node.bases:
             own = self.own(base.value)
             found = None if own is None else self.names.find(own)
@@ -222,9 +220,6 @@ class Reader(cst.CSTVisitor):
             kind = kind or self.own_classes.get(text_of(base.value))
             if kind:
                 self.own_classes[node.name.value] = kind
-
-    def leave_ClassDef(self, original_node: cst.ClassDef) -> None:
-        self._classes.pop()
 
     def visit_Call(self, node: cst.Call) -> None:
         if not isinstance(node.func, cst.Attribute):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
-import codecs
 import difflib
+import io
 import json
 import os
 import re
 import shutil
 import sys
 import tempfile
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,26 +212,19 @@ class _File:
     path: Path
     text: str
     encoding: str
-    mark: bytes
 
     @classmethod
     def read(cls, path: Path) -> _File:
         raw = path.read_bytes()
-        mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
-        encoding = "utf-8"
-        for line in raw[len(mark) :].split(b"\n", 2)[:2] if path.suffix == ".py" else ():
-            told = re.match(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)", line)
-            if told:
-                encoding = codecs.lookup(told[1].decode()).name
-                break
-        return cls(path, raw[len(mark) :].decode(encoding), encoding, mark)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+        return cls(path, raw.decode(encoding), encoding)
 
     def write(self, text: str) -> None:
         """All of it, or nothing."""
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(self.mark + text.encode(self.encoding))
+                file.write(text.encode(self.encoding))
             shutil.copymode(self.path, name)
             Path(name).replace(self.path)
         except BaseException:
@@ -293,7 +287,7 @@ def migrate_file(
             file.write(report.after)
     except OSError as error:
         report.error = f"cannot open: {error.strerror}"
-    except (Unreadable, UnicodeError, LookupError, ValueError, RecursionError) as error:
+    except (Unreadable, SyntaxError, ValueError, RecursionError) as error:
         report.error = str(error) or type(error).__name__
     return report
 

@@ -31,7 +31,7 @@ from ...translation.lists import listed
 from .. import activations
 from ..arithmetic import drawn, stream
 from ..tensors import WHOLE
-from .base import NAMES, Sizes, Texts, as_dtype, heard, named, op, ops_by_path, taking, texts, whole
+from .base import NAMES, Sizes, Texts, as_dtype, named, op, ops_by_path, taking, texts, whole
 
 _LISTS = listed("tensorflow.json")
 _DIVIDING = ("divide", "divide_no_nan", "true_divide")  # of whole numbers these give float64
@@ -82,9 +82,16 @@ def _reducing(function):
 _OF_ONE_TYPE = (ops.sum, ops.prod, ops.mean, ops.norm)
 
 
+def _of_torch(function):
+    def call(x, y=None):
+        return function(tensor(x)) if y is None else function(*tensors(x, y))
+
+    return call
+
+
 def _table() -> None:
-    """Ops under their names in TensorFlow: `name=op`, or one name for both; others by path, with the words for their
-    first arguments."""
+    """Ops, and functions of torch, under their names in TensorFlow: `name=op`, or one name for both; others by path,
+    with the words for their first arguments."""
     for kind, words in (("unary", ["x"]), ("binary", ["x", "y"])):
         for line in _LISTS[kind].split():
             name, _, word = line.partition("=")
@@ -99,31 +106,12 @@ def _table() -> None:
         word, *words = told.split()
         function = next(getattr(home, word) for home in (ops, pictures, tree) if hasattr(home, word))
         NAMES[path] = taking(function, words, path.rpartition(".")[2])
+    for paths, told in _LISTS["of_torch"].items():
+        word, _, words = told.partition(" ")
+        ops_by_path({paths: _of_torch(functools.reduce(getattr, word.split("."), torch))}, words)
 
 
 _table()
-
-# Functions of torch under TensorFlow's names, element by element.
-_OF_TORCH = """
-math.igamma=special.gammainc math.igammac=special.gammaincc math.zeta=special.zeta
-math.ndtri=special.ndtri math.nextafter=nextafter math.bessel_i0=special.i0 math.bessel_i0e=special.i0e
-math.bessel_i1=special.i1 math.bessel_i1e=special.i1e truncatemod=fmod math.invert_permutation=argsort
-bitwise.bitwise_and=bitwise_and bitwise.bitwise_or=bitwise_or bitwise.bitwise_xor=bitwise_xor bitwise.invert=bitwise_not
-bitwise.left_shift=bitwise_left_shift bitwise.right_shift=bitwise_right_shift
-"""
-
-
-def _of_torch(function):
-    def call(x, y=None):
-        found = function(tensor(x)) if y is None else function(*tensors(x, y))
-        return found.to(torch.int32) if function is torch.argsort else found
-
-    return recorded(call)
-
-
-for _line in _OF_TORCH.split():
-    _path, _, _word = _line.partition("=")
-    NAMES[_path] = taking(_of_torch(functools.reduce(getattr, _word.split("."), torch)), (), _path.rpartition(".")[2])
 
 
 @op("math.reciprocal_no_nan")
@@ -266,7 +254,7 @@ for _word in ("zeros", "ones"):
     NAMES[_word] = taking(_filled(getattr(ops, _word)), (), _word)
 
 
-@named("eye linalg.eye")
+@op("eye linalg.eye")
 def eye(num_rows, num_columns=None, batch_shape=None, dtype="float32"):
     found = ops.eye(int(num_rows), None if num_columns is None else int(num_columns), dtype=dtype)
     return found if batch_shape is None else found.expand(*whole(batch_shape), *found.shape).clone()
@@ -279,9 +267,8 @@ def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None
     if told is None:
         return found
     kind = found.dtype if dtype is not None else tensor(told).dtype
-    return torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value).to(
-        kind
-    )
+    found = torch.where(found.bool(), 1 if on_value is None else on_value, 0 if off_value is None else off_value)
+    return found.to(kind)
 
 
 @named("rank")
@@ -544,15 +531,6 @@ def squared_difference(x, y):
     return ops.square(NAMES["subtract"](x, y))
 
 
-def _of_floats(function):
-    return recorded(lambda x: function(floating(x)))
-
-
-named("math.lgamma lgamma")(_of_floats(torch.lgamma))
-named("math.digamma digamma")(_of_floats(torch.digamma))
-named("linalg.expm", "input")(_of_floats(torch.linalg.matrix_exp))
-
-
 @named("math.confusion_matrix confusion_matrix")
 def confusion_matrix(labels, predictions, num_classes=None, weights=None, dtype="int32"):
     """How often each class (row) was taken for each (column)."""
@@ -808,27 +786,23 @@ _IN_A_LINE: dict[str, Callable] = {
     "linalg.trace": lambda x: torch.diagonal(tensor(x), dim1=-2, dim2=-1).sum(-1, dtype=tensor(x).dtype),
     "linalg.cholesky_solve": lambda chol, rhs: torch.cholesky_solve(*tensors(rhs, chol)),
     "linalg.set_diag": lambda input, diagonal, k=0: torch.diagonal_scatter(*tensors(input, diagonal), k, -2, -1),
-    "linalg.adjoint": lambda matrix: tensor(matrix).mH,
     "linalg.matrix_rank": lambda a, tol=None: torch.linalg.matrix_rank(tensor(a), atol=tol).int(),
     "linalg.solve matrix_solve": lambda matrix, rhs, adjoint=False: torch.linalg.solve(
         tensor(matrix).mH if adjoint else tensor(matrix), tensor(rhs)
     ),
-    "linalg.eigvalsh": lambda tensor_: torch.linalg.eigvalsh(tensor(tensor_)),
-    "linalg.eigvals": lambda tensor_: torch.linalg.eigvals(tensor(tensor_)),
     "squeeze": lambda input, axis=None: ops.squeeze(input, axis if isinstance(axis, int) or axis else None),
     "batch_gather": lambda params, indices: gather(params, indices, batch_dims=np.ndim(indices) - 1),
-    "complex": lambda real, imag: torch.complex(*tensors(real, imag)),
     "math.top_k nn.top_k": lambda input, k=1, sorted=True: _top(input, k),  # falling where any order would do
     "linalg.matvec": lambda a, b, transpose_a=False: matmul(a, tensor(b).unsqueeze(-1), transpose_a).squeeze(-1),
     "linalg.diag matrix_diag": lambda diagonal, k=0: torch.diag_embed(tensor(diagonal), int(k)),
     "linalg.diag_part matrix_diag_part": lambda input, k=0: torch.diagonal(tensor(input), int(k), -2, -1),
     "linalg.matrix_transpose matrix_transpose": lambda a: tensor(a).mT,
-    "math.rint": lambda x: torch.round(tensor(x)),
     "nn.silu nn.swish": lambda features, beta=1.0: ops.multiply(features, torch.sigmoid(floating(features) * beta)),
     "nn.gelu": lambda features, approximate=False: ops.gelu(features, approximate),
     "nn.crelu": lambda features, axis=-1: torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis),
     "nn.softmax": lambda logits, axis=-1: activations.softmax_of_tf(floating(logits), -1 if axis is None else axis),
     "math.sigmoid sigmoid": lambda x: activations.sigmoid_of_tf(floating(x)),
+    "math.invert_permutation": lambda x: torch.argsort(tensor(x)).int(),
     "nn.l2_loss": lambda t: tensor(t).square().sum() / 2,
     "nn.zero_fraction": lambda value: (tensor(value) == 0).float().mean(),
     "vectorized_map": lambda fn, elems: map_fn(fn, elems),
@@ -1008,7 +982,7 @@ def py_function(func=None, inp=(), Tout=None):
     return [convert_to_tensor(one, kind) for one, kind in zip(found, kinds, strict=True)]
 
 
-@heard
+@named("TensorArray")
 class TensorArray:
     """A list of tensors that is written and read by place; what was read is given up, and zeros then, unless
     `clear_after_read` is False."""
@@ -1087,7 +1061,6 @@ def _parts_of_array(array: TensorArray) -> tuple[list[Tensor], tuple[dict[str, o
 
 
 pytree.register_pytree_node(TensorArray, _parts_of_array, _array_again)  # as what a loop goes on with
-NAMES["TensorArray"] = TensorArray
 
 
 # Texts ----------------------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ...core import dtypes
-from ...core.operation import Operation, record, recorded
-from ...core.symbolic import SymbolicTensor, apply
+from ...core.operation import record, recorded
+from ...core.symbolic import SymbolicTensor, any_symbolic, apply
 from ...translation.lists import listed
 from .. import arithmetic
 from ..tensors import DTYPES, DType, KerasTensor, Shape
@@ -56,11 +56,12 @@ def taking(function: Callable, words: Iterable[str] = (), called: str = "") -> C
             kwargs = {table.get(word, word): value for word, value in told.items()}
             if len(kwargs) < len(told):
                 raise TypeError(f"{call.__name__}: an argument is given twice, by its names of two times: {[*told]}.")
-        leaves = pytree.tree_leaves((args, kwargs))
-        if any(isinstance(value, Size) for value in leaves):
-            return _record_with_sizes(call, args, kwargs)
-        if any(isinstance(value, KerasTensor) for value in leaves) and KerasTensor._is_layer(call):
-            return record(call, args, kwargs)
+        symbols = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, SymbolicTensor)]
+        if symbols:
+            sizes = [kwargs.get(word) if place >= len(args) else args[place] for place, word in numbers]
+            is_layer = any(isinstance(leaf, KerasTensor) for leaf in symbols) and KerasTensor._is_layer(call)
+            if is_layer or any_symbolic(sizes):
+                return record(call, args, kwargs)
         if numbers:
             given = list(args)
             for place, word in numbers:
@@ -104,10 +105,12 @@ def _hearing(function: Callable) -> Callable:
 
 
 def named(paths: str, words: str = "") -> Callable[[Any], Any]:
-    """Decorator: `tensorflow` has this under these paths, with these words for the first arguments."""
+    """Decorator: `tensorflow` has this under these paths, with these words for the first arguments of a function."""
 
     def put(item: Any) -> Any:
-        shown = taking(item, words.split()) if inspect.isfunction(item) else item
+        shown = (
+            taking(item, words.split()) if inspect.isfunction(item) else heard(item) if inspect.isclass(item) else item
+        )
         NAMES.update(dict.fromkeys(paths.split(), shown))
         return item
 
@@ -119,11 +122,11 @@ def op(paths: str, words: str = "") -> Callable[[Callable], Callable]:
     return lambda function: named(paths, words)(recorded(function))
 
 
-def ops_by_path(functions: Mapping[str, Callable]) -> None:
+def ops_by_path(functions: Mapping[str, Callable], words: str = "") -> None:
     """`op` of functions that are a line each, by their paths."""
     for paths, function in functions.items():
         function.__name__ = paths.split()[0].rpartition(".")[2]
-        op(paths)(function)
+        op(paths, words)(function)
 
 
 # Sizes ----------------------------------------------------------------------------------------------------------------
@@ -147,112 +150,29 @@ class Sizes(np.ndarray):
         return np.asarray(self)
 
 
-class Size(SymbolicTensor):
-    """A size that only data decide: for operators a symbolic tensor, in shapes a number."""
-
-    @property
-    def _kind(self) -> type[SymbolicTensor]:
-        return SymbolicTensor
-
-    def __init__(self, of: tuple[SymbolicTensor, ...], read: Callable[..., Any]):
-        made = Operation(lambda *tensors: torch.tensor(read(*tensors), dtype=torch.int32), "size")(*of)
-        super().__init__((), "int32", node=made.node, index=made.index)
-        self.of, self.read = of, read
-
-
-def _counting(function: Callable, name: str, reflected: bool) -> Callable:
-    plain = getattr(SymbolicTensor, name, None)
-
-    def method(self: Size, other: Any) -> Any:
-        if isinstance(other, (int, np.integer)):
-            ends = (lambda size: (other, size)) if reflected else (lambda size: (size, other))
-            return Size(self.of, lambda *tensors: function(*ends(self.read(*tensors))))
-        if isinstance(other, Size) and not reflected:
-            count = len(self.of)
-            return Size(
-                self.of + other.of, lambda *tensors: function(self.read(*tensors[:count]), other.read(*tensors[count:]))
-            )
-        return NotImplemented if plain is None else plain(self, other)
-
-    return method
-
-
-for _word in ("add", "sub", "mul", "floordiv", "mod"):
-    for _place, _prefix in enumerate(("", "r")):
-        _name = f"__{_prefix}{_word}__"
-        setattr(Size, _name, _counting(getattr(operator, _word), _name, bool(_place)))
-
-
-class _Read:
-    """Stands in recorded arguments where a size of one of the inputs goes."""
-
-    def __init__(self, start: int, size: Size):
-        self.places, self.read = slice(start, start + len(size.of)), size.read
-
-
-def _record_with_sizes(function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
-    bases: list[SymbolicTensor] = []
-
-    def hold(leaf: Any) -> Any:
-        if not isinstance(leaf, Size):
-            return leaf
-        bases.extend(leaf.of)
-        return _Read(len(bases) - len(leaf.of), leaf)
-
-    args, kwargs = pytree.tree_map(hold, (args, kwargs))
-
-    @functools.wraps(function)
-    def sized(bases: list[Tensor], args: Any, kwargs: Any) -> Any:
-        def read(leaf: Any) -> Any:
-            return leaf.read(*bases[leaf.places]) if isinstance(leaf, _Read) else leaf
-
-        args, kwargs = pytree.tree_map(read, (args, kwargs))
-        return function(*args, **kwargs)
-
-    return Operation(sized)(bases, args, kwargs)
-
-
 @named("shape")
 def shape(input, out_type=None):
     """The sizes of all axes."""
-    if isinstance(input, KerasTensor):
-        found = apply(arithmetic.shape, input)
-        return found if out_type is None else NAMES["cast"](found, out_type)
-    if isinstance(input, SymbolicTensor):
-        return tuple(
-            Size((input,), lambda x, axis=axis: x.shape[axis]) if size is None else size
-            for axis, size in enumerate(input.shape)
-        )
-    return np.array(np.shape(input), str(out_type or "int32")).view(Sizes)
+    return _counted(input, arithmetic.shape, np.shape, out_type)
 
 
 @named("size")
 def size(input, out_type=None):
     """The number of values."""
-    if isinstance(input, KerasTensor):
-        found = apply(arithmetic.size, input)
-        return found if out_type is None else NAMES["cast"](found, out_type)
-    if isinstance(input, SymbolicTensor):
-        return functools.reduce(operator.mul, shape(input), 1)
-    return np.array(np.prod(np.shape(input)), str(out_type or "int32")).view(Sizes)
+    return _counted(input, arithmetic.size, lambda x: np.prod(np.shape(x)), out_type)
 
 
-@recorded
-def _broadcast(shape_x, shape_y):
-    return torch.tensor(np.broadcast_shapes(whole(shape_x), whole(shape_y)), dtype=torch.int32)
+def _counted(input, symbolically, count, out_type):
+    if not isinstance(input, SymbolicTensor):
+        return np.array(count(input), str(out_type or "int32")).view(Sizes)
+    found = apply(symbolically, input)
+    return found if out_type is None else NAMES["cast"](found, out_type)
 
 
+@op("broadcast_dynamic_shape")
 def broadcast_dynamic_shape(shape_x, shape_y):
     """The sizes of what arrays of two shapes make together. Raises ValueError where they do not fit."""
-    if isinstance(shape_x, SymbolicTensor) or isinstance(shape_y, SymbolicTensor):
-        return _broadcast(shape_x, shape_y)
-    if all(isinstance(size, (int, np.integer)) for size in (*shape_x, *shape_y)):
-        return np.array(np.broadcast_shapes(tuple(shape_x), tuple(shape_y)), "int32").view(Sizes)
-    pairs = itertools.zip_longest(reversed(shape_x), reversed(shape_y), fillvalue=1)
-    return tuple(y if isinstance(x, int) and x == 1 else x for x, y in pairs)[::-1]
-
-
-NAMES["broadcast_dynamic_shape"] = broadcast_dynamic_shape  # sizes that only data decide are told, not recorded
+    return torch.tensor(np.broadcast_shapes(whole(shape_x), whole(shape_y)), dtype=torch.int32)
 
 
 @named("broadcast_static_shape")
@@ -370,7 +290,6 @@ def texts(value: Any) -> Texts:
 
 
 @named("TensorSpec")
-@heard
 class TensorSpec:
     """Shape and number type of a tensor to come."""
 

@@ -126,7 +126,6 @@ def _as_numpy(leaf) -> Any:
 
 
 @named("data.Dataset")
-@heard
 class Dataset:
     """Elements that can be gone through again and again; `fit`, `evaluate` and `predict` take batches of it.
 
@@ -507,28 +506,27 @@ class Dataset:
 
     def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
         """`batch_size` elements as one, stacked; the last may be smaller."""
-        size = _positive(batch_size, "batch_size")
-
-        def start() -> Iterator[Any]:
-            for group in _groups(self, size, drop_remainder):
-                yield _mapped(_stacked, *group)
-
-        return self._batches(start, size, drop_remainder)
+        return self._batches(lambda group: _mapped(_stacked, *group), batch_size, drop_remainder)
 
     def ragged_batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
         """Batches of elements of different lengths, each part a ragged tensor."""
-        rows = _positive(batch_size, "batch_size"), drop_remainder
-        return self._batches(lambda: (_mapped(_rows, *group) for group in _groups(self, *rows)), *rows)
+        return self._batches(lambda group: _mapped(_rows, *group), batch_size, drop_remainder)
 
-    def _batches(self, start: Callable[[], Iterator[Any]], size: int, drop: bool) -> Dataset:
-        made = Dataset(start, self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE))
+    def _batches(
+        self, join: Callable[[list[Any]], Any], batch_size, drop: bool, elements: Iterable[Any] | None = None
+    ) -> Dataset:
+        """What is made of `batch_size` elements each, of these or others."""
+        size = int(batch_size)
+        if size < 1:
+            raise ValueError(f"`batch_size` must be at least 1; got {size}.")
+        count = self._shorter(lambda n: n // size if drop else math.ceil(n / size), INFINITE)
+        made = Dataset(lambda: map(join, _groups(self if elements is None else elements, size, drop)), count)
         made._loose = not drop
         return made
 
     def padded_batch(self, batch_size, padded_shapes = None, padding_values = None,
                      drop_remainder: bool = False) -> Dataset:  # fmt: skip
         """Batches of elements of different shapes, made as large as the largest, or as told."""
-        size = _positive(batch_size, "batch_size")
 
         def padded(shape, value, items: list[Any]) -> Any:
             longest = [max(sizes) for sizes in zip(*(item.shape for item in items), strict=True)]
@@ -544,18 +542,17 @@ class Dataset:
                 found[(row, *(slice(length) for length in item.shape))] = item  # type: ignore[index]
             return found
 
-        def start() -> Iterator[Any]:
-            for group in _groups(self, size, drop_remainder):
-                columns = _mapped(lambda *items: list(items), *group)
-                shapes = _alike(
-                    columns,
-                    padded_shapes,
-                    lambda each: isinstance(each, (TensorShape, list)) or each is None or _is_sizes(each),
-                )
-                values = _alike(columns, padding_values, lambda each: not isinstance(each, (tuple, Mapping)))
-                yield _mapped(lambda items, shape, value: padded(shape, value, items), columns, shapes, values)
+        def joined(group: list[Any]) -> Any:
+            columns = _mapped(lambda *items: list(items), *group)
+            shapes = _alike(
+                columns,
+                padded_shapes,
+                lambda each: isinstance(each, (TensorShape, list)) or each is None or _is_sizes(each),
+            )
+            values = _alike(columns, padding_values, lambda each: not isinstance(each, (tuple, Mapping)))
+            return _mapped(lambda items, shape, value: padded(shape, value, items), columns, shapes, values)
 
-        return self._batches(start, size, drop_remainder)
+        return self._batches(joined, batch_size, drop_remainder)
 
     def unbatch(self) -> Dataset:
         def start() -> Iterator[Any]:
@@ -622,25 +619,14 @@ class Dataset:
                                   padded_shapes = None, padding_values = None,
                                   drop_remainder: bool = False) -> Dataset:  # fmt: skip
         """Batches of elements of about the same length, padded to their longest."""
-        length = _arguments(element_length_func)
 
-        def start() -> Iterator[Any]:
-            buckets: list[list[Any]] = [[] for _ in bucket_batch_sizes]
-            for element in self:
-                place = int(np.searchsorted(bucket_boundaries, int(length(element)), "right"))
-                buckets[place].append(element)
-                if len(buckets[place]) == bucket_batch_sizes[place]:
-                    yield joined(buckets[place])
-                    buckets[place] = []
-            for bucket in buckets:
-                if bucket and not drop_remainder:
-                    yield joined(bucket)
+        def place(*parts) -> int:
+            return int(np.searchsorted(bucket_boundaries, int(element_length_func(*parts)), "right"))
 
-        def joined(group: list[Any]) -> Any:
-            (found,) = Dataset(lambda: iter(group), len(group)).padded_batch(len(group), padded_shapes, padding_values)
-            return found
+        def joined(key: Tensor, group: Dataset) -> Dataset:
+            return group.padded_batch(bucket_batch_sizes[int(key)], padded_shapes, padding_values, drop_remainder)
 
-        return Dataset(start)
+        return self.group_by_window(place, joined, window_size_func=lambda key: bucket_batch_sizes[int(key)])
 
 
 @heard
@@ -661,13 +647,10 @@ class Rows(Dataset):
         return Rows(self._arrays, self._places.cache())
 
     def batch(self, batch_size, drop_remainder: bool = False) -> Dataset:
-        size = _positive(batch_size, "batch_size")
+        def taken(group: list[Any]) -> Any:
+            return _mapped(lambda leaf: leaf[group], self._arrays)
 
-        def start() -> Iterator[Any]:
-            for group in _groups(self._places, size, drop_remainder):
-                yield _mapped(lambda leaf, group=group: leaf[group], self._arrays)
-
-        return self._batches(start, size, drop_remainder)
+        return self._batches(taken, batch_size, drop_remainder, self._places)
 
 
 def _columns(tensors) -> Any:
@@ -707,12 +690,6 @@ def _drawing(start: Callable) -> list[Any]:
 def _chance(seed) -> random.Random:
     """Draws that follow from the seed, or else from torch's."""
     return random.Random(int(torch.randint(2**62, ())) if seed is None else int(seed))
-
-
-def _positive(value, name: str) -> int:
-    if int(value) < 1:
-        raise ValueError(f"`{name}` must be at least 1; got {value}.")
-    return int(value)
 
 
 def _groups(elements: Iterable[Any], size: int, drop: bool) -> Iterator[list[Any]]:

@@ -28,7 +28,7 @@ from ...core.symbolic import any_symbolic
 from ...ops.base import tensor
 from ...translation.lists import listed
 from .. import backend
-from .base import NAMES, heard, named, taking, text_bytes, texts
+from .base import NAMES, named, taking, text_bytes, texts
 from .ragged import Ragged, along_rows, of_rows
 
 
@@ -129,7 +129,9 @@ def enable_op_determinism():
 # Strategies: one device, one replica ----------------------------------------------------------------------------------
 
 
-@heard
+@named("distribute.Strategy distribute.MirroredStrategy distribute.OneDeviceStrategy "
+       "distribute.MultiWorkerMirroredStrategy distribute.experimental.CentralStorageStrategy "
+       "distribute.experimental.MultiWorkerMirroredStrategy")  # fmt: skip
 class Strategy:
     """One replica on one device, whatever it is told: `scope`, `run`, `reduce`."""
 
@@ -191,9 +193,6 @@ class ReplicaContext:
 
 
 _strategy = Strategy()
-for _word in ("Strategy", "MirroredStrategy", "OneDeviceStrategy", "MultiWorkerMirroredStrategy",
-              "experimental.CentralStorageStrategy", "experimental.MultiWorkerMirroredStrategy"):  # fmt: skip
-    NAMES[f"distribute.{_word}"] = Strategy
 NAMES |= {
     "distribute.get_strategy": _says(_strategy),
     "distribute.get_replica_context": _says(ReplicaContext()),
@@ -282,12 +281,8 @@ def print_(*inputs, output_stream=None, sep=" ", end=os.linesep):
     import sys
 
     stream = sys.stdout if output_stream is sys.stdout else sys.stderr
-    print(
-        *(each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs),
-        sep=sep,
-        end=end,
-        file=stream,
-    )
+    shown = (each.detach().cpu().numpy() if isinstance(each, Tensor) else each for each in inputs)
+    print(*shown, sep=sep, end=end, file=stream)
 
 
 @named("Print")
@@ -453,20 +448,16 @@ def substr(input, pos, len, unit="BYTE"):
     if unit != "BYTE":
         return _of_each(lambda text: text[pos:][:len])(input)
     found, pos, len = np.broadcast_arrays(np.asarray(texts(input)), np.asarray(pos), np.asarray(len))
-    parts = [
-        text_bytes(text)[first:][:count] for text, first, count in zip(found.flat, pos.flat, len.flat, strict=True)
-    ]
+    places = zip(found.flat, pos.flat, len.flat, strict=True)
+    parts = [text_bytes(text)[first:][:count] for text, first, count in places]
     return texts(np.array(parts, object).reshape(found.shape))
 
 
 @named("strings.join")
 def join(inputs, separator=""):
     parts = np.broadcast_arrays(*(texts(each) for each in inputs))
-    return texts(
-        np.array([separator.join(row) for row in zip(*(part.flat for part in parts), strict=True)], object).reshape(
-            parts[0].shape
-        )
-    )
+    joined = [*map(separator.join, zip(*(part.flat for part in parts), strict=True))]
+    return texts(np.array(joined, object).reshape(parts[0].shape))
 
 
 @named("strings.reduce_join")
@@ -572,7 +563,7 @@ NAMES["compat.as_text"] = NAMES["compat.as_str_any"] = NAMES["compat.as_str"]
 # Summaries ------------------------------------------------------------------------------------------------------------
 
 
-@heard
+@named("summary.create_file_writer summary.SummaryWriter")
 class Writer:
     """Writes what TensorBoard shows. Raises ImportError without the package tensorboard."""
 
@@ -600,9 +591,6 @@ class Writer:
 
     def close(self) -> None:
         self.file.close()
-
-
-NAMES["summary.create_file_writer"] = NAMES["summary.SummaryWriter"] = Writer
 
 
 def _writes(method: str, change: Callable[..., Any], **words: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from ... import random as draws
 from ...core import dtypes
 from ...core.devices import here
 from ...kernels import resize as kernel
+from ...kernels.boxes import overlaps
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
 from ...utils.pictures import pillow
@@ -85,7 +86,7 @@ def resize_images(images, size, method="bilinear", align_corners=False, preserve
     return images
 
 
-def _resizing(method: str) -> Any:
+def _resizing(method: str) -> None:
     @named(f"image.resize_{method} compat.v1.image.resize_{method}")
     @recorded
     def function(images, size, align_corners=False, half_pixel_centers=False):
@@ -93,11 +94,9 @@ def _resizing(method: str) -> Any:
             return resize(images, size, method)
         return resize_images(images, size, method, align_corners)
 
-    return function
 
-
-_METHODS = "bilinear", "nearest_neighbor", "bicubic", "area"
-resize_bilinear, resize_nearest_neighbor, resize_bicubic, resize_area = map(_resizing, _METHODS)
+for _word in ("bilinear", "nearest_neighbor", "bicubic", "area"):
+    _resizing(_word)
 
 
 def _covering(length: int, target: int) -> Tensor:
@@ -144,11 +143,8 @@ def pad_to_bounding_box(image, offset_height, offset_width, target_height, targe
 
 @op("image.crop_to_bounding_box")
 def crop_to_bounding_box(image, offset_height, offset_width, target_height, target_width):
-    return (
-        tensor(image)
-        .narrow(-3, int(offset_height), int(target_height))
-        .narrow(-2, int(offset_width), int(target_width))
-    )
+    rows = tensor(image).narrow(-3, int(offset_height), int(target_height))
+    return rows.narrow(-2, int(offset_width), int(target_width))
 
 
 @op("image.central_crop")
@@ -312,10 +308,7 @@ def image_gradients(image):
 def sobel_edges(image):
     """The slopes down and across, along a new last axis."""
     x = ops.pad(tensor(image), [(0, 0), (1, 1), (1, 1), (0, 0)], "reflect")
-    down, across = x[:, 2:] - x[:, :-2], x[:, :, 2:] - x[:, :, :-2]
-    down = down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]
-    across = across[:, :-2] + 2 * across[:, 1:-1] + across[:, 2:]
-    return torch.stack([down, across], -1)
+    return pictures.sobel_edges(x, _LAST)[:, 1:-1, 1:-1]
 
 
 @op("image.psnr")
@@ -396,13 +389,14 @@ def draw_bounding_boxes(images, boxes, colors=None):
 def non_max_suppression(boxes, scores, max_output_size, iou_threshold=0.5, score_threshold=float("-inf")):
     """The places of the best boxes (y1, x1, y2, x2), without those that cover better ones."""
     boxes, scores = tensor(boxes), tensor(scores)
+    boxes = torch.cat([boxes[:, :2].minimum(boxes[:, 2:]), boxes[:, :2].maximum(boxes[:, 2:])], -1)
     if is_trial(scores):  # while shapes are found: a number that goes with the unknown ones
         return scores.new_empty(scores.shape, dtype=torch.int32)
     chosen: list[int] = []
     for place in scores.argsort(descending=True, stable=True).tolist():
         if len(chosen) >= int(max_output_size) or scores[place] <= score_threshold:
             break
-        if not chosen or (_overlap(boxes[place], boxes[chosen]) <= iou_threshold).all():
+        if not chosen or (overlaps(boxes[place], boxes[chosen], 0.0) <= iou_threshold).all():
             chosen.append(place)
     return torch.tensor(chosen, dtype=torch.int32)
 
@@ -456,13 +450,6 @@ def combined_non_max_suppression(
         found[row, : len(order)] = boxes[row, places, of % boxes.shape[2]]
         best[row, : len(order)], kinds[row, : len(order)] = scores[row, places, of], of.to(kinds)
     return Detections(found.clamp(0, 1) if clip_boxes else found, best, kinds, valid)
-
-
-def _overlap(box: Tensor, others: Tensor) -> Tensor:
-    ends = [(each[..., :2].minimum(each[..., 2:]), each[..., :2].maximum(each[..., 2:])) for each in (box, others)]
-    (low, high), (lows, highs) = ends
-    common = (high.minimum(highs) - low.maximum(lows)).clamp(min=0).prod(-1)
-    return common / ((high - low).prod(-1) + (highs - lows).prod(-1) - common)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------

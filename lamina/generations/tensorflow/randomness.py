@@ -14,7 +14,7 @@ from ...core import dtypes
 from ...ops.base import tensor
 from ...utils import set_random_seed
 from ..arithmetic import forget_streams, stream
-from .base import NAMES, heard, named, op, whole
+from .base import NAMES, named, op, whole
 
 
 def fresh(seed: Any) -> int | None:
@@ -98,7 +98,7 @@ def stateless_categorical(logits, num_samples, seed, dtype="int64"):
     return categorical(logits, num_samples, dtype, seed)
 
 
-@heard
+@named("random.Generator")
 class Generator:
     """Draws that follow from a seed of their own."""
 
@@ -134,5 +134,4 @@ class Generator:
 
 
 _global = Generator()
-NAMES["random.Generator"] = Generator
 NAMES["random.get_global_generator"] = lambda: _global

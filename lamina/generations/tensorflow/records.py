@@ -22,7 +22,7 @@ from ...files.crc32c import crc32c
 from ...files.wire import Message, message
 from ..tensors import DType
 from .arrays import convert_to_tensor
-from .base import NAMES, Texts, heard, named, text_bytes, texts
+from .base import NAMES, Texts, named, text_bytes, texts
 from .data import Dataset, files_of
 
 # TFRecord -------------------------------------------------------------------------------------------------------------
@@ -53,7 +53,6 @@ def _records(path: object, compression: str | None) -> Iterator[Texts]:
 
 
 @named("data.TFRecordDataset")
-@heard
 class TFRecordDataset(Dataset):
     """The records of files of TensorFlow's format, each the bytes of one. Raises OSError for a damaged file."""
 

@@ -31,7 +31,7 @@ from ..activations import in_graph
 from ..habits import nearest_first, when_ready
 from ..tensors import with_assign
 from .arrays import convert_to_tensor
-from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, heard, named
+from .base import NAMES, UNHEARD, Sizes, TensorShape, TensorSpec, Texts, named
 
 _NONE, _ZERO = "none", "zero"
 
@@ -44,7 +44,6 @@ class _AnyWeight(type(Weight)):
 
 
 @named("Variable")
-@heard
 class Variable(Weight, metaclass=_AnyWeight):
     """A tensor that is written to: `assign`, `assign_add`, `assign_sub`. Floats are trained unless told not to."""
 
@@ -148,7 +147,6 @@ def _leaves(structure) -> list[Any]:
 
 
 @named("GradientTape")
-@heard
 class GradientTape:
     """Gradients of what is computed inside, with respect to variables and to tensors that are watched.
 
@@ -515,7 +513,6 @@ def _state(item) -> list[Any] | None:
 
 
 @named("train.Checkpoint")
-@heard
 class Checkpoint:
     """Models, optimizers and variables whose values are saved together: `prefix-1.npz`, `prefix-2.npz`, ...
 
@@ -655,7 +652,6 @@ def latest_checkpoint(checkpoint_dir, latest_filename=None):
 
 
 @named("train.load_checkpoint train.NewCheckpointReader")
-@heard
 class CheckpointReader:
     """The arrays in one of TensorFlow's checkpoints by name. Raises FileNotFoundError where there is none."""
 
@@ -699,7 +695,6 @@ def load_variable(ckpt_dir_or_file, name):
 
 
 @named("train.CheckpointManager")
-@heard
 class CheckpointManager:
     """Checkpoints of one folder, the last `max_to_keep` of them. With a `step_counter` and a `checkpoint_interval` one
     is saved once in so many steps; `init_fn` is called where there is none to restore."""

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from ...layers import Hashing
 from .arrays import convert_to_tensor
-from .base import NAMES, heard, named, texts
+from .base import NAMES, named, texts
 
 WHOLE_LINE, LINE_NUMBER = -2, -1
 NAMES["lookup.TextFileIndex.WHOLE_LINE"], NAMES["lookup.TextFileIndex.LINE_NUMBER"] = WHOLE_LINE, LINE_NUMBER
 
 
 @named("lookup.KeyValueTensorInitializer")
-@heard
 class KeyValueTensorInitializer:
     """Keys, and a value for each."""
 
@@ -28,7 +27,6 @@ class KeyValueTensorInitializer:
 
 
 @named("lookup.TextFileInitializer")
-@heard
 class TextFileInitializer(KeyValueTensorInitializer):
     """Those in the lines of a file: of each a field, the line itself or its number."""
 
@@ -63,7 +61,6 @@ class _Table:
 
 
 @named("lookup.StaticHashTable")
-@heard
 class StaticHashTable(_Table):
     """The value of a key, or `default_value`."""
 
@@ -82,7 +79,6 @@ class StaticHashTable(_Table):
 
 
 @named("lookup.experimental.MutableHashTable")
-@heard
 class MutableHashTable(StaticHashTable):
     """One that begins empty."""
 
@@ -98,7 +94,6 @@ class MutableHashTable(StaticHashTable):
 
 
 @named("lookup.StaticVocabularyTable")
-@heard
 class StaticVocabularyTable(_Table):
     """The number of a key; of one without, one of `num_oov_buckets` behind these, by its hash."""
 
