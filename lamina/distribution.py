@@ -26,19 +26,9 @@ from .training.data import rows_of
 from .training.distributed import Part, Ranks, Shared, place, together, use
 
 __all__ = [
-    "DataParallel",
-    "DeviceMesh",
-    "LayoutMap",
-    "ModelParallel",
-    "TensorLayout",
-    "distribute_tensor",
-    "distribution",
-    "fully_shard",
-    "get_device_count",
-    "initialize",
-    "list_devices",
-    "set_distribution",
-]
+    "DataParallel", "DeviceMesh", "LayoutMap", "ModelParallel", "TensorLayout", "distribute_tensor", "distribution",
+    "fully_shard", "get_device_count", "initialize", "list_devices", "set_distribution",
+]  # fmt: skip
 
 
 # Processes and devices -----------------------------------------------------------------------------------------------

@@ -106,6 +106,20 @@ def test_names_are_the_same_however_a_stack_came_about():
     assert [*whole.state_dict()] == [*late.state_dict()]
 
 
+def test_layers_set_on_a_stack_stay():
+    class Own(keras.Sequential):
+        def __init__(self):
+            super().__init__()
+            self.first = layers.Dense(3)
+            self.add(self.first)
+            self.add(layers.Dense(2))
+
+    model = Own()
+    model.beside = layers.Dense(5)
+    model.pop()
+    assert model.layers == [model.first] and model.beside.units == 5 and [*model._modules][-1] == "dense"
+
+
 def test_a_layer_that_does_not_fit_changes_nothing():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     model.add(layers.Dense(2))

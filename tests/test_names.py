@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 import lamina as keras
 from lamina import layers, ops
+from lamina.files import object_graph  # noqa: F401 - loaded before anything is watched, as its types are compiled
 
 SPACES = ["lamina", "keras1", "keras2", "tf_keras"]
 HOSTILE = "a=0)\n    return o(x0)\n__import__('os').system('exit 7')\ndef u(x0):\n    dict(b"

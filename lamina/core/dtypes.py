@@ -223,7 +223,9 @@ class ByPath(MutableMapping[str, Any]):
         return self._held[fitting[0]] if fitting else None
 
     def _put(self, key: str, value: Any) -> None:
-        """Raises ValueError for a key that is there already."""
+        """Raises ValueError for a key that is no text, or there already."""
+        if not isinstance(key, str):
+            raise ValueError(f"{type(self).__name__}: keys must be texts; got {key!r}.")
         if key in self._held:
             raise ValueError(
                 f"{type(self).__name__}: {key!r} already exists with {self._held[key]!r}; delete it first."
@@ -276,8 +278,6 @@ class DTypePolicyMap(DTypePolicy, ByPath):
         return self._found(key) or self.default_policy
 
     def __setitem__(self, key: str, policy: Any) -> None:
-        if not isinstance(key, str):
-            raise ValueError(f"DTypePolicyMap: keys must be texts; got {key!r}.")
         self._put(key, get(policy))
 
     def __contains__(self, key: object) -> bool:

@@ -18,17 +18,8 @@ from .fusion import calls, granted, watched
 from .layer import Layer, scope
 from .operation import Operation, tracked
 from .scope import put
-from .symbolic import Node, SymbolicTensor, in_order
+from .symbolic import Node, SymbolicTensor, leaves_in_order
 from .trail import FAULTS, Trail, beyond_shapes, called, trail_of
-
-
-def _in_order_of_keys(value: Any) -> list[Any]:
-    """The leaves of a structure as Keras meets them: a dictionary's in the order of its keys."""
-    if type(value) is dict:
-        value = [value[key] for key in in_order(value)]
-    elif not isinstance(value, (list, tuple)):
-        return pytree.tree_leaves(value)
-    return [leaf for item in value for leaf in _in_order_of_keys(item)]
 
 
 class Graph:
@@ -43,7 +34,7 @@ class Graph:
         self.inputs: list[SymbolicTensor] = pytree.tree_leaves(inputs)
         self.outputs = outputs
         self.nodes: list[Node] = []
-        leaves = _in_order_of_keys(outputs)
+        leaves = leaves_in_order(outputs)
         for output in leaves:
             if not isinstance(output, SymbolicTensor):
                 raise ValueError(f"{name}: outputs must be symbolic tensors (from lamina.Input); got {short(output)}.")
@@ -106,9 +97,8 @@ class Graph:
                 inputs = node.inputs
                 if len(inputs) > 1:
                     keywords = node.kwargs if self._keywords_sorted else [*node.kwargs.values()]
-                    inputs = [
-                        leaf for leaf in _in_order_of_keys((node.args, keywords)) if isinstance(leaf, SymbolicTensor)
-                    ]
+                    leaves = leaves_in_order((node.args, keywords))
+                    inputs = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
                 stack.extend((_producer(tensor, name), False) for tensor in reversed(inputs))
 
     @staticmethod

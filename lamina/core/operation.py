@@ -22,28 +22,11 @@ R = TypeVar("R")
 
 # What Keras calls functions of torch and of `operator`, where it has another word. Operations are named so, too.
 KERAS_WORDS = {
-    "abs": "absolute",
-    "acos": "arccos",
-    "asin": "arcsin",
-    "atan": "arctan",
-    "atan2": "arctan2",
-    "div": "true_divide",
-    "eq": "equal",
-    "floordiv": "floor_divide",
-    "ge": "greater_equal",
-    "getitem": "get_item",
-    "gt": "greater",
-    "le": "less_equal",
-    "logsigmoid": "log_sigmoid",
-    "lt": "less",
-    "mul": "multiply",
-    "ne": "not_equal",
-    "neg": "negative",
-    "pow": "power",
-    "remainder": "mod",
-    "sub": "subtract",
-    "truediv": "true_divide",
-}
+    "abs": "absolute", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2", "div": "true_divide",
+    "eq": "equal", "floordiv": "floor_divide", "ge": "greater_equal", "getitem": "get_item", "gt": "greater",
+    "le": "less_equal", "logsigmoid": "log_sigmoid", "lt": "less", "mul": "multiply", "ne": "not_equal",
+    "neg": "negative", "pow": "power", "remainder": "mod", "sub": "subtract", "truediv": "true_divide",
+}  # fmt: skip
 
 SEARCHED = {SymbolicTensor, list, tuple, dict}  # and classes of symbols that record functions their own way
 

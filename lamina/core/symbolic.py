@@ -180,11 +180,11 @@ def in_order(keys: Iterable[Any]) -> list[Any]:
 
 
 def leaves_in_order(structure: Any) -> list[Any]:
-    """What lists, tuples and dictionaries hold, these in the order in which Keras goes through them."""
+    """The leaves of a structure as Keras meets them: those of a dictionary in the order in which it goes through it."""
     if isinstance(structure, Mapping):
         structure = [structure[key] for key in in_order(structure)]
     elif not isinstance(structure, (list, tuple)):
-        return [structure]
+        return pytree.tree_leaves(structure)
     return [leaf for part in structure for leaf in leaves_in_order(part)]
 
 

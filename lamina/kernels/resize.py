@@ -53,7 +53,7 @@ def upsample(
             f"Unknown interpolation {interpolation!r} of up-sampling. Expected one of {['nearest', 'area', *_TAPS]}."
         )
     for axis, factor in enumerate(size, start=first):
-        weights = _weights(x.shape[axis], factor, interpolation, half_pixel, x)
+        weights = _shares(x.shape[axis], x.shape[axis] * factor, interpolation, False, x, half_pixel)
         rows = x.reshape(*x.shape[: axis + 1], math.prod(x.shape[axis + 1 :]))
         x = (weights @ rows).reshape(*x.shape[:axis], -1 if x.numel() else x.shape[axis] * factor, *x.shape[axis + 1 :])
     return x
@@ -96,17 +96,6 @@ _TAPS = {
     "lanczos3": _lanczos(3),
     "lanczos5": _lanczos(5),
 }
-
-
-def _weights(size: int, factor: int, interpolation: str, half_pixel: bool, like: Tensor) -> Tensor:
-    """(size * factor, size): what each output takes of each input."""
-    exact = torch.promote_types(like.dtype, torch.float32)
-    index = torch.arange(size * factor, dtype=exact, device=like.device)
-    centre = (index + 0.5) / factor - 0.5 if half_pixel else index / factor
-    if interpolation == "bicubic":  # TensorFlow takes the weights from a table of 1024 offsets.
-        centre = (centre * 1024).round() / 1024
-    weights = _TAPS[interpolation]((centre[:, None] - index[:size]).abs())
-    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
 
 
 def size_of_ratio(size: Sequence[int], target: tuple[int, int], pad: bool) -> tuple[int, int]:
@@ -156,17 +145,19 @@ def rounded(y: Tensor, dtype: torch.dtype) -> Tensor:
     return y.to(dtype)
 
 
-def _shares(before: int, after: int, interpolation: str, antialias: bool, like: Tensor) -> Tensor:
+def _shares(
+    before: int, after: int, interpolation: str, antialias: bool, like: Tensor, half_pixel: bool = True
+) -> Tensor:
     """(after, before): what each output takes of each input."""
     exact = torch.promote_types(like.dtype, torch.float32)
     outputs = torch.arange(after, dtype=exact, device=like.device).unsqueeze(1)
-    inputs, scale = torch.arange(before, dtype=exact, device=like.device), before / after
+    inputs, scale = torch.arange(before, dtype=exact, device=like.device), before / max(after, 1)
     if interpolation == "area":
         ends = torch.minimum((outputs + 1) * scale, inputs + 1)
         weights = (ends - torch.maximum(outputs * scale, inputs)).clamp(min=0)
     else:
-        centre = (outputs + 0.5) * scale - 0.5
-        if interpolation == "bicubic" and not antialias:
+        centre = (outputs + 0.5) * scale - 0.5 if half_pixel else outputs * scale
+        if interpolation == "bicubic" and not antialias:  # TensorFlow takes the weights from a table of 1024 offsets
             centre = (centre * 1024).round() / 1024
         weights = _TAPS[interpolation]((centre - inputs).abs() / (max(scale, 1.0) if antialias else 1.0))
     return (weights / weights.sum(1, keepdim=True)).to(like.dtype)

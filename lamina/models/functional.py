@@ -20,7 +20,7 @@ from ..core.declare import kept, owned
 from ..core.devices import device_of
 from ..core.errors import named, quoted, short, warn
 from ..core.graph import Graph, Node, Plan, masked_inputs
-from ..core.layer import InputSpec, Layer, scope, snake_case
+from ..core.layer import InputSpec, Layer, scope, snake_case, unique_name
 from ..core.operation import recorded
 from ..core.scope import asking
 from ..core.symbolic import SymbolicTensor
@@ -502,8 +502,6 @@ def _alone(tensors: Any) -> Any:
 
 
 def _auto_name(cls: type) -> str | None:
-    from ..core.layer import snake_case, unique_name
-
     return unique_name("functional" if cls is Functional else snake_case(cls.__name__))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch.utils import _pytree as pytree
@@ -69,8 +69,8 @@ def graph_config(model: Functional, counts_models: bool = False) -> dict[str, An
         "name": model.name,
         "trainable": model.trainable,
         "layers": layers,
-        "input_layers": _map_tensors(model._input_structure, end),
-        "output_layers": _map_tensors(model._output_structure, end),
+        "input_layers": pytree.tree_map(end, model._input_structure),
+        "output_layers": pytree.tree_map(end, model._output_structure),
     }
 
 
@@ -121,15 +121,6 @@ def _node_config(args: Sequence[Any], kwargs: Mapping[str, Any], history: Callab
         return serialize.serialize(value)
 
     return {"args": write(args), "kwargs": write(kwargs)}
-
-
-def _map_tensors(structure: Any, describe: Callable[[SymbolicTensor], list]) -> Any:
-    if isinstance(structure, Mapping):
-        return {key: _map_tensors(value, describe) for key, value in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        kind = tuple if isinstance(structure, tuple) else list  # files have lists for both
-        return kind(_map_tensors(value, describe) for value in structure)
-    return describe(structure)
 
 
 # Reading ---------------------------------------------------------------------------------------------------------
@@ -218,19 +209,14 @@ class _Reader:
             raise ValueError(f"{model}, a call of {name!r}: {error}") from error
 
     def ends(self, key: str) -> Any:
-        def find(structure: Any) -> Any:
-            if _is_reference(structure):
-                name, index, output = structure
-                first = 0 if self.legacy else _first_call(self.layers.get(name))
-                return self._tensor(name, index - first, output)
-            if isinstance(structure, Mapping):
-                return {name: find(item) for name, item in structure.items()}
-            found = [find(item) for item in structure]
-            return tuple(found) if isinstance(structure, tuple) else found
+        def find(reference: Any) -> Any:
+            name, index, output = reference
+            first = 0 if self.legacy else _first_call(self.layers.get(name))
+            return self._tensor(name, index - first, output)
 
         self.missing = set()
         with serialize.reading_part(self.config[key], "layers' outputs, each as [layer, call, output]"):
-            found = find(self.config[key])
+            found = pytree.tree_map(find, self.config[key], is_leaf=_is_reference)
         if self.missing:
             raise ValueError(f"The config of model {self.config.get('name')!r} has no call for its {key}.")
         return found[0] if self.legacy and isinstance(found, list) and len(found) == 1 else found
@@ -246,11 +232,11 @@ class _Reader:
 
     def _inputs(self, node: Any) -> Any:
         """The inputs of a call in their structure."""
-        if _is_entry(node):
-            return node[2] if node[0] == CONSTANT else self._tensor(*node[:3])
-        if isinstance(node, Mapping):
-            return {key: self._inputs(item) for key, item in node.items()}
-        return [self._inputs(item) for item in node]
+
+        def find(entry: Any) -> Any:
+            return entry[2] if entry[0] == CONSTANT else self._tensor(*entry[:3])
+
+        return pytree.tree_map(find, node, is_leaf=_is_entry)
 
     def _read(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -278,8 +264,9 @@ class _Reader:
         """Keras 2 counts the call a nested model was made of first: where each layer's numbers begin."""
         used = [entry for nodes in self.waiting.values() for node in nodes for entry in _entries(node)]
         used = [entry for entry in used if entry[0] != CONSTANT]
+        ends = pytree.tree_leaves(self.config["output_layers"], is_leaf=_is_reference)
         lowest: dict[str, int] = {}
-        for name, call, *_ in (*used, *_references(self.config["output_layers"])):
+        for name, call, *_ in (*used, *filter(_is_reference, ends)):
             lowest[name] = min(call, lowest.get(name, call))
         return lowest
 
@@ -307,9 +294,7 @@ def _is_entry(node: Any) -> bool:
 
 def _entries(node: Any) -> list[Any]:
     """The inputs of a call, in any structure; where it was made on one alone, tf.keras leaves out the list."""
-    if _is_entry(node):
-        return [node]
-    return [entry for item in (node.values() if isinstance(node, Mapping) else node) for entry in _entries(item)]
+    return pytree.tree_leaves(node, is_leaf=_is_entry)
 
 
 def _is_default(layer: Any, training: Any) -> bool:
@@ -322,11 +307,3 @@ def _is_default(layer: Any, training: Any) -> bool:
 
 def _is_reference(value: object) -> bool:
     return isinstance(value, (list, tuple)) and len(value) == 3 and isinstance(value[0], str) and type(value[1]) is int
-
-
-def _references(structure: Any) -> Iterator[Any]:
-    if _is_reference(structure):
-        yield structure
-    elif isinstance(structure, (list, tuple, Mapping)):
-        for item in structure.values() if isinstance(structure, Mapping) else structure:
-            yield from _references(item)

@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..core import arrays
+from ..core import arrays, symbolic
 from ..core.calling import takes_texts
 from ..core.errors import named, quoted
 from ..core.layer import Layer
-from ..core.symbolic import any_symbolic
 from ..quantizers import resolved
 from ..training.trainer import Trainer
 
@@ -41,7 +40,7 @@ class Model(Trainer, Layer):
                 self.__class__ = type(cls.__name__, (cls, cls._joined or Model._of_graph), told)
             self.__init_graph__(*args, **kwargs)
             return
-        if args and any_symbolic(*args):
+        if args and symbolic.any_symbolic(*args):
             raise TypeError(f"{type(self).__name__}: give both ends, as in Model(inputs, outputs); got one alone.")
         super().__init__(*args, **kwargs)
 
@@ -52,13 +51,9 @@ class Model(Trainer, Layer):
 
     def build(self, input_shape: Any) -> None:
         """Create all weights by running `call` without data on inputs of this shape."""
-        from ..core import symbolic
-
         symbolic.infer_shape(self, input_shape)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
-        from ..core import symbolic
-
         if type(self).build is not Model.build or not self._needed_by_call:
             super()._build_for(args, kwargs)
             return

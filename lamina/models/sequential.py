@@ -18,7 +18,7 @@ from ..core.layer import InputSpec, Layer, as_shape, building_inside
 from ..core.scope import building
 from ..core.symbolic import SymbolicTensor
 from ..layers.input import Input, InputLayer
-from .functional import GraphModel, base_of
+from .functional import GraphModel
 from .graph_config import own_kwargs
 
 _HOMES = "keras.layers", "keras.models"  # where names without a module are looked up
@@ -75,8 +75,10 @@ class Sequential(GraphModel):
         except Exception:
             vars(self)["_input"] = before
             if not isinstance(layer, InputLayer):
-                self._take_last()
-            if not self._is_called():
+                self._stack.pop()
+            if self._is_called():
+                self._register_anew()
+            else:
                 self._maybe_rebuild()
             raise
 
@@ -125,34 +127,14 @@ class Sequential(GraphModel):
         if not self._stack:
             raise ValueError(f"{named(self)} has no layer to pop.")
         called = self._is_called()
-        layer = self._take_last()
-        if rebuild and called and self._stack and self._unregister(layer):
+        layer = self._stack.pop()
+        if rebuild and called and self._stack:
             self._tops.pop()
+            self._register_anew()
             self._settle()
         else:
             self._maybe_rebuild(rebuild)
         return layer
-
-    def _take_last(self) -> Layer:
-        layer = self._stack.pop()
-        known, times = self._named.get(layer.name, (None, 0))
-        if known is layer:
-            self._named[layer.name] = layer, times - 1
-        return layer
-
-    def _unregister(self, layer: Layer) -> bool:
-        """Let torch forget a layer that was the last, unless it stands in the stack elsewhere; False where it is not
-        known by the name that the last one has."""
-        known, times = self._named.get(layer.name, (None, 0))
-        base, modules = base_of(layer), self._modules
-        count = self._counts.get(base, 0)
-        name = f"{base}_{count}" if count else base
-        if known is not layer or modules.get(name) is not layer:
-            return False
-        if not times:
-            del modules[name], self._named[layer.name]
-            self._counts[base] = max(count - 1, 0)
-        return True
 
     def _is_called(self) -> bool:
         """Whether all layers have been called in turn on the symbolic input."""
@@ -198,14 +180,21 @@ class Sequential(GraphModel):
 
     def _maybe_rebuild(self, rebuild: bool = True) -> None:
         self._forget()
-        self._modules.clear()
+        self._register_anew()
+        vars(self)["_takes_text"] = bool(self._stack) and self._stack[0]._takes_text
+        if rebuild and self._stack and self._knows_input():
+            self.build(None if self._input is None else self._input.batch_shape)
+
+    def _register_anew(self) -> None:
+        """Tell torch of the layers in the stack, and no longer of others that were; what the user set stays."""
+        for name in [*self._modules]:
+            base, _, count = name.rpartition("_")
+            if name in self._counts or (base in self._counts and count.isdigit()):
+                del self._modules[name]
         self._counts.clear()
         self._register(self._stack, self._counts)
         times = Counter(map(id, self._stack))
         vars(self)["_named"] = {layer.name: (layer, times[id(layer)]) for layer in self._stack}
-        vars(self)["_takes_text"] = bool(self._stack) and self._stack[0]._takes_text
-        if rebuild and self._stack and self._knows_input():
-            self.build(None if self._input is None else self._input.batch_shape)
 
     def _knows_input(self) -> bool:
         """Whether it can be built."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -49,41 +49,28 @@ def _widened(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return (x1, x2) if x1.dtype is x2.dtype else same_dtype(x1, x2)
 
 
+def _counted(x: Tensor) -> Tensor:
+    """Booleans as int32, for arithmetic that torch has none of for them."""
+    return x.to(torch.int32) if x.dtype is torch.bool else x
+
+
+def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """`operands`, booleans in the type of the other side, two of them as int32."""
+    x1, x2 = operands(x1, x2)
+    for x in (x1, x2):
+        if x.dtype is torch.bool if isinstance(x, Tensor) else isinstance(x, bool):
+            x1, x2 = map(_counted, same_dtype(*tensors(x1, x2)))
+    return x1, x2
+
+
 # Arithmetic ------------------------------------------------------------------------------------------------------
 
 
-@op
-def add(x1: Any, x2: Any) -> Tensor:
-    """x1 + x2."""
-    x1, x2 = operands(x1, x2)
-    return x1 + x2
-
-
-@op
-def subtract(x1: Any, x2: Any) -> Tensor:
-    """x1 - x2."""
-    x1, x2 = _numbers(x1, x2)
-    return x1 - x2
-
-
-@op
-def multiply(x1: Any, x2: Any) -> Tensor:
-    """x1 * x2."""
-    x1, x2 = operands(x1, x2)
-    return x1 * x2
-
-
-@op
-def divide(x1: Any, x2: Any) -> Tensor:
-    """x1 / x2."""
-    x1, x2 = floats(x1, x2)
-    return x1 / x2
-
-
-@op
-def true_divide(x1: Any, x2: Any) -> Tensor:
-    """`divide` by another name."""
-    return divide(x1, x2)
+add = _of_two("add", operator.add, operands, "x1 + x2.")
+subtract = _of_two("subtract", operator.sub, _numbers, "x1 - x2.")
+multiply = _of_two("multiply", operator.mul, operands, "x1 * x2.")
+divide = _of_two("divide", operator.truediv, floats, "x1 / x2.")
+true_divide = _of_two("true_divide", operator.truediv, floats, "`divide` by another name.")
 
 
 @op
@@ -101,11 +88,7 @@ def floor_divide(x1: Any, x2: Any) -> Tensor:
     return torch.div(x1, x2, rounding_mode="floor")
 
 
-@op
-def mod(x1: Any, x2: Any) -> Tensor:
-    """The remainder of x1 / x2, with the sign of x2."""
-    x1, x2 = _numbers(x1, x2)
-    return x1 % x2
+mod = _of_two("mod", operator.mod, _numbers, "The remainder of x1 / x2, with the sign of x2.")
 
 
 @op
@@ -114,13 +97,7 @@ def fmod(x1: Any, x2: Any) -> Tensor:
     return torch.fmod(*tensors(*_numbers(x1, x2)))
 
 
-@op
-def power(x1: Any, x2: Any) -> Tensor:
-    """x1 to the power of x2."""
-    x1, x2 = _numbers(x1, x2)
-    return x1**x2
-
-
+power = _of_two("power", operator.pow, _numbers, "x1 to the power of x2.")
 maximum = _of_two("maximum", torch.maximum, _widened, "The greater of both; NaN where one is NaN.")
 minimum = _of_two("minimum", torch.minimum, _widened, "The smaller of both; NaN where one is NaN.")
 fmax = _of_two("fmax", torch.fmax, _widened, "The greater of both; where one is NaN, the other.")
@@ -163,20 +140,6 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
 
 gcd = _of_two("gcd", torch.gcd, tensors, "The greatest common divisor.")
 lcm = _of_two("lcm", torch.lcm, tensors, "The least common multiple.")
-
-
-def _counted(x: Tensor) -> Tensor:
-    """Booleans as int32, for arithmetic that torch has none of for them."""
-    return x.to(torch.int32) if x.dtype is torch.bool else x
-
-
-def _numbers(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """`operands`, booleans in the type of the other side, two of them as int32."""
-    x1, x2 = operands(x1, x2)
-    for x in (x1, x2):
-        if x.dtype is torch.bool if isinstance(x, Tensor) else isinstance(x, bool):
-            x1, x2 = map(_counted, same_dtype(*tensors(x1, x2)))
-    return x1, x2
 
 
 # Rounding --------------------------------------------------------------------------------------------------------
@@ -331,20 +294,8 @@ arcsinh = _of_one("arcsinh", torch.arcsinh, floating, "Inverse hyperbolic sine."
 arccosh = _of_one("arccosh", torch.arccosh, floating, "Inverse hyperbolic cosine.")
 arctanh = _of_one("arctanh", torch.arctanh, floating, "Inverse hyperbolic tangent.")
 sinc = _of_one("sinc", torch.sinc, floating, "sin(pi x) / (pi x), 1 at 0.")
-
-
-@op
-def deg2rad(x: Any) -> Tensor:
-    """Degrees to radians."""
-    return floating(x) * (math.pi / 180)
-
-
-@op
-def rad2deg(x: Any) -> Tensor:
-    """Radians to degrees."""
-    return floating(x) * (180 / math.pi)
-
-
+deg2rad = _of_one("deg2rad", torch.deg2rad, floating, "Degrees to radians.")
+rad2deg = _of_one("rad2deg", torch.rad2deg, floating, "Radians to degrees.")
 i0 = _of_one("i0", torch.i0, floating, "The modified Bessel function of order 0.")
 erf = _of_one("erf", torch.erf, floating, "The error function.", room="math")
 erfc = _of_one("erfc", torch.erfc, floating, "1 - erf(x), exact for great x.", room="math")

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..core import random
 from ..kernels import window
-from ..kernels.resize import _TAPS, to_ratio
+from ..kernels.resize import _TAPS, rounded, to_ratio
+from ..kernels.resize import resize as resized
 from .arrangement import PLACES
 from .base import axes_of, channels_last, floating, op, same_dtype, tensor
 
@@ -33,14 +34,6 @@ def _pictures(images: Any, data_format: str | None, name: str) -> tuple[Tensor, 
 
     x = x.unsqueeze(0) if alone else x
     return x.movedim(-1, 1) if last else x, back
-
-
-def _like(y: Tensor, dtype: torch.dtype) -> Tensor:
-    """`y` in the type of the picture it comes from: integers are rounded and kept in range."""
-    if not dtype.is_floating_point and y.is_floating_point():
-        limits = torch.iinfo(dtype)
-        y = torch.round(y).clamp(limits.min, limits.max)
-    return y.to(dtype)
 
 
 def _known(value: str, table: Any, name: str, argument: str) -> Any:
@@ -77,20 +70,18 @@ def resize(
         raise ValueError("resize: only one of crop_to_aspect_ratio and pad_to_aspect_ratio can be True.")
     if fill_mode != "constant":
         raise ValueError(f'resize: `fill_mode` must be "constant"; got {fill_mode!r}.')
-    target, dtype = (int(size[0]), int(size[1])), x.dtype
+    target = int(size[0]), int(size[1])
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
         x = to_ratio(x, target, pad_to_aspect_ratio, fill_value)
-    if interpolation.startswith("lanczos"):
-        y = _resample(floating(x), target, interpolation, antialias)
-    elif interpolation == "nearest":
-        # torch knows no nearest kernel of other integers
-        y = F.interpolate(x if dtype is torch.uint8 else floating(x), target, mode="nearest-exact")
-    else:
-        wide = floating(x)
-        if antialias and wide.dtype.itemsize < 4:  # torch's kernel knows no half precision on a CPU
-            wide = wide.float()
-        y = F.interpolate(wide, target, mode=interpolation, align_corners=False, antialias=antialias)
-    return back(_like(y, dtype))
+    if interpolation != "bicubic":
+        return back(resized(x, target, interpolation, antialias))
+    wide = floating(x)
+    if antialias and wide.dtype.itemsize < 4:  # torch's kernel knows no half precision on a CPU
+        wide = wide.float()
+    y = F.interpolate(
+        wide, target, mode="bicubic", align_corners=False, antialias=antialias
+    )  # a = -3/4, not Keys' -1/2
+    return back(rounded(y, x.dtype))
 
 
 _METHODS = {
@@ -98,13 +89,6 @@ _METHODS = {
     **dict.fromkeys(("linear", "triangle", "trilinear"), _TAPS["bilinear"]),
     **dict.fromkeys(("cubic", "tricubic"), _TAPS["bicubic"]),
 }
-
-
-def _resample(x: Tensor, target: tuple[int, ...], method: str, antialias: bool) -> Tensor:
-    for axis, size in enumerate(target, start=x.ndim - len(target)):
-        scale = torch.full((), size / x.shape[axis], dtype=torch.float32, device=x.device)
-        x = _resampled(x, axis, size, scale, torch.zeros_like(scale), _METHODS[method], antialias)
-    return x
 
 
 def _resampled(
@@ -144,7 +128,7 @@ def scale_and_translate(
     scale, translation = (floating(value).to(x.device).reshape(-1) for value in (scale, translation))
     for place, axis in enumerate(axes_of(tuple(spatial_dims), x.ndim)):
         y = _resampled(y, axis, int(output_shape[axis]), scale[place], translation[place], taps, antialias)
-    return _like(y, dtype)
+    return rounded(y, dtype)
 
 
 def _borders(
@@ -343,7 +327,7 @@ def _sample(x: Tensor, lead: tuple, coordinates: Sequence[Tensor], order: int, m
         for _, _, weight in corner:
             value = value if weight is None else value * weight[(..., *behind)]
         total = total + value
-    return _like(total, x.dtype)
+    return rounded(total, x.dtype)
 
 
 @op(call=2)
@@ -492,7 +476,7 @@ def gaussian_blur(
     height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else (int(size) for size in kernel_size)
     horizontal, vertical = (sigma,) * 2 if isinstance(sigma, (int, float)) else sigma
     down, across = _gaussian(height, vertical, x), _gaussian(width, horizontal, x)
-    return back(_like(_filtered(x, down, across, (height // 2, width // 2)), given.dtype))
+    return back(rounded(_filtered(x, down, across, (height // 2, width // 2)), given.dtype))
 
 
 @op

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..core import serialize
 from ..core.declare import REQUIRED, Kind, Refused, arg, integer, number, text
+from ..core.dtypes import ByPath
 from ..core.weight import Weight
 from .base import Optimizer, lists, path_of
 
@@ -94,12 +94,12 @@ class LossScaleOptimizer(Optimizer, bare=True):
         present = [grad for grad in grads if grad is not None]
         parts: list[Any] = [grad.to_local() if hasattr(grad, "to_local") else grad for grad in present]  # type: ignore[attr-defined]
         finite = torch.stack([peak.isfinite() for peak in lists._foreach_norm(parts, torch.inf)]).all()
-        if any(map(operator.is_not, parts, present)):
+        apart = any(map(operator.is_not, parts, present))
+        if apart:
             from ..core.sharded import in_all
 
             finite = in_all(finite)
         scale = self._divisor()
-        apart = any(map(operator.is_not, parts, present))
         unscaled = iter([grad / scale for grad in present] if apart else lists._foreach_div(present, scale))
         grads = [None if grad is None else next(unscaled) for grad in grads]
         if self._capturable:
@@ -123,7 +123,7 @@ class LossScaleOptimizer(Optimizer, bare=True):
         lists._foreach_copy_(changed, [torch.where(finite, *pair) for pair in zip(changed, before, strict=True)])
 
 
-class OptimizerMap(MutableMapping):
+class OptimizerMap(ByPath):
     """Optimizers by the path of the weight: an exact path or a regular expression for all of it.
 
     Raises ValueError for a path that several expressions fit.
@@ -134,32 +134,15 @@ class OptimizerMap(MutableMapping):
             raise TypeError(f"OptimizerMap: `default_optimizer` must be an optimizer; got {default_optimizer!r}.")
         if optimizer_map is not None and not isinstance(optimizer_map, dict):
             raise TypeError(f"OptimizerMap: `optimizer_map` must be a dictionary; got {optimizer_map!r}.")
+        super().__init__()
         self.default_optimizer = default_optimizer
-        self._optimizers: dict[str, Optimizer] = dict(optimizer_map or {})
+        self._held.update(optimizer_map or {})
 
     def __getitem__(self, path: str) -> Optimizer:
-        if path in self._optimizers:
-            return self._optimizers[path]
-        fitting = [pattern for pattern in self._optimizers if re.fullmatch(pattern, path)]
-        if len(fitting) > 1:
-            raise ValueError(f"OptimizerMap: {', '.join(map(repr, fitting))} all fit the weight {path!r}; keep one.")
-        return self._optimizers[fitting[0]] if fitting else self.default_optimizer
+        return self._found(path) or self.default_optimizer
 
     def __setitem__(self, path: str, optimizer: Optimizer) -> None:
-        if path in self._optimizers:
-            raise ValueError(f"OptimizerMap: {path!r} already has an optimizer; delete it first.")
-        if not isinstance(path, str):
-            raise ValueError(f"OptimizerMap: a key must be a path or pattern; got {path!r}.")
-        self._optimizers[path] = _optimizer_of(optimizer, path)
-
-    def __delitem__(self, path: str) -> None:
-        del self._optimizers[path]
-
-    def __len__(self) -> int:
-        return len(self._optimizers)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._optimizers)
+        self._put(path, _optimizer_of(optimizer, path))
 
     def __call__(self, variable: Tensor) -> Optimizer:
         return self[path_of(variable)]
@@ -167,7 +150,7 @@ class OptimizerMap(MutableMapping):
     def get_config(self) -> dict[str, Any]:
         return {
             "default_optimizer": serialize.serialize(self.default_optimizer),
-            "optimizer_map": serialize.serialize(self._optimizers),
+            "optimizer_map": serialize.serialize(self._held),
         }
 
     @classmethod

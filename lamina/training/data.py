@@ -130,11 +130,16 @@ def rows_of(x: Any) -> int:
     return (x if isinstance(x, Tensor) else next(leaf for leaf in pytree.tree_leaves(x) if leaf is not None)).shape[0]
 
 
-def class_weights(y: Any, weights: Mapping[int, float]) -> Tensor:
+def class_weights(y: Any, weights: Mapping[int, float], sample_weight: Any = None) -> Tensor:
     """The weight of every sample, from its class: 1 for classes that `weights` does not name.
 
-    `y`: class numbers (n,) or (n, 1), or one-hot rows (n, classes). Raises ValueError for several outputs.
+    `y`: class numbers (n,) or (n, 1), or one-hot rows (n, classes). Raises ValueError for several outputs, and
+    beside weights of the samples.
     """
+    if sample_weight is not None:
+        raise ValueError(
+            "Give `class_weight` or `sample_weight`, not both; multiply them yourself where both are meant."
+        )
     if not isinstance(weights, Mapping):
         raise ValueError(f"`class_weight` must be a dictionary from class to weight, {{0: 1.0}}; got {short(weights)}.")
     if not isinstance(y, Tensor):
@@ -383,9 +388,7 @@ class Stream(Source):
         x = tensors_of(x, "x", self._device, self._texts)
         y, weight = tensors_of(y, "y", self._device), tensors_of(weight, "sample_weight", self._device)
         if self._weights is not None:
-            if weight is not None:
-                raise ValueError(_BOTH_WEIGHTS)
-            weight = class_weights(y, self._weights)
+            weight = class_weights(y, self._weights, weight)
         return x, y, weight
 
 
@@ -554,9 +557,6 @@ def _by_threads(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_BOTH_WEIGHTS = "Give `class_weight` or `sample_weight`, not both; multiply them yourself where both are meant."
-
-
 def check_count(value: Any, name: str, least: int = 1) -> None:
     """Raises ValueError unless `value` is an integer from `least` on."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
@@ -653,9 +653,7 @@ def as_batch(
     x, y = tensors_of(x, "x", device, texts, mapped), tensors_of(y, "y", device, False, mapped and class_weight is None)
     sample_weight = tensors_of(sample_weight, "sample_weight", device)
     if class_weight is not None:
-        if sample_weight is not None:
-            raise ValueError(_BOTH_WEIGHTS)
-        sample_weight = class_weights(y, class_weight)
+        sample_weight = class_weights(y, class_weight, sample_weight)
     check_lengths(x, y, sample_weight)
     return x, y, per_output(sample_weight, y)
 

@@ -214,7 +214,7 @@ class Loop:
     def _together(self, run: Callable, part: Any, phase: str, index: int) -> Any:
         """`run` for this process' share of a batch."""
         ranks: Any = self._ranks
-        ranks.doing, self._part = (_NAMES[phase], self._epoch, index), part
+        ranks.doing, self._part = (METHODS[phase], self._epoch, index), part
         found = ranks.run(run, part, self._model)
         if phase == "predict":
             self._parts.append((part.rows, part.whole))
@@ -246,7 +246,7 @@ class Loop:
 
 
 _STOPS = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
-_NAMES = {"train": "fit", "test": "evaluate", "predict": "predict"}
+METHODS = {"train": "fit", "test": "evaluate", "predict": "predict"}
 _NO_BATCH: Any = object()
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # Code whose doings are all in the calls that it makes of torch. That of users is not among it.
@@ -73,7 +74,7 @@ class Kind:
         """What a call writes to among its arguments."""
         for place, value in [*enumerate(args), *((self.by_place[name], value) for name, value in kwargs.items())]:
             if self.places[place]:
-                yield from _tensors(value)
+                yield from _found(value, Tensor)
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> tuple[Callable, tuple, Any]:
         """The fastest function that does nothing but this call, what it takes after these arguments, what it gave.
@@ -136,7 +137,7 @@ class Call:
 
     @property
     def inputs(self) -> set[Name]:
-        return {*_names([self.args, self.kwargs])}
+        return {*_found([self.args, self.kwargs], Name)}
 
     def matches(self, other: Call) -> bool:
         mine, theirs = ((one.kind, one.args, one.kwargs, one.results) for one in (self, other))
@@ -176,7 +177,7 @@ class Recording(TorchDispatchMode):
             self.problem = f"{func} depends on values"
         if self.problem is not None:
             return func(*args, **kwargs)
-        names = self._seen(args), self._seen(kwargs)
+        names = pytree.tree_map_only(Tensor, self._name, (args, kwargs))
         if kind.turns:
             result = func(*args, **kwargs)
             self._note_view(kind, names, result)
@@ -205,16 +206,6 @@ class Recording(TorchDispatchMode):
             self.kept[name] = tensor
             self._outside.add(storage)
         return name
-
-    def _seen(self, value: Any) -> Any:
-        """An argument with names for tensors."""
-        if isinstance(value, Tensor):
-            return self._name(value)
-        if type(value) in (list, tuple):
-            return type(value)(map(self._seen, value))
-        if type(value) is dict:
-            return {key: self._seen(item) for key, item in value.items()}
-        return value
 
     def _storage(self, tensor: Tensor) -> int:
         watch = StorageWeakRef(tensor.untyped_storage())
@@ -288,7 +279,7 @@ class Recording(TorchDispatchMode):
 
     def keeps_to_itself(self, results: Any) -> bool:
         """Whether it writes to nothing from outside, and none of the results looks at such memory."""
-        storages = self.written | {self.storage_of[name] for name in _names(results)}
+        storages = self.written | {self.storage_of[name] for name in _found(results, Name)}
         return storages.isdisjoint(self._outside | self._given)
 
     def matches(self, other: Recording) -> bool:
@@ -320,22 +311,9 @@ def _same(one: Tensor, two: Tensor) -> bool:
     return one.data_ptr() == two.data_ptr() and _place(one) == _place(two)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
-
-
-def _names(value: Any) -> Iterator[Name]:
-    if isinstance(value, Name):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _names(item)
-    elif isinstance(value, dict):
-        yield from _names([*value.values()])
+def _found(value: Any, kind: type) -> list[Any]:
+    """The tensors, or names, in a value."""
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, kind)]
 
 
 def _type(value: Any) -> Any:
@@ -399,11 +377,11 @@ class Line:
 
     def __init__(self, recording: Recording, results: list[Any]):
         self._space: dict[str, Any] = {}
-        wanted = {*_names(results)}
+        wanted = {*_found(results, Name)}
         kept = {name: tensor.detach() for name, tensor in recording.kept.items()}
         calls: list[Call] = []
         for call in recording.calls:
-            names = [name for name in _names(call.results) if name not in kept]
+            names = [name for name in _found(call.results, Name) if name not in kept]
             changed = any(recording.storage_of[name] in recording.written for name in names)
             if call.constant is None or not wanted.isdisjoint(names) or (changed and not recording.outside(names)):
                 calls.append(call)
@@ -424,14 +402,14 @@ class Line:
         """The calls without those that only give what nobody uses."""
         needed, found = {*wanted}, []
         for call in reversed(calls):
-            if call.kind.stays or not needed.isdisjoint(_names(call.results)):
+            if call.kind.stays or not needed.isdisjoint(_found(call.results, Name)):
                 found.append(call)
                 needed |= call.inputs
         return found[::-1]
 
     def _lines(self, calls: list[Call], known: set[Name], wanted: set[Name]) -> Iterator[str]:
         lasting, known = known | wanted, {*known}
-        last = {name: call for call in calls for name in {*call.inputs, *_names(call.results)}}
+        last = {name: call for call in calls for name in {*call.inputs, *_found(call.results, Name)}}
         ends: dict[int, list[Name]] = {}
         for name, call in last.items():
             if name not in lasting:
@@ -439,7 +417,7 @@ class Line:
         for call in calls:
             args = [self._render(value) for value in call.args]
             args += [f"{key}={self._render(value)}" for key, value in call.kwargs.items()]
-            fresh = {*_names(call.results)} - known
+            fresh = {*_found(call.results, Name)} - known
             known |= fresh
             target = f"{self._target(call.results, fresh)} = " if fresh else ""
             yield f"{target}{self._give(call.function)}({', '.join(args)})"

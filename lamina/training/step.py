@@ -200,40 +200,36 @@ class Step(OfModel):
 
 
 class TrainStep(Step):
-    """A step that also updates the weights. Where the first one fails, it has changed nothing."""
+    """A step that also updates the weights.
+
+    The first one measures before it updates, as data may fit the model and neither the loss nor the metrics: where it
+    fails, it has changed nothing.
+    """
 
     _fits = False  # whether one was done
 
     def __call__(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        if self.passes.changes != Changes.count and Changes.concern(self.passes, self.passes.module):
+        passes = self.passes
+        if passes.changes != Changes.count and Changes.concern(passes, passes.module):
             self._settle()
-            if not self._fits:
-                return self._first(x, y, sample_weight)
         weights, optimizer = self._weights, self._optimizer
-        if weights:
-            outputs, loss, grads = self.passes.both(x, y, sample_weight, weights, optimizer.scale_loss)
-            optimizer.apply(grads, self._among)
-        else:
-            outputs, loss = self.passes.forward(x, y, sample_weight)
-        return self._measure(x, y, outputs, sample_weight, loss)
-
-    def _first(self, x: Any, y: Any, sample_weight: Any) -> Any:
-        """A step that measures before it updates: data may fit the model and neither the loss nor the metrics."""
-        passes, weights, optimizer = self.passes, self._weights, self._optimizer
-        before, grads = Moment(passes.module), None
+        before = None if self._fits else Moment(passes.module)
+        early = before is not None and self._own_metrics is None
         try:
             if weights:
                 outputs, loss, grads = passes.both(x, y, sample_weight, weights, optimizer.scale_loss)
             else:
-                outputs, loss = passes.forward(x, y, sample_weight)
-            logs = None if self._own_metrics else self._measure(x, y, outputs, sample_weight, loss)
+                (outputs, loss), grads = passes.forward(x, y, sample_weight), None
+            if early:
+                self._measure(x, y, outputs, sample_weight, loss)
         except Exception:
-            before.come_back()
+            if before is not None:
+                before.come_back()
             raise
         if grads is not None:
             optimizer.apply(grads, self._among)
         self._fits = True
-        return self._measure(x, y, outputs, sample_weight, loss) if self._own_metrics else logs
+        return None if early else self._measure(x, y, outputs, sample_weight, loss)
 
     def _settle(self) -> None:
         super()._settle()

@@ -43,7 +43,7 @@ from .data import (
 )
 from .distributed import Ranks, Sending, ranks_of
 from .graphs import Captured
-from .loop import Loop, check_frequency, flagged, results_together, without_gradients
+from .loop import METHODS, Loop, check_frequency, flagged, results_together, without_gradients
 from .memory import keep_buffers
 from .replay import Replayed
 from .step import OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
@@ -448,8 +448,7 @@ class Trainer(_Module):
     @contextmanager
     def _loop(self, phase: str, feed: Feed, callbacks: Any, **params: Any) -> Iterator[Loop]:
         """The loop over `feed`: the model is built, its step made; all is put back after it or an error."""
-        method = {"train": "fit", "test": "evaluate", "predict": "predict"}[phase]
-        with nullcontext() if phase == "predict" else self._at_work(method):
+        with nullcontext() if phase == "predict" else self._at_work(METHODS[phase]):
             self._build_by_call(None if getattr(self, "built", True) else feed.peek()[0], phase)
             if getattr(self, "built", True) or not self._builds_itself(phase):
                 self._build_optimizer()
