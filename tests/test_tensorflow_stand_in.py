@@ -1261,6 +1261,12 @@ def test_values_of_features_of_any_length(tf: Any) -> None:
     assert one.values.numpy().tolist() == [b"a", b"bc"]
     several = tf.io.parse_example([example(b"a", b"bc"), example(b"d")], told)["words"]
     assert several.values.numpy().tolist() == [b"a", b"bc", b"d"]
+    rows = tf.data.Dataset.from_tensor_slices([example(b"a", b"bc"), example(b"d")])
+    single = [row["words"] for row in rows.map(lambda row: tf.io.parse_single_example(row, told))]
+    assert [row.values.numpy().tolist() for row in single] == [[b"a", b"bc"], [b"d"]]
+    (batch,) = rows.batch(2).map(lambda row: tf.io.parse_example(row, told)).prefetch(1)
+    assert batch["words"].values.numpy().tolist() == [b"a", b"bc", b"d"]
+    assert tf.sparse.to_dense(batch["words"], "-").numpy().tolist() == [[b"a", b"bc"], [b"d", b"-"]]
 
 
 @pytest.mark.parametrize(("told", "dynamic", "scale"), [("dynamic", True, 2.0**15), (1024, False, 1024)])
