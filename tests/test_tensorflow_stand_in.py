@@ -1269,6 +1269,17 @@ def test_values_of_features_of_any_length(tf: Any) -> None:
     assert tf.sparse.to_dense(batch["words"], "-").numpy().tolist() == [[b"a", b"bc"], [b"d", b"-"]]
 
 
+def test_tensors_behave_as_numpys(tf: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.Tensor, "astype", None, raising=False)  # undone afterwards
+    inside = importlib.import_module("tensorflow.python.ops.numpy_ops").np_config
+    for enable in (inside.enable_numpy_behavior, tf.experimental.numpy.experimental_enable_numpy_behavior):
+        monkeypatch.delattr(torch.Tensor, "astype")
+        enable()
+        for kind in ("int32", np.int32, tf.int32):
+            found = tf.constant([[1.5, 2.0]]).astype(kind)
+            assert found.dtype == tf.int32 and found.reshape(-1).tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(("told", "dynamic", "scale"), [("dynamic", True, 2.0**15), (1024, False, 1024)])
 def test_scales_of_losses_as_tensorflow_2_1_told_them(tf: Any, told: Any, dynamic: bool, scale: float) -> None:
     for given in ({"loss_scale": told}, {"dynamic": told}):
