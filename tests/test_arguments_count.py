@@ -61,6 +61,7 @@ UNREAD = {
     "layers.preprocessing.pictures.Pictures.get_random_transformation:*": "layers that draw nothing",
     "layers.preprocessing.pictures.Pictures.transform_labels:*": "labels of most stay",
     "layers.preprocessing.mixing.*.transform_boxes:*": "given to every change of boxes: some do without the pictures",
+    "layers.preprocessing.mixing.MaxNumBoundingBoxes.transform_bounding_boxes:*": "the same for every picture",
     "layers.preprocessing.pictures.Pictures.*:x": "hooks whose defaults leave all as it is",
     "models.functional.GraphModel.finish_copy:*": "a hook whose default has nothing to add",
     "core.layer.Layer.behind:layer": "a hook whose default says no",

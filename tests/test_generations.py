@@ -1265,3 +1265,23 @@ def test_functions_in_configs_are_told_with_their_kind() -> None:
         config = space.layers.Lambda(built_config).get_config()
         assert (config["function"], config["function_type"]) == ("built_config", "function")
         assert config["output_shape"] is None and config["output_shape_type"] == "raw"
+
+
+@pytest.mark.parametrize("space", [keras2, tf_keras])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("added", [False, True])
+def test_stacks_that_do_not_know_their_input_stand_in_others(space: ModuleType, deep: bool, added: bool) -> None:
+    """Losses as recorded with Keras 2.3.1 and tf_keras 2.21."""
+    Sequential, Dense = space.models.Sequential, space.layers.Dense
+    inner = [Sequential([Dense(2)]), Sequential([Dense(3)])]
+    if deep:
+        inner = [Sequential([Sequential([Dense(2)])]), Sequential([Dense(4), Dense(3)])]
+    model = Sequential() if added else Sequential(inner)
+    for part in inner if added else ():
+        model.add(part)
+    x = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    model.compile("sgd", "mse")
+    model.fit(x, x, epochs=1, verbose=0)
+    model.set_weights([np.cos(np.arange(w.size)).reshape(w.shape) for w in model.get_weights()])
+    losses = model.fit(x, x, epochs=3, batch_size=2, shuffle=False, verbose=0).history["loss"]
+    assert losses == pytest.approx([3.13206, 2.04169, 1.4121] if deep else [1.27735, 1.15413, 1.04618], rel=1e-4)

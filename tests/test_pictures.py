@@ -516,6 +516,17 @@ def test_numbers_of_boxes_are_made_equal() -> None:
     assert found["boxes"][0, 2].tolist() == [7] * 4 and found["labels"][0, 2] == 7
 
 
+@pytest.mark.parametrize("style", ["xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_xywh"])
+def test_boxes_are_filled_up_in_their_own_format(style: str) -> None:
+    boxes, labels = torch.tensor([[[0.25, 0.25, 0.5, 0.5]]]), torch.ones(1, 1)
+    layer = L.MaxNumBoundingBoxes(2, bounding_box_format=style)
+    for take in (slice(None), 0):  # a batch, and one picture
+        given = {"boxes": boxes[take], "labels": labels[take]}
+        found = layer({"images": torch.zeros(1, 4, 8, 3)[take], "bounding_boxes": given})["bounding_boxes"]
+        assert found["boxes"].reshape(2, 4).tolist() == [[0.25, 0.25, 0.5, 0.5], [-1] * 4], style
+        assert found["labels"].reshape(2).tolist() == [1, -1]
+
+
 # What follows ----------------------------------------------------------------------------------------------------
 
 GEOMETRIC: dict[str, Callable[..., Any]] = {

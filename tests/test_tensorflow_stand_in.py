@@ -1280,6 +1280,23 @@ def test_values_of_features_of_any_length(tf: Any) -> None:
     assert one.values.numpy().tolist() == [b"a", b"bc"]
     several = tf.io.parse_example([example(b"a", b"bc"), example(b"d")], told)["words"]
     assert several.values.numpy().tolist() == [b"a", b"bc", b"d"]
+    rows = tf.data.Dataset.from_tensor_slices([example(b"a", b"bc"), example(b"d")])
+    single = [row["words"] for row in rows.map(lambda row: tf.io.parse_single_example(row, told))]
+    assert [row.values.numpy().tolist() for row in single] == [[b"a", b"bc"], [b"d"]]
+    (batch,) = rows.batch(2).map(lambda row: tf.io.parse_example(row, told)).prefetch(1)
+    assert batch["words"].values.numpy().tolist() == [b"a", b"bc", b"d"]
+    assert tf.sparse.to_dense(batch["words"], "-").numpy().tolist() == [[b"a", b"bc"], [b"d", b"-"]]
+
+
+def test_tensors_behave_as_numpys(tf: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(torch.Tensor, "astype", None, raising=False)  # undone afterwards
+    inside = importlib.import_module("tensorflow.python.ops.numpy_ops").np_config
+    for enable in (inside.enable_numpy_behavior, tf.experimental.numpy.experimental_enable_numpy_behavior):
+        monkeypatch.delattr(torch.Tensor, "astype")
+        enable()
+        for kind in ("int32", np.int32, tf.int32):
+            found = tf.constant([[1.5, 2.0]]).astype(kind)
+            assert found.dtype == tf.int32 and found.reshape(-1).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(("told", "dynamic", "scale"), [("dynamic", True, 2.0**15), (1024, False, 1024)])

@@ -932,7 +932,7 @@ class _Sequential(AddsBeside, _ModelWords):
     @property
     def _joins(self) -> bool:
         first = self._stack[0] if self._stack and self._input is None else None
-        return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", ())) > 1)
+        return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", None) or ()) > 1)
 
     @property
     def _branches(self) -> list[Any]:

@@ -1116,3 +1116,9 @@ def _texts_too() -> None:
 
 _texts_too()
 NAMES.update({f"experimental.numpy.{name}": item for name, item in vars(of_numpy).items() if inspect.isfunction(item)})
+
+
+@named("experimental.numpy.experimental_enable_numpy_behavior python.ops.numpy_ops.np_config.enable_numpy_behavior")
+def enable_numpy_behavior():
+    """`x.astype(...)`, for as long as the process lives; NumPy's other words are torch's, too."""
+    Tensor.astype = NAMES["cast"]  # type: ignore[attr-defined]

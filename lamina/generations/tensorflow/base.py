@@ -282,6 +282,8 @@ def text_bytes(text: object) -> bytes:
 
 def texts(value: Any) -> Texts:
     """One text or several, as an array of them; bytes that are no UTF-8 are kept."""
+    if type(value) is Texts:
+        return value  # with what `VarLenFeature` says beside it
     found = np.array(value, object)
     decoded = [item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else item for item in found.flat]
     made = np.empty(len(decoded), object)

@@ -14,7 +14,7 @@ from ...core.errors import as_own
 from ...kernels import boxes
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
-from . import colours, geometry
+from . import colours, geometry, pictures
 from .pictures import Pictures, Random, Size, Transformation, ValueRange, each, extent, interpolation, said, value_range
 
 
@@ -244,5 +244,10 @@ class MaxNumBoundingBoxes(Pictures):
     def transform(self, x: Tensor, how: Transformation) -> Tensor:
         return x
 
-    def transform_boxes(self, found: dict[str, Tensor], size: Size, how: Transformation) -> dict[str, Tensor]:
-        return boxes.so_many(found, self.max_number, self.fill_value)
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Transformation | None, training: bool = True
+    ) -> Any:
+        """What fills up is `fill_value` in any `bounding_box_format`."""
+        alone = getattr(bounding_boxes["boxes"], "ndim", 3) == 2
+        found = boxes.so_many(self._boxes(bounding_boxes, alone), self.max_number, self.fill_value)
+        return pictures.first(found) if alone else found

@@ -203,7 +203,7 @@ class Pictures(Spatial):
         found["boxes"] = boxes.convert(found["boxes"], style, "xyxy", (height, width))
         found = self.transform_boxes(found, (height, width), how)
         found["boxes"] = boxes.convert(found["boxes"], "xyxy", style, self.size_after((height, width), how))
-        return _first(found) if alone else found
+        return first(found) if alone else found
 
     def _rests(self, transformation: Transformation | None, training: bool) -> bool:
         """Whether nothing is done."""
@@ -272,7 +272,7 @@ class Pictures(Spatial):
         if "bounding_boxes" in changed:
             found = self._boxes(changed["bounding_boxes"], alone, images.device)
             found = self.transform_bounding_boxes(found, how, training=training)
-            changed["bounding_boxes"] = _first(found) if alone else found
+            changed["bounding_boxes"] = first(found) if alone else found
         if not (self._keeps_dtype or (kind := self.dtype_policy.compute).is_floating_point):
             changed["images"] = resize.rounded(changed["images"].clone(), kind)
         return changed["images"] if lone else changed
@@ -301,7 +301,7 @@ def _filled(value: Any, alone: bool, fill: float, *inner: int) -> Tensor:
     return whole.unsqueeze(0) if alone else whole
 
 
-def _first(found: dict[str, Any]) -> dict[str, Any]:
+def first(found: dict[str, Any]) -> dict[str, Any]:
     """Boxes and labels of the only picture."""
     return {**found, **{key: found[key].squeeze(0) for key in ("boxes", "labels")}}
 
