@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import io
 import json
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -312,6 +314,34 @@ def test_weights_by_name_and_skipped_mismatches(tmp_path):
     with pytest.warns(UserWarning, match="expected shape \\(3, 5\\) for kernel"):
         third.load_weights(tmp_path / "m.weights.h5", skip_mismatch=True)
     assert same(third.layers[0].weights, model.layers[0].weights)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("home", ["", ".tf_keras", ".keras2", ".keras1"])
+def test_weights_by_layers_are_skipped_one_by_one(home: str, by_name: bool, tmp_path: Path) -> None:
+    """As Keras does: what fits of a layer is read, though its other weights do not."""
+    space = importlib.import_module(f"lamina{home}")
+
+    def made(features: int, units: int) -> Any:
+        model = space.models.Sequential()
+        model.add(space.layers.LSTM(2, name="a", input_shape=(3, features)))
+        model.add(space.layers.BatchNormalization(name="b"))
+        model.add(space.layers.Dense(units, name="c"))
+        return model
+
+    model, other = made(4, 5), made(6, 5)
+    model.set_weights([np.arange(weight.size).reshape(weight.shape) + 1.0 for weight in model.get_weights()])
+    model.save(tmp_path / "m.h5")
+    kept = [np.array(weight) for weight in other.get_weights()]
+    with pytest.warns(UserWarning, match="layer 'a'.*(6, 8).*(4, 8)"):
+        other.load_weights(tmp_path / "m.h5", skip_mismatch=True, by_name=by_name)
+    for own, old, stored in zip(other.get_weights(), kept, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(own, stored if own.shape == stored.shape else old)
+    other = made(6, 5)
+    before = [np.array(weight) for weight in other.get_weights()]
+    with pytest.raises(ValueError, match="do not fit"):
+        other.load_weights(tmp_path / "m.h5", by_name=by_name)
+    assert all(map(np.array_equal, before, other.get_weights()))
 
 
 def test_half_precision_weights_are_kept_exactly(tmp_path):
@@ -782,6 +812,7 @@ def test_the_disk_is_waited_for_where_an_old_file_could_be_lost(suffix, tmp_path
 _KILLED = """
 import os, sys
 from pathlib import Path
+from typing import Any
 import lamina as keras
 
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])

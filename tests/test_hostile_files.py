@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import mmap
 import os
+import struct
 import sys
 import zipfile
 import zlib
@@ -23,6 +25,7 @@ from lamina import layers
 from lamina.files import safe
 
 HUGE = 10**9
+PAGE = mmap.PAGESIZE
 
 
 def _model():
@@ -441,3 +444,88 @@ def test_a_pipe_is_no_file(suffix, tmp_path):
     for read in (keras.load_model, _model().load_weights, keras.saving.check):
         with pytest.raises(ValueError, match="is a pipe or a device; expected a file"):
             read(path)
+
+
+# What the readers stand on ---------------------------------------------------------------------------------------
+
+
+def _store(*objects: tuple[int, int]) -> bytes:
+    """A store of texts as HDF5 writes it, by (number, size) of what it holds; number 0 is free space."""
+    held = b"".join(
+        struct.pack("<HHIQ", index, 1, 0, size) + b"x" * ((size + 7) // 8 * 8 if index else 0)
+        for index, size in objects
+    )
+    return b"GCOL\1\0\0\0" + struct.pack("<Q", 16 + len(held)) + held
+
+
+@pytest.mark.parametrize("before", [0, 1, PAGE - 20, PAGE - 4, PAGE - 1, PAGE, 2 * PAGE - 2, 3 * PAGE + 9])
+@pytest.mark.parametrize("behind", [b"", _store((1, 5), (0, 16))], ids=["alone", "behind another"])
+def test_free_space_of_no_size_is_found_wherever_it_lies(
+    before: int, behind: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safe, "WINDOW", PAGE)  # as if the file were large
+    path, start = tmp_path / "m", b"." * before + behind
+    texts = (1, 5), (2, 8), (3, 9)
+    path.write_bytes(start + _store(*texts, (0, 16)) + b"GCO" + _store((0, 24), (0, 0)) + _store(*texts))
+    safe._check_heaps(path)  # what follows on free space is not looked at, nor a number 0 that has a size
+    path.write_bytes(start + _store(*texts, (0, 0)) + _store(*texts))
+    with pytest.raises(ValueError, match=f"end at byte {len(start) + 16 + 3 * 16 + 8 + 8 + 16}$"):
+        safe._check_heaps(path)
+    path.write_bytes((start + _store(*texts))[:-3])  # cut short: HDF5 says so
+    safe._check_heaps(path)
+
+
+def test_a_part_of_a_file_is_a_file(tmp_path: Path) -> None:
+    path, chance, held = tmp_path / "m", np.random.default_rng(0), io.BytesIO()
+    path.write_bytes(b"before")
+    with path.open("rb+") as file:
+        part = safe._Part(file, 6, 0)
+        for _ in range(200):
+            place, data = int(chance.integers(0, 50)), chance.bytes(int(chance.integers(1, 9)))
+            for one in (held, part):
+                one.seek(place)
+                one.write(data)
+            way = int(chance.integers(0, 3))
+            back = int(chance.integers(0, held.tell() + 1)) if way == 1 else place
+            assert part.seek((place, -back, -back)[way], way) == held.seek(
+                max((place, held.tell() - back, len(held.getvalue()) - back)[way], 0)
+            )
+            assert part.read(5) == held.read(5) and part.tell() == held.tell()
+        assert part.truncate(20) == 20
+        assert part.size == 20 and path.stat().st_size >= 20
+    assert path.read_bytes() == b"before" + held.getvalue()[:20]
+    with path.open("rb") as file:
+        part = safe._Part(file, 2, 5)
+        assert (part.readable(), part.writable(), part.seekable()) == (True, False, True)
+        assert part.read() == b"fore" + held.getvalue()[:1] and part.read(1) == b""
+        part.close()
+        assert file.closed
+
+
+def test_members_below_a_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w") as archive:
+        for name in ("assets/", "assets/words.txt", "assets/in/", "assets/in/more.txt", "other/words.txt", "assets2/x"):
+            archive.writestr(name, "" if name.endswith("/") else name)
+    with safe.zip_members(tmp_path / "m") as archive:
+        assert safe.contents(archive, "assets/") == {
+            "words.txt": b"assets/words.txt",
+            "in/more.txt": b"assets/in/more.txt",
+        }
+
+
+@pytest.mark.parametrize("size", [safe.IN_MEMORY, safe.IN_MEMORY + 1])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_is_a_file_one_can_seek_in(size: int, method: int, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).bytes(size)
+    with zipfile.ZipFile(tmp_path / "m", "w", method) as archive:
+        archive.writestr("first", b"1234")
+        archive.writestr("second", data)
+    with safe.zip_members(tmp_path / "m") as archive, safe.unpacked(archive, "second") as file:
+        assert file.read() == data
+        assert file.seek(-7, io.SEEK_END) == size - 7 and file.read(100) == data[-7:]
+
+
+def test_a_reason_is_one_line_of_bounded_length() -> None:
+    assert safe.reason(ValueError("one\ntwo")) == "one" and safe.reason(KeyError()) == "KeyError"
+    assert safe.reason(ValueError("x" * safe.MAX_REASON)) == "x" * safe.MAX_REASON
+    assert safe.reason(ValueError("x" * (safe.MAX_REASON + 1))) == "x" * safe.MAX_REASON + "..."

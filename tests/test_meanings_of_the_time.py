@@ -1221,3 +1221,94 @@ def test_automatic_names_of_tf_keras() -> None:
 def test_input_of_values_is_refused_clearly() -> None:
     with pytest.raises(ValueError, match="`input_tensor` must be a KerasTensor"):
         tf_keras.layers.Input(tensor=tf_keras.backend.constant(np.ones((2, 3))))
+
+
+RATES = [  # of what was asked for, by name of the argument: what the config says
+    (keras1, "Dropout", "p", {1.5: 1.5, -0.5: -0.5, 0.3: 0.3}),
+    (keras1, "SpatialDropout1D", "p", {1.5: 1.5, -0.5: -0.5, 0.3: 0.3}),
+    (keras2, "Dropout", "rate", {1.5: 1.0, -0.5: 0.0, 0.3: 0.3}),
+    (keras2, "SpatialDropout1D", "rate", {1.5: 1.0, -0.5: 0.0, 0.3: 0.3}),
+    (keras2, "AlphaDropout", "rate", {1.5: 1.5, -0.5: -0.5, 0.3: 0.3}),
+    (tf_keras, "AlphaDropout", "rate", {1.5: 1.5, -0.5: -0.5, 0.3: 0.3}),
+]
+
+
+@pytest.mark.parametrize(("space", "name", "word", "found"), RATES, ids=lambda part: getattr(part, "__name__", None))
+def test_rates_beyond_their_bounds(space: ModuleType, name: str, word: str, found: dict[float, float]) -> None:
+    for rate, told in found.items():
+        layer = getattr(space.layers, name)(rate)
+        assert layer.get_config()[word] == told
+        x = torch.ones(20, 3, 40)
+        assert torch.equal(layer(x, training=True), x) == (rate != 0.3)
+
+
+INPUTS = [
+    ({"input_dim": 3}, (None, None, 3), (3, None)),
+    ({"input_dim": 3, "input_length": 4}, (None, 4, 3), (3, 4)),
+    ({"input_shape": (4, 3)}, (None, 4, 3), (None, None)),
+]
+
+
+@EACH
+@pytest.mark.parametrize(("words", "shape", "told"), INPUTS, ids=lambda part: str(part))
+def test_recurrent_layers_told_their_input(space: ModuleType, words: dict[str, Any], shape: tuple, told: tuple) -> None:
+    for name in ("LSTM", "GRU", "SimpleRNN"):
+        layer = getattr(space.layers, name)(2, **words)
+        config = layer.get_config()
+        assert layer.batch_input_shape == shape == config["batch_input_shape"]
+        own = (config["input_dim"], config["input_length"]) if space is keras1 else told
+        assert own == told and ("input_dim" in config) == (space is keras1)
+    config = keras1.layers.LSTM(2, input_length=4).get_config()
+    assert config["input_length"] == 4 and config["input_dim"] is None and "batch_input_shape" not in config
+
+
+@OLDER
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_recurrent_layers_drop_nothing_at_a_rate_of_1(space: ModuleType, name: str) -> None:
+    words = ("dropout_W", "dropout_U") if space is keras1 else ("dropout", "recurrent_dropout")
+    model = space.models.Sequential([getattr(space.layers, name)(2, input_shape=(4, 3), **dict.fromkeys(words, 1.0))])
+    model.compile("sgd", "mse")
+    model.set_weights([np.full(array.shape, 0.01) for array in model.get_weights()])
+    loss = model.train_on_batch(np.arange(12, dtype="float32").reshape(1, 4, 3), np.zeros((1, 2)))
+    expected = {"keras1": {"LSTM": 0.020517, "GRU": 0.043973}, "keras2": {"LSTM": 0.0231, "GRU": 0.042476}}
+    assert float(loss) == pytest.approx(expected[space.__name__[7:]][name], abs=2e-6)
+
+
+def scaled(x: Any, by: Any = None, n: int = 1) -> Any:
+    return x * by * n
+
+
+@EACH
+def test_arrays_among_the_arguments_of_a_lambda(space: ModuleType) -> None:
+    words = {"by": np.array([1.0, 2.0, 3.0], "float32"), "n": 2}
+    model = space.models.Sequential([space.layers.Lambda(scaled, input_shape=(3,), arguments=words)])
+    again = space.models.model_from_json(model.to_json(), custom_objects={"scaled": scaled})
+    for one in (model, again):
+        np.testing.assert_allclose(one.predict(np.ones((1, 3), "float32")), [[2, 4, 6]])
+
+
+def test_words_of_tf_keras_that_configs_tell_where_there_is_something_to_say() -> None:
+    layers = tf_keras.layers
+    for axis, told, shape in ((1, [1], (2,)), ([1], [1], (2,)), ([1, 3], [1, 3], (1, 2, 1, 4)), ([-1], [3], (4,))):
+        layer = layers.BatchNormalization(axis=axis)
+        layer.build((None, 2, 3, 4))
+        assert layer.get_config()["axis"] == told and {array.shape for array in layer.get_weights()} == {shape}
+    binned = layers.Discretization(num_bins=3)
+    binned.adapt(np.arange(9.0))
+    assert (binned.get_config()["num_bins"], binned.get_config()["bin_boundaries"]) == (3, None)
+    assert layers.Discretization(bin_boundaries=[1.0, 2.0]).get_config()["bin_boundaries"] == [1.0, 2.0]
+    for lookup, terms in ((layers.IntegerLookup, [3, 4]), (layers.StringLookup, ["a"])):
+        for mode, dtype in (("int", "int64"), ("one_hot", "float32"), ("multi_hot", "float32")):
+            config = lookup(vocabulary=terms, output_mode=mode).get_config()
+            assert config["dtype"] == dtype
+    earlier = [(layers.IntegerLookup, [3, 4], "int64"), (layers.StringLookup, ["a", "b"], "string")]
+    for lookup, terms, dtype in earlier:  # told the type of what they take
+        config = lookup(vocabulary=terms, output_mode="one_hot").get_config()
+        for told in (dtype, "float32"):
+            again = lookup.from_config({**config, "dtype": told})
+            found = np.asarray(again(np.array([terms[0], terms[0] * 3])))
+            assert found.tolist() == [[0, 1, 0], [1, 0, 0]] and found.dtype == "float32"
+            assert again.get_config()["dtype"] == "float32"
+    assert layers.TextVectorization(vocabulary=["a"]).get_config()["dtype"] == "string"
+    assert "zero_output_for_mask" not in layers.LSTM(2).get_config()
+    assert layers.LSTM(2, zero_output_for_mask=True).get_config()["zero_output_for_mask"] is True

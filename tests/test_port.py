@@ -1281,6 +1281,7 @@ def test_windows_that_reach_beyond_the_picture(rank: int, ceil_mode: bool) -> No
     [
         (_Decides(), (3,), "_Decides cannot be traced by torch.fx"),
         (_Holds(), (3, 4, 4), r"from_torch: 'flatten' in \"inner\.1\" flattens the batch axis"),
+        (_Function(lambda x: nn.utils.rnn.pack_padded_sequence(x, x[:, 0, 0])), (4, 3), "values there, as packed"),
         (_Function(lambda x: x.__setitem__(0, 1.0)), (3,), "setitem writes into a part of a tensor"),
         (_Function(lambda x: x.reshape(-1, 2)), (2, 2), "mixes the samples of a batch"),
         (_Function(lambda x: x.transpose(0, 1).reshape(-1, 2)), (2, 2), "joins axes before the batch with it"),

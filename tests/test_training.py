@@ -1446,12 +1446,38 @@ def test_ctrl_c_leaves_the_model_usable() -> None:
     assert np.isfinite(model.fit(X, TARGETS, verbose=0).history["loss"]).all()
 
 
+def loader_of(x: np.ndarray, y: np.ndarray, **how: Any) -> DataLoader:
+    return DataLoader(TensorDataset(torch.tensor(x), torch.tensor(y)), batch_size=4, **how)
+
+
+class Counted(keras.utils.PyDataset):
+    """The same batch twice, with what has been asked for and drawn so far in it."""
+
+    def __init__(self, x: Any, y: Any):
+        super().__init__(workers=0)
+        self.x, self.y, self.asked, self.draws = x, y, 0, np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Any:
+        self.asked += 1
+        return self.x + self.asked + self.draws.random() + np.random.random(), self.y
+
+
 MISFITS: dict[str, Any] = {
     "targets": lambda x, y: ((x, y[:, :1].repeat(3, 1)), {}),
+    "targets of two outputs": lambda x, y: ((x, [y, y]), {}),
     "targets of metrics": lambda x, y: ((x, y), {}),
     "sample_weight": lambda x, y: ((x, y), {"sample_weight": np.ones((len(x), 5), "float32")}),
     "inputs to validate on": lambda x, y: ((x, y), {"validation_data": (x[:8, :3], y[:8])}),
     "targets to validate on": lambda x, y: ((x, y), {"validation_data": (x[:8], y[:8].repeat(3, 1))}),
+    "inputs of a loader to validate on": lambda x, y: ((x, y), {"validation_data": loader_of(x[:8, :3], y[:8])}),
+    "targets of a dataset to validate on": lambda x, y: (
+        (loader_of(x, y), None),
+        {"validation_data": Counted(x[:8], y[:8].repeat(3, 1))},
+    ),
+    "outputs of a dataset to validate on": lambda x, y: ((x, y), {"validation_data": Counted(x[:8], [y[:8], y[:8]])}),
     "size of batches to validate on": lambda x, y: (
         (x, y),
         {"validation_data": (x[:8], y[:8]), "validation_batch_size": 0},
@@ -1472,7 +1498,7 @@ def test_what_does_not_fit_changes_nothing(of: Any, misfit: str) -> None:
     fits = misfit != "targets of metrics"
     model.compile("adam", "mse", metrics=[] if fits else [refuses])
     before = model.get_weights()
-    (x, y), more = MISFITS[misfit](x, y)
+    (given, y), more = MISFITS[misfit](x, y)
     called: list[str] = []
 
     class Told(of.callbacks.Callback):
@@ -1481,7 +1507,7 @@ def test_what_does_not_fit_changes_nothing(of: Any, misfit: str) -> None:
 
     ends = called if "validate" in misfit else []
     with pytest.raises(ValueError):
-        model.fit(x, y, batch_size=8, verbose=0, callbacks=[Told()], **more)
+        model.fit(given, y, 8, verbose=0, callbacks=[Told()], **more)
     assert not ends
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -1489,6 +1515,41 @@ def test_what_does_not_fit_changes_nothing(of: Any, misfit: str) -> None:
     if fits:  # and afterwards all is well
         model.fit(x, np.ones((32, 2), "float32"), batch_size=8, verbose=0)
         assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) >= 4
+
+
+class Once:
+    """Batches of something else, which nobody can look into."""
+
+    def __init__(self, data: Any):
+        self.data = data
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.data[index] for index in range(2)) if isinstance(self.data, Counted) else iter(self.data)
+
+
+@pytest.mark.parametrize("kind", ["loader", "dataset"])
+def test_a_stream_that_was_tried_gives_what_it_would_have_given(kind: str) -> None:
+    found = []
+    for hidden in (False, True):
+        keras.utils.set_random_seed(1)
+        model = compiled()
+        held = loader_of(X, TARGETS, shuffle=True) if kind == "loader" else Counted(X, TARGETS)
+        data = Once(held) if hidden else held
+        found.append(model.fit(X, TARGETS, epochs=3, verbose=0, validation_data=data).history)
+        assert kind == "loader" or held.asked == 6  # type: ignore[union-attr]
+    assert found[0] == found[1]
+
+
+def test_what_cannot_be_read_is_told_when_its_turn_comes() -> None:
+    class Broken(Counted):
+        def __getitem__(self, index: int) -> Any:
+            raise KeyError("row 70")
+
+    epochs: list[int] = []
+    with pytest.raises(KeyError, match="row 70"):
+        told = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+        compiled().fit(X, TARGETS, verbose=0, validation_data=Broken(X, TARGETS), callbacks=[told])
+    assert epochs == [0]
 
 
 @pytest.mark.parametrize("of", [tf_keras, keras2, keras1], ids=["tf_keras", "keras2", "keras1"])

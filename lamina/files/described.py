@@ -199,13 +199,13 @@ def _is_bytecode(config: Entry, word: str, of_function: bool = True) -> bool:
 
 def _nodes(value: Any) -> Iterator[Entry]:
     """All dictionaries below a value, in order."""
-    stack = [value]
+    stack = [value] if isinstance(value, (dict, list)) else []
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
             yield item
-        if isinstance(item, (dict, list)):
-            stack.extend(reversed([*(item.values() if isinstance(item, dict) else item)]))
+            item = item.values()
+        stack += [inner for inner in item if isinstance(inner, (dict, list))][::-1]
 
 
 def unknown(described: Entry) -> list[str]:

@@ -322,20 +322,26 @@ def _learned(model: Any, groups: layered.Groups) -> Learned:
 
 
 def _assign(pairs: list[older.Pair], learned: Learned, skip_mismatch: bool) -> None:
-    """Compare everything, then write. With `skip_mismatch` layers that do not fit are left, with a warning."""
+    """Compare everything, then write. With `skip_mismatch` weights that do not fit are left, with a warning."""
     compared = [(pair.what, pair.weights, pair.outlines()) for pair in pairs]
-    problems, fitting = [], []
+    problems: list[str] = []
+    fitting: list[tuple[older.Pair, list[Any]]] = []
     for pair, (what, weights, arrays) in zip(pairs, compared, strict=True):
-        problem = tree.misfit(dict(enumerate(weights)), dict(enumerate(arrays)), word="path")
-        if problem:
-            problems.append(f"layer {what}: {problem}")
-        else:
-            fitting.append(pair)
+        alone = skip_mismatch and len(weights) == len(arrays)  # one after another, as in Keras
+        own, stored = dict(enumerate(weights)), dict(enumerate(arrays))
+        parts = [({key: own[key]}, {key: stored[key]}) for key in own] if alone else [(own, stored)]
+        wanted: list[Any] = []
+        for part in parts:
+            problem = tree.misfit(*part, word="path")
+            problems += [f"layer {what}: {problem}"] if problem else []
+            wanted += [None] * len(part[0]) if problem else part[0].values()
+        fitting.append((pair, wanted))
     safe.tell_misfits(problems, skip_mismatch, compared)
-    for pair in fitting:
+    fitting = [(pair, wanted) for pair, wanted in fitting if any(weight is not None for weight in wanted)]
+    for pair, _ in fitting:
         tree.check(pair.weights, pair.arrays)
     with torch.no_grad(), torch._C.DisableTorchFunction():  # nothing here looks at values that wait
-        for pair in fitting:
-            pair.fill([memory_of(weight) for weight in pair.weights], pair.arrays)
+        for pair, wanted in fitting:
+            pair.fill([None if weight is None else memory_of(weight) for weight in wanted], pair.arrays)
     for layer, values in learned:
         layer.load_own_variables({"0" if older.learns_bins(layer) else "idf_weights": values})

@@ -492,6 +492,8 @@ def _traced(module: nn.Module, shapes: Sequence[tuple], dtypes: Sequence[Any]) -
             return fx.GraphModule(root, _Tracer(shapes, dtypes).trace(root))
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
+        if "__cuda_array_interface__" in reason:  # torch's word where its functions ask for data
+            reason = "it needs values there, as packed sequences do, which a mask can stand for"
         raise Unreadable(
             f"from_torch: {type(module).__name__} cannot be traced by torch.fx{_where(module, error)}: {reason}. Its "
             "`forward` must make the same calls whatever values it gets; convert the modules inside it by themselves."

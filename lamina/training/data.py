@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from ..core import arrays, config
 from ..core.arrays import PLAIN, alike, is_array, is_listed, numbers, tensor_of
@@ -220,6 +220,10 @@ class Source:
             pass
         return batches
 
+    def beside(self) -> Callable[[], Batch | None] | None:
+        """What reads a batch beside the passes; None where reading it could change what these give."""
+        return None
+
     def read_in_turn(self) -> None:
         self.in_turn = True
 
@@ -365,6 +369,21 @@ class Stream(Source):
     def batches(self) -> Iterator[Batch]:
         return self._standardized(self._raw())
 
+    def beside(self) -> Callable[[], Batch | None] | None:
+        """Of a DataLoader without worker processes whose dataset is read by index."""
+        data: Any = self.data
+        if self.kind != "torch DataLoader" or data.num_workers or isinstance(data.dataset, IterableDataset):
+            return None
+        return lambda: self._one(lambda: next(iter(data)))
+
+    def _one(self, read: Callable[[], Any]) -> Batch | None:
+        """None where reading fails: the pass itself will tell."""
+        try:
+            raw = read()
+        except Exception:
+            return None
+        return next(self._standardized(iter([raw])))
+
     def _standardized(self, raw: Iterator[Any]) -> Iterator[Batch]:
         number = 1
         try:
@@ -483,6 +502,10 @@ class _PyBatches(Stream):
             return self.batches()
         finally:
             self._behind = 0
+
+    def beside(self) -> Callable[[], Batch | None] | None:
+        """Where no worker processes read."""
+        return None if self._by_processes() else lambda: self._one(lambda: self.data[0])  # type: ignore[index]
 
     def _by_processes(self) -> bool:
         return self.data.use_multiprocessing and self.data.workers > 0  # type: ignore[attr-defined]

@@ -109,15 +109,26 @@ class Loop:
         called.on_train_end(logs)
 
     def _try(self, held: Feed) -> None:
-        """Raises ValueError where arrays of other sizes than those to train on cannot be measured: found before the
-        first epoch, not after it. The model is as it was."""
+        """Raises ValueError where data to validate on cannot be measured: found before the first epoch, not after it.
+        Tried are arrays of other sizes than those to train on, and streams of which a batch can be read apart. The
+        model and the data are as they were."""
+        from .run import unchanged
+
         own, other, model = self._feed.source.sizes, held.source.sizes, self._model
-        if own is None or other is None or own == other or not getattr(model, "built", True):
+        if (own is not None and own == other) or not getattr(model, "built", True):
             return
-        run, before = model.make_test_function(), Moment(model)
+        run = model.make_test_function()
+        own_step = isinstance(run, OwnStep)  # which may do more than measure
+        read = held.peek if other is not None else None if own_step else held.source.beside()
+        if read is None:
+            return
+        before = Moment(model)
         try:
-            with flagged(model, False, isinstance(run, OwnStep)), torch.no_grad():
-                run(*held.peek())
+            with unchanged(model, held.source.data):
+                batch = read()
+                if batch is not None:
+                    with flagged(model, False, own_step), torch.no_grad():
+                        run(*batch)
         except ValueError as error:
             raise ValueError(f"validation_data: {error}") from error
         finally:

@@ -48,7 +48,7 @@ def match(value: Any, outputs: Any, names: Sequence[str] | None, what: str) -> l
                 raise ValueError(f"{what}: the model has one output{_called(names)}; got entries for {_keys(value)}.")
             alone = what == "loss" and isinstance(items[0], (list, tuple)) and len(items[0]) == 1
             return [items[0][0] if alone else items[0]]
-        if what in ("loss", "loss_weights") and isinstance(value, (list, tuple)):
+        if what in ("y", "loss", "loss_weights") and isinstance(value, (list, tuple)):
             raise ValueError(f"{what}: the model has one output{_called(names)}; got {len(value)} entries.")
         return [value]
     parts = _parts_of(outputs)

@@ -126,6 +126,26 @@ def _put(generators: Sequence[Any], state: Any) -> None:
         _set(one, own)
 
 
+@contextmanager
+def unchanged(model: Any, data: Any) -> Iterator[None]:
+    """What is computed by the model and read of the data inside leaves no random numbers drawn and no attribute of the
+    data, its dataset and its samplers changed."""
+    parts = _parts_of(data)
+    generators = generators_in(model, *parts)
+    state, attributes = random_state(generators), [(vars(part), {**vars(part)}) for part in parts if _has_vars(part)]
+    try:
+        yield
+    finally:
+        for own, before in attributes:
+            own.clear()
+            own.update(before)
+        put_random_state(generators, state)
+
+
+def _has_vars(one: object) -> bool:
+    return isinstance(getattr(one, "__dict__", None), dict)
+
+
 # The run --------------------------------------------------------------------------------------------------------------
 
 

@@ -364,8 +364,9 @@ class Trainer(_Module):
         Meanwhile other threads may predict, or call the model with `training=False`; a call that leaves `training` out
         goes by the flags of the layers, which are in training then.
 
-        Raises ValueError, before any change, for arrays that do not fit (what else batches come from is found out when
-        they are read), and RuntimeError where another thread trains or measures a model with the same layers.
+        Raises ValueError, before any change, for arrays that do not fit, and a DataLoader or PyDataset to validate on
+        (what else batches come from is found out when they are read), and RuntimeError where another thread trains or
+        measures a model with the same layers.
         """
         self._require_compiled("fit")
         for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):

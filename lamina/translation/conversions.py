@@ -326,7 +326,7 @@ def write_lookup(config: Arguments, shape: tuple | None) -> Arguments:
 
 def write_clipped_rate(config: Arguments, shape: tuple | None) -> Arguments:
     """A rate stands in the config as one from 0 to 1."""
-    return {key: min(1.0, max(0.0, value)) if key in ("rate", "p") else value for key, value in config.items()}
+    return {**config, "rate": min(1.0, max(0.0, config["rate"]))}
 
 
 WRITE: dict[str, Callable[[Arguments, tuple | None], Arguments]] = {
