@@ -712,6 +712,20 @@ def test_an_optimizer_that_is_set_counts_where_the_function_of_training_is_made(
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(("keras", "name"), [(K1, "SGD"), (K2, "SGD"), (TF, "SGD"), (TF, "RMSprop")])
+def test_a_momentum_may_begin_between_steps(keras: Any, name: str) -> None:
+    model = _small(keras)
+    model.compile(getattr(keras.optimizers, name)(0.01), "mse")
+    model.train_on_batch(X, Y)
+    model.optimizer.momentum = 0.9
+    moved = []
+    for _ in range(3):
+        before = model.get_weights()[1]
+        model.train_on_batch(X[:1] * 0, Y[:1] + 9)  # about the same gradient each time
+        moved.append((model.get_weights()[1] - before).item())
+    assert 1.5 * moved[0] < moved[1] < moved[2]
+
+
 def _normalized(size: int) -> Any:
     model = K2.models.Sequential([K2.layers.Dense(3, input_shape=(size,)), K2.layers.BatchNormalization()])
     model.set_weights([np.ones((size, 3)), *[np.ones(3)] * 5])
@@ -762,3 +776,16 @@ def test_a_stack_of_keras1_shares_the_input_of_the_model_it_begins_with() -> Non
     again = K1.models.Sequential.from_config(third.get_config())
     again.set_weights(third.get_weights())
     np.testing.assert_allclose(again.predict(X), third.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["zeros_like", "ones_like"])
+def test_fillings_of_keras_2_3_are_floats(name: str) -> None:
+    def types(keras: Any) -> list[str]:
+        K = keras.backend
+        like, x = getattr(K, name), K.variable(np.arange(3), dtype="int32")
+        return [K.dtype(like(x)), K.dtype(like(x, dtype="int64")), K.dtype(like(K.cast(x, "float64")))]
+
+    assert types(K2) == ["float32", "int64", "float32"]
+    assert types(K1) == types(TF) == ["int32", "int64", "float64"]
+    with _before_2_3() as early:
+        assert types(early) == ["int32", "int64", "float64"]

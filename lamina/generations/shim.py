@@ -112,6 +112,14 @@ class OptimizerShim(ByUpdates, Shim):
         if self._decaying():
             self._begin_with(self._learning_rate.initial_learning_rate)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self._args and self.built:
+            lacking = {slot for slots in self._slot_names() for slot in slots} - {*self._slots}
+            if lacking:  # a momentum that was 0 has no state
+                self._slots |= {slot: [self._make_slot(slot, weight) for weight in self._weights] for slot in lacking}
+                self._groups = None
+
     def _begin_with(self, rate: float) -> None:
         """Let what `decay` divides be a variable."""
         vars(self._learning_rate)["initial_learning_rate"] = Weight(torch.tensor(rate), trainable=False)
