@@ -989,17 +989,17 @@ class _Sequential(_OfLayers):
     @property
     def _joins(self) -> bool:
         first = self._stack[0] if self._stack and self._input is None else None
-        return bool(self._branches) or (first is not None and self._lends(first))
+        return bool(self._branches) or (isinstance(first, GraphModel) and self._lends(first))
 
-    def _lends(self, first: Any) -> bool:
+    def _lends(self, first: GraphModel) -> bool:
         """Whether a model that comes first lends its inputs: one of several, in Keras 1 any."""
-        count = len(getattr(first, "inputs", None) or ()) if isinstance(first, GraphModel) else 0
+        count = len(getattr(first, "inputs", None) or ())
         return count > 1 or (count == 1 and self._dialect.table.lists_weights and first._graph is not None)
 
     def _place(self, layer: Layer) -> None:
         told = self._input
         super()._place(layer)
-        if len(self._stack) == 1 and self._lends(layer):
+        if len(self._stack) == 1 and isinstance(layer, GraphModel) and self._lends(layer):
             self.__dict__["_input"] = told
 
     @property

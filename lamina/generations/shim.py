@@ -117,7 +117,7 @@ class OptimizerShim(ByUpdates, Shim):
         if name in self._args and self.built:
             lacking = {slot for slots in self._slot_names() for slot in slots} - {*self._slots}
             if lacking:  # a momentum that was 0 has no state
-                self._slots |= {slot: [self._make_slot(slot, weight) for weight in self._weights] for slot in lacking}
+                self._slots.update({slot: [self._make_slot(slot, w) for w in self._weights] for slot in lacking})
                 self._groups = None
 
     def _begin_with(self, rate: float) -> None:
