@@ -664,3 +664,128 @@ def test_a_list_of_one_array_is_the_array_to_a_sequential_without_an_input(metho
     x, y = np.ones((8, 4), "float32"), np.ones((8, 2), "float32")
     getattr(model, method)([x], *([] if method == "predict" else [y]))
     assert model.predict([x]).shape == (8, 2)
+
+
+def _small(keras: Any, **options: Any) -> Any:
+    """A model that was compiled with SGD and has taken a step."""
+    inputs = keras.layers.Input((3,))
+    model = keras.models.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.set_weights([np.ones((3, 1)), np.zeros(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", **options)
+    model.train_on_batch(X, Y)
+    return model
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("how", ["fit", "train_on_batch"])
+def test_training_goes_on_with_the_optimizer_it_began_with(keras: Any, how: str) -> None:
+    same, other = _small(keras), _small(keras)
+    with pytest.warns(UserWarning, match="goes on with the optimizer"):
+        other.optimizer = keras.optimizers.RMSprop(0.5)
+    for model in (same, other):
+        for _ in range(2):
+            getattr(model, how)(X, Y, **({"verbose": 0} if how == "fit" else {}))
+    assert type(other.optimizer).__name__ == "RMSprop"
+    for expected, found in zip(same.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected)
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+@pytest.mark.parametrize("way", ["before", "none", "made", "compiled"])
+def test_an_optimizer_that_is_set_counts_where_the_function_of_training_is_made(keras: Any, way: str) -> None:
+    model = _small(keras)
+    if way == "before":
+        model.compile("sgd", "mse")
+        model.optimizer = keras.optimizers.SGD(0.0)
+    elif way == "compiled":
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+    else:
+        with pytest.warns(UserWarning, match="goes on with the optimizer"):
+            model.optimizer = keras.optimizers.SGD(0.0)
+        if way == "none" or keras is not TF:
+            model.train_function = None
+        if way == "made":
+            model.make_train_function(force=True) if keras is TF else model._make_train_function()
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    for expected, found in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("keras", "name"), [(K1, "SGD"), (K2, "SGD"), (TF, "SGD"), (TF, "RMSprop")])
+def test_a_momentum_may_begin_between_steps(keras: Any, name: str) -> None:
+    model = _small(keras)
+    model.compile(getattr(keras.optimizers, name)(0.01), "mse")
+    model.train_on_batch(X, Y)
+    model.optimizer.momentum = 0.9
+    moved = []
+    for _ in range(3):
+        before = model.get_weights()[1]
+        model.train_on_batch(X[:1] * 0, Y[:1] + 9)  # about the same gradient each time
+        moved.append((model.get_weights()[1] - before).item())
+    assert 1.5 * moved[0] < moved[1] < moved[2]
+
+
+def _normalized(size: int) -> Any:
+    model = K2.models.Sequential([K2.layers.Dense(3, input_shape=(size,)), K2.layers.BatchNormalization()])
+    model.set_weights([np.ones((size, 3)), *[np.ones(3)] * 5])
+    return model
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(("frozen", "moves"), [("layer", True), ("model", True), ("outer", False)])
+def test_averages_in_models_move_by_when_these_were_called(deep: bool, frozen: str, moves: bool) -> None:
+    inner, inputs = _normalized(3), K2.layers.Input((3,))
+    called = _normalized(3)
+    if deep:
+        called.add(inner)
+    else:
+        called, frozen = inner, {"model": "outer"}.get(frozen, frozen)
+        moves = moves and frozen == "layer"
+    model = K2.models.Model(inputs, K2.layers.Dense(1)(called(inputs)))
+    {"layer": inner.layers[-1], "model": inner, "outer": called}[frozen].trainable = False
+    model.compile("sgd", "mse")
+    model.train_on_batch(X, Y)
+    assert (inner.layers[-1].get_weights()[-1] != 1).any() == moves  # the variance
+
+
+@BOTH
+def test_a_frozen_model_lists_what_its_layers_train_first(keras: Any) -> None:
+    layers = keras.layers
+    inner = keras.models.Sequential(
+        [layers.Dense(2, input_shape=(3,)), layers.BatchNormalization(), layers.Dense(4), layers.BatchNormalization()]
+    )
+    listed = inner.weights
+    inner.trainable = False
+    model = keras.models.Sequential([layers.Dense(3, input_shape=(3,)), inner, layers.Dense(1)])
+    assert [*map(id, inner.weights)] == [*map(id, inner.non_trainable_weights)] == [*map(id, listed)]
+    assert [*map(id, model.non_trainable_weights)] == [*map(id, listed)]
+    assert [*map(id, model.weights)] == [*map(id, [*model.trainable_weights, *listed])]
+
+
+def test_a_stack_of_keras1_shares_the_input_of_the_model_it_begins_with() -> None:
+    first = K1.models.Sequential([K1.layers.Dense(3, input_dim=3)])
+    second = K1.models.Sequential([first, K1.layers.Dense(2)])
+    third = K1.models.Sequential()
+    third.add(second)
+    third.add(K1.layers.Dense(1))
+    assert third.input is second.input is first.input
+    model = K1.models.Model(first.input, [first.output, second.output, third.output])
+    for expected, found in zip((first, second, third), model.predict(X), strict=True):
+        np.testing.assert_allclose(found, expected.predict(X), rtol=1e-5)
+    again = K1.models.Sequential.from_config(third.get_config())
+    again.set_weights(third.get_weights())
+    np.testing.assert_allclose(again.predict(X), third.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["zeros_like", "ones_like"])
+def test_fillings_of_keras_2_3_are_floats(name: str) -> None:
+    def types(keras: Any) -> list[str]:
+        K = keras.backend
+        like, x = getattr(K, name), K.variable(np.arange(3), dtype="int32")
+        return [K.dtype(like(x)), K.dtype(like(x, dtype="int64")), K.dtype(like(K.cast(x, "float64")))]
+
+    assert types(K2) == ["float32", "int64", "float32"]
+    assert types(K1) == types(TF) == ["int32", "int64", "float64"]
+    with _before_2_3() as early:
+        assert types(early) == ["int32", "int64", "float64"]

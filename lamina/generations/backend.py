@@ -595,6 +595,7 @@ def names(dialect: Dialect) -> dict[str, Any]:
         found |= {key: updates.remembering(found[key]) for key in computing}
         found |= {key: updates.remembering(found[key], constants=True) for key in _CONSTANT}
     if name == "keras2":
+        found |= {key: _in_floats(dialect, found[key]) for key in ("zeros_like", "ones_like")}
         found["resize_images"] = arithmetic.resize_from_corner
         found["batch_dot"] = _batch_dot_of_its_time(dialect)
     if name == "keras1":
@@ -610,6 +611,16 @@ def names(dialect: Dialect) -> dict[str, Any]:
     if name == "tf_keras":
         found |= {key: updates.at_once(found[key]) for key in _UPDATES}
     return found
+
+
+def _in_floats(dialect: Dialect, like: Callable[..., Any]) -> Callable[..., Any]:
+    """`zeros_like`, `ones_like`: in Keras 2.3 of the type that floats have, whatever that of `x` is."""
+
+    @functools.wraps(like)
+    def made(x: Any, dtype: Any = None, name: str | None = None) -> Any:
+        return like(x, dtype or (None if dialect.early else floatx()), name)
+
+    return made
 
 
 def _batch_dot_of_its_time(dialect: Dialect) -> Callable[..., Tensor]:

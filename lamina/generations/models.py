@@ -37,7 +37,7 @@ from ..optimizers import LossScaleOptimizer, Optimizer
 from ..training.data import Arrays, Feed, PyDataset, split_end, unpack
 from ..training.objective import CompiledMetrics
 from ..training.step import OwnStep
-from ..training.trainer import _OWN
+from ..training.trainer import _OWN, Trainer
 from ..translation.words import method_arguments, signature_of
 from ..utils import get_source_inputs
 from . import callbacks, held_data, loss_names, shim, stored_functions, updates
@@ -158,14 +158,16 @@ class _Compiled:
         self._statistics: Any = None  # by layers, once they are collected
 
     def collect(self, model: Any) -> None:
-        """With the first step: which moving statistics steps keep up. In Keras 2 these are of layers of the model, and
-        in models among them, that are trainable by now, whatever was at `compile`."""
+        """With the first step: which moving statistics steps keep up. In Keras 2 these are of layers of the model that
+        are trainable by now, whatever was at `compile`; in models among them, that were so when these were called."""
         if self._statistics is None:
             trains, self._statistics = dict(self._flags) | dict.fromkeys(self._frozen, False), {}
             for child in model.layers:
+                called = getattr(child, "_moved_in_calls", None)
                 for layer in child._flat_layers():
                     if getattr(layer, "batch_statistics", None) == "frozen":
-                        moves = model.trainable and child.trainable and layer.trainable
+                        moves = layer.trainable if called is None else layer in called
+                        moves = model.trainable and child.trainable and moves
                         if moves is not trains.get(layer, moves):
                             self._statistics[layer] = "regardless" if moves else "training"
 
@@ -210,6 +212,13 @@ def _training(module: nn.Module) -> Iterator[nn.Module]:
         yield module
         for child in module.children():
             yield from _training(child)
+
+
+def _moving(model: Any) -> Iterator[Any]:
+    """The layers inside that are not frozen, nor in a model that is."""
+    for layer in model.layers:
+        if layer.trainable:
+            yield from _moving(layer) if isinstance(layer, _ModelWords) else layer._flat_layers()
 
 
 _Model: Any = object  # the modern class, which comes behind in the classes made
@@ -260,6 +269,8 @@ def _of_iterators(name: str) -> Callable:
     """The method of today; asked by a user's own, what takes an iterator."""
 
     def make(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if name == _FUNCTIONS[0] and (args or kwargs):  # by force
+            self._take_optimizer()
         run = getattr(super(_ModelWords, self), name)(*args, **kwargs)
         if not self._by_iterator or inspect.isfunction(run):  # which the user's own put there
             return run if name == _FUNCTIONS[2] else self._with_updates(run)
@@ -324,6 +335,31 @@ class _ModelWords(Adds):
     def trainable_weights(self, weights: Iterable[Tensor]) -> None:
         self._train(weights)
 
+    _set_since: Any = None  # an optimizer that was set after a step
+
+    @property
+    def optimizer(self) -> Any:
+        """What was compiled, or set since. Steps go by what was there when the first one made their function: another
+        one counts after `compile`, or `train_function = None`."""
+        return super().optimizer if self._set_since is None else self._set_since
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        if self.train_function is None or self.run_eagerly or self._overrides("train_step"):
+            vars(Trainer)["optimizer"].__set__(self, value)
+            return
+        if value is not self.optimizer:
+            warn(
+                f"{named(self)}: training goes on with the optimizer that it began with, as in this generation of "
+                "Keras. For the one set now to count, compile the model again."
+            )
+        self.__dict__["_set_since"] = value
+
+    def _take_optimizer(self) -> None:
+        """Let a new function of training go by the optimizer that was set since the last one."""
+        if self._set_since is not None:
+            vars(Trainer)["optimizer"].__set__(self, self.__dict__.pop("_set_since"))
+
     def resting(self, given: dict[str, Any]) -> dict[str, Any]:
         """Hook: losses and metrics that name symbolic tensors of a model."""
         return given
@@ -356,6 +392,7 @@ class _ModelWords(Adds):
                 given[name] = [given[name]]
             given[name] = spread(given.get(name), getattr(self, "outputs", None) or [None])
         asked, given = given, self.resting(given)
+        self.__dict__.pop("_set_since", None)
         asked = {**told, **{what: value for what, value in asked.items() if value is not given[what]}}
         for home, word in (("losses", "loss"), ("metrics", "metrics"), ("metrics", "weighted_metrics")):
             given[word] = pytree.tree_map(functools.partial(loss_names.named, self._dialect, home), given.get(word))
@@ -424,6 +461,8 @@ class _ModelWords(Adds):
     def _at_work(self, method: str) -> Iterator[None]:
         if method == "fit":
             self._dialect.seed()
+        if self.train_function is None:
+            self._take_optimizer()
         if self._compiled_trainable is not None and method in ("fit", "train_on_batch"):
             self._compiled_trainable.tell(self)
             self._compiled_trainable.collect(self)
@@ -719,13 +758,14 @@ class _ModelWords(Adds):
 
     @property
     def weights(self) -> list[Any]:
-        """In Keras 1 and 2 those that are trained, then the others; in tf.keras layer by layer, as each has its own."""
-        if not self._dialect.table.shares_modern:
-            trained = self._trained()
-            found = self._own_last(super().weights)
-            return sorted(found, key=lambda weight: not (id(weight) in trained and weight.requires_grad))
+        """Layer by layer, as each has its own; in Keras 1 and 2 those that the layers train, then the others."""
         found = [*(weight for part in self._tracked() for weight in part.weights), *super().weights]
-        return self._own_last(list({id(weight): weight for weight in found}.values()))
+        found = self._own_last(list({id(weight): weight for weight in found}.values()))
+        if self._dialect.table.shares_modern:
+            return found
+        inside = (module for child in self.children() for module in _training(child))
+        trained = {id(weight) for module in (self, *inside) for weight in module.parameters(recurse=False)}
+        return sorted(found, key=lambda weight: not (id(weight) in trained and weight.requires_grad))
 
     def _set_attribute(self, name: str, value: Any) -> None:
         super()._set_attribute(name, value)
@@ -778,6 +818,8 @@ class _ModelWords(Adds):
     # -- what scripts of the time looked at -------------------------------------------------------------------------
 
     def _make_train_function(self) -> None:
+        if self.train_function is None:
+            self._take_optimizer()
         self._build_optimizer()
         self.make_train_function()
 
@@ -878,7 +920,16 @@ class _Loaded:
     expect_partial = assert_existing_objects_matched = assert_nontrivial_match = assert_consumed
 
 
-class _Sequential(AddsBeside, _ModelWords):
+class _OfLayers(AddsBeside, _ModelWords):
+    """A model that was made of calls of layers."""
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if not self._dialect.table.shares_modern:
+            self.__dict__.setdefault("_moved_in_calls", set()).update(_moving(self))
+        return super().compute_output_spec(*args, **kwargs)
+
+
+class _Sequential(_OfLayers):
     input, output = GraphModel.input, GraphModel.output  # wherever it was called
 
     def _end(self, end: str, what: str) -> Any:
@@ -899,7 +950,7 @@ class _Sequential(AddsBeside, _ModelWords):
         return found
 
     def build(self, input_shape: Any = None) -> None:
-        """Where a Merge of other models comes first, or a model of several inputs, their inputs are this model's."""
+        """Where a Merge of other models comes first, or a model that lends its inputs, these are this model's."""
         if not self._joins:
             super().build(input_shape)
             return
@@ -915,7 +966,10 @@ class _Sequential(AddsBeside, _ModelWords):
         inputs = list({id(tensor): tensor for tensor in itertools.chain(*found)}.values())
         specs = [InputSpec(shape=(None, *tensor.shape[1:])) for tensor in inputs]
         self.__dict__.update(
-            _graph=Graph(inputs, x, self.name), _input_structure=inputs, _output_structure=x, input_spec=specs
+            _graph=Graph(inputs, x, self.name),
+            _input_structure=inputs if len(inputs) > 1 else inputs[0],
+            _output_structure=x,
+            input_spec=specs if len(specs) > 1 else specs[0],
         )
         self._register(self._stack)
         self._finish_build()
@@ -932,7 +986,18 @@ class _Sequential(AddsBeside, _ModelWords):
     @property
     def _joins(self) -> bool:
         first = self._stack[0] if self._stack and self._input is None else None
-        return bool(self._branches) or (isinstance(first, GraphModel) and len(getattr(first, "inputs", None) or ()) > 1)
+        return bool(self._branches) or (isinstance(first, GraphModel) and self._lends(first))
+
+    def _lends(self, first: GraphModel) -> bool:
+        """Whether a model that comes first lends its inputs: one of several, in Keras 1 any."""
+        count = len(getattr(first, "inputs", None) or ())
+        return count > 1 or (count == 1 and self._dialect.table.lists_weights and first._graph is not None)
+
+    def _place(self, layer: Layer) -> None:
+        told = self._input
+        super()._place(layer)
+        if len(self._stack) == 1 and isinstance(layer, GraphModel) and self._lends(layer):
+            self.__dict__["_input"] = told
 
     @property
     def _branches(self) -> list[Any]:
@@ -1083,7 +1148,7 @@ class _AnyModel(_ModelWords):
         return super().from_config(config, custom_objects)
 
 
-class _Functional(AddsBeside, _ModelWords):
+class _Functional(_OfLayers):
     _lists_sorted = True
     _gone: frozenset[int] = frozenset()  # the layers taken out of `layers`
 

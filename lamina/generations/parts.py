@@ -85,8 +85,4 @@ class Setting(float):
 
     def assign(self, value: Any) -> None:
         owner = self.owner
-        vars(owner)[self.name] = Setting(float(value), owner, self.name)
-        lacking = [name for names in owner._slot_names() for name in names if name not in owner._slots]
-        if owner.built and lacking:  # a momentum that was 0 has no state
-            owner._slots |= {name: [owner._make_slot(name, weight) for weight in owner._weights] for name in lacking}
-            owner._groups = None
+        setattr(owner, self.name, Setting(float(value), owner, self.name))

@@ -111,6 +111,14 @@ class OptimizerShim(ByUpdates, Shim):
         own |= {"decay": self._as_given["decay"]} if self._divides_rate else {}
         self.__dict__.update({name: Setting(value, self, name) for name, value in own.items()})
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self._args and self.built:
+            lacking = {slot for slots in self._slot_names() for slot in slots} - {*self._slots}
+            if lacking:  # a momentum that was 0 has no state
+                self._slots.update({slot: [self._make_slot(slot, w) for w in self._weights] for slot in lacking})
+                self._groups = None
+
     def _modern(self, given: dict[str, Any]) -> dict[str, Any]:
         """Without the schedule that `decay` is today: the rate of now divides by 1 + decay * steps."""
         return super()._modern({**given, "decay": 0.0} if self._divides_rate else given)
