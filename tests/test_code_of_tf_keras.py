@@ -482,6 +482,45 @@ def test_names_of_the_inside_that_are_public_elsewhere(installed: Any) -> None:
         inner("keras.src.layers.layer").ops  # a module stands where it is public alone  # noqa: B018
 
 
+# What editors write into imports: where Keras 2.4 to 2.15 and Keras 3 keep what is public elsewhere.
+_WRITTEN_BY_EDITORS = {
+    "tf_keras": """
+        keras.layers.core.dense:Dense keras.layers.core.embedding:Embedding keras.layers.rnn.lstm:LSTM
+        keras.layers.recurrent_v2:LSTM keras.layers.convolutional.conv2d:Conv2D keras.layers.merging.add:Add
+        keras.layers.pooling.max_pooling2d:MaxPooling2D keras.layers.attention.multi_head_attention:MultiHeadAttention
+        keras.layers.normalization.batch_normalization:BatchNormalization keras.layers.activation.leaky_relu:LeakyReLU
+        keras.layers.reshaping.flatten:Flatten keras.layers.regularization.dropout:Dropout
+        keras.engine.functional:Model keras.engine.keras_tensor:KerasTensor keras.saving.save:load_model
+        keras.optimizers.optimizer_v2.adam:Adam keras.optimizers.optimizer_experimental.sgd:SGD
+        keras.optimizers.legacy.adam:Adam keras.optimizers.adam:Adam
+        keras.optimizers.schedules.learning_rate_schedule:ExponentialDecay
+        keras.metrics.metrics:Accuracy keras.utils.all_utils:plot_model keras.utils.image_utils:load_img
+        keras.preprocessing.image_dataset:image_dataset_from_directory
+        keras.api._v2.keras:Model keras.api._v2.keras.layers:Dense keras.src.engine.sequential:Sequential
+        tensorflow.python.keras.layers.recurrent_v2:LSTM tensorflow.python.keras.saving.save:load_model
+    """,
+    "keras3": """
+        keras._tf_keras.keras.layers:Dense keras.api.models:Sequential keras.src.layers.core.dense:Dense
+        keras.src.callbacks:EarlyStopping keras.src.legacy.preprocessing.image:ImageDataGenerator
+    """,
+}
+
+
+@pytest.mark.parametrize("installed", list(_WRITTEN_BY_EDITORS), indirect=True)
+def test_imports_that_editors_write(installed: Any, request: pytest.FixtureRequest) -> None:
+    for place in _WRITTEN_BY_EDITORS[request.node.callspec.params["installed"]].split():
+        path, _, name = place.partition(":")
+        assert getattr(importlib.import_module(path), name).__name__ == name, place
+
+
+@pytest.mark.parametrize("installed", ["tf_keras"], indirect=True)
+@pytest.mark.parametrize("name", ["layers.nonsense", "layers.core.dense.Nonsense", "nonsense", "optimizers.nonsense"])
+def test_modules_that_no_keras_has(installed: Any, name: str) -> None:
+    home, _, leaf = name.rpartition(".")
+    with pytest.raises(ImportError, match=leaf):
+        exec(f"from keras.{home} import {leaf}" if leaf == "Nonsense" else f"import keras.{name}")
+
+
 def test_others_may_bring_an_inside_of_their_own(installed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those do who run Keras' own tests."""
     monkeypatch.setitem(sys.modules, "keras.src", types.ModuleType("keras.src"))

@@ -58,6 +58,11 @@ NAMES = {
         "from keras.layers.experimental import preprocessing",
         "import tensorflow\ntf = tensorflow.compat.v1\ntf.keras.models.load_model('a')",
         "from keras.engine import keras_tensor",
+        "from keras.layers.core.dense import Dense",
+        "from keras.layers.normalization.batch_normalization import BatchNormalization",
+        "from keras.saving.save import load_model",
+        "from keras.optimizers.optimizer_experimental.adam import Adam",
+        "from keras.api._v2.keras import layers",
         "from keras.layers.experimental import preprocessing\nfrom keras.utils import np_utils\nimport keras.engine",
     ),
     "keras3": (

@@ -11,20 +11,24 @@ from types import ModuleType
 from typing import Any
 
 from .. import _absent
+from ..core.scope import snake_case
 from ..files.keras3 import KERAS_VERSION
 from . import insides, tensors, theano
 from .dialect import DIALECTS
+from .evidence import MODULE_AGES, below
 from .namespaces import Namespace, open_namespace
 from .times import bring_back, take_back
 
 _finder = _absent.Finder("keras")
 _replaced: list[tuple[ModuleType, str, Any]] = []  # what modules of today's Keras had
+_opened: list[ModuleType] = []  # modules of one file, which may have others below them while it is installed
 _NAMES = {
     "keras1": ("keras",),
     "keras2": ("keras",),
     "tf_keras": ("keras", "tf_keras"),
     "keras3": ("keras", "keras_core"),
 }
+_INSIDES = "src", "api", "_v1", "_v2", "_tf_keras", "keras"  # what stands before the path of a public module
 _installed: dict[str, ModuleType | None] = {}  # what stood in `sys.modules` before
 
 
@@ -53,7 +57,7 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
     if generation in DIALECTS:
         _bring_back(modules)
         tensors.as_old_code_has_them(True, DIALECTS[generation].table.shares_modern)
-    sys.meta_path[:0] = [_Inside(_NAMES[generation], modules), _Aliases()]
+    sys.meta_path[:0] = [_Inside(modules, dated=generation == "tf_keras"), _Aliases()]
     if generation == "keras3":
         sys.meta_path.insert(2, _finder)  # type: ignore[arg-type]  # says what is not there
         own = vars(modules[""])
@@ -61,14 +65,22 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         own["__version__"] = KERAS_VERSION  # by which code tells the generations apart
     modules[""].__name__ = "keras"
     for path, module in modules.items():
-        if isinstance(module, Namespace):
-            module.__name__ = f"keras.{path}".rstrip(".")
+        _take_in(module, f"keras.{path}".rstrip("."))
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
     if importlib.util.find_spec("tensorflow") is None:
         _stand_in(generation, modules)
         tensor: Any = tensors.Tensor
         tensor.__array_function__ = tensors.of_array_function  # which NumPy's functions take
+
+
+def _take_in(module: ModuleType, name: str) -> None:
+    """Let a module be called so, where it is of a generation, and have modules below it."""
+    if isinstance(module, Namespace):
+        module.__name__ = name
+    if not hasattr(module, "__path__"):
+        module.__path__ = []
+        _opened.append(module)
 
 
 def uninstall() -> None:
@@ -82,6 +94,8 @@ def uninstall() -> None:
         else:
             sys.modules[name] = before
     _installed.clear()
+    while _opened:
+        del _opened.pop().__path__
     for name in [name for name, module in sys.modules.items() if "." in name and _is_stand_in(module)]:
         del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
@@ -115,6 +129,8 @@ def _stand_in(generation: str, modules: dict[str, ModuleType]) -> None:
         kept = {path: _Kept(path, modules[path]) for path in ("", "backend", "losses", "metrics")}
         vars(kept[""]).update({path: module for path, module in kept.items() if path})
     _alias(stand_in(generation, modules | kept if generation == "keras3" else _modules("tf_keras")))
+    if generation != "keras3":
+        sys.meta_path.insert(0, _Inside(_modules("tf_keras"), dated=True))
     for module in (modules["utils"], modules["preprocessing"]) if generation == "keras3" else ():
         for name in filter(gives_loaders, module.__all__):
             _replaced.append((module, name, getattr(module, name)))
@@ -171,29 +187,42 @@ class _Aliases(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Inside(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `keras.src` and all below it: modules with the names that are public in a module above them."""
+    """Finds the modules inside Keras that editors write into imports: `keras.src` and its like, with all below them,
+    and those that tf.keras kept beside its public ones. They have the names that are public in a module above them."""
 
-    def __init__(self, roots: tuple[str, ...], modules: dict[str, ModuleType]):
-        self.roots, self.modules = roots, modules
+    def __init__(self, modules: dict[str, ModuleType], dated: bool):
+        self.modules, self.dated = modules, dated  # dated: they are tf.keras'
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        root, part = [*fullname.split("."), ""][:2]
-        ours = part == "src" and root in self.roots and fullname.rpartition(".")[0] in _installed
-        return ModuleSpec(fullname, self, is_package=True) if ours else None
+        above, own = sys.modules.get(fullname.rpartition(".")[0]), below(fullname)[1]
+        ours = above in self.modules.values() or (isinstance(above, _InnerModule) and above.finder is self)
+        inside = ours and own is not None and (own.split(".")[0] in _INSIDES or (self.dated and _is_dated(own, above)))
+        return ModuleSpec(fullname, self, is_package=True) if inside else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _InnerModule(spec.name, self.modules)
+        return _InnerModule(spec.name, self)
 
     def exec_module(self, module: ModuleType) -> None:
         _installed[module.__name__] = None
 
 
+def _is_dated(path: str, above: ModuleType | None) -> bool:
+    """Whether tf.keras had a module there: one that tells its age, or one with the name of a class."""
+    parts = path.split(".")
+    paths = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    age = next((MODULE_AGES[each] for each in paths if each in MODULE_AGES), "")
+    return "t" in age or parts[-1] in map(snake_case, getattr(above, "__all__", ()))
+
+
 class _InnerModule(ModuleType):
-    def __init__(self, name: str, modules: dict[str, ModuleType]):
+    def __init__(self, name: str, finder: _Inside):
         super().__init__(name)
-        parts = name.split(".")[2:]
-        above = (modules.get(".".join(parts[:count])) for count in range(len(parts), -1, -1))
-        self._same, self._above = modules.get(".".join(parts)), [module for module in above if module is not None]
+        parts = [part for part in (below(name)[1] or "").split(".") if part not in _INSIDES]
+        public = [part for part in parts if part != "legacy"]  # as Keras 3 calls what it shows in `tf.keras` alone
+        above = (finder.modules.get(".".join(of[:at])) for of in (parts, public) for at in range(len(of), 0, -1))
+        self._same = finder.modules.get(".".join(parts))
+        self._above = [*(each for each in above if each is not None), finder.modules[""]]
+        self.finder = finder
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -17,6 +17,7 @@ from ..ops.base import tensor
 from ..training.data import class_weights
 from ..utils.pictures import smart_resize
 from .backend import normalize_data_format
+from .tensors import KerasTensor
 
 
 class LazyModule:
@@ -48,6 +49,7 @@ def standardize_tuple(value: int | Iterable[int], n: int, name: str, allow_zero:
 
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
+    "KerasTensor": KerasTensor,
     "LazyModule": LazyModule,
     "any_symbolic_tensors": lambda args=None, kwargs=None: any_symbolic(args, kwargs),
     "auto_name": unique_name,
