@@ -775,6 +775,7 @@ ELSEWHERE = {
     "Weights.add_weight.aggregation": "of several replicas: unknown words are refused (below)",
     "Weights.add_weight.overwrite_with_gradient": "True is refused (below)",
     "Metric.add_variable.aggregation": "of several replicas: unknown words are refused (below)",
+    "MaxNumBoundingBoxes.transform_bounding_boxes.training": "the same in training and after it",
     "Metric.add_weight.*": "is `add_variable`",
     "*.make_weights.sizes": "test_declared_weights.py",
     "Trainer.compute_loss.*": "given to what users write in its place",

@@ -209,13 +209,9 @@ def _of_path(path: str, line: int) -> Iterator[Evidence]:
             yield Evidence(Kind.WORD if parts[length] in KEPT else Kind.NAME, generations, line, f"keras.{named}")
     modules = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
     module = next((each for each in modules if each in MODULE_AGES), "")
-    if (
-        module.count(".") == 1
-        and module.startswith("layers.")
-        and len(parts) == 4
-        and parts[-1] in _table_names("layers")
-    ):
-        yield Evidence(Kind.NAME, "t", line, f"keras.{own}")  # only tf.keras had a file for each layer
+    in_a_file_of_its_own = parts[:1] == ["layers"] and len(parts) == 4 and parts[3] in _table_names("layers")
+    if in_a_file_of_its_own and module == ".".join(parts[:2]):
+        yield Evidence(Kind.NAME, "t", line, f"keras.{own}")  # as tf.keras alone had them
     elif module and (module != own or tuple(own.rpartition(".")[::2]) not in _NAMED):  # `layers.merge` was both
         yield Evidence(Kind.NAME, MODULE_AGES[module], line, f"keras.{module}")
 

@@ -24,7 +24,7 @@ from ..core.layer import InputSpec, Layer, scope
 from ..core.operation import recorded
 from ..core.scope import put
 from ..core.symbolic import SymbolicTensor, any_symbolic, is_shape, map_shapes
-from ..core.weight import Weight, all_or_none, assign_all
+from ..core.weight import Weight, all_or_none, take
 from ..files import older
 from ..files.stored import Given
 from ..initializers import Identity
@@ -716,7 +716,14 @@ class _OutputsInList(_Modern):
 def _load_local(layer: Any, store: Mapping[str, Any]) -> None:
     """From a `.keras` file, in which a local kernel lies as the layer's `implementation` wants it, or as today's."""
     arrays = [np.asarray(store[str(place)]) for place in range(len(store))]
-    assign_all(layer, layer.weights, layer.weight_layout().to_modern(arrays))
+    today = bool(arrays) and arrays[0].shape == tuple(layer.weights[0].shape)
+    arrays = arrays if today else layer.weight_layout().to_modern(arrays)
+    expected, got = [tuple(weight.shape) for weight in layer.weights], [array.shape for array in arrays]
+    if expected != got:
+        raise ValueError(f"{named(layer)}: expected weights of shapes {expected}; got {got}.")
+    with torch.no_grad():
+        for weight, array in zip(layer.weights, arrays, strict=True):
+            take(weight, torch.as_tensor(array))
 
 
 def _zero_states(layer: Any) -> None:

@@ -403,8 +403,8 @@ class Optimizer(_Arguments):
         return self._add(value, f"{path_of(weight).replace('/', '_')}_{name}")
 
     def _initial(self, name: str, weight: Tensor) -> Tensor:
-        """First value of a slot: what an argument of that name says, else 0."""
-        return torch.full_like(weight, getattr(self, f"initial_{name}_value", 0))
+        """First value of a slot."""
+        return torch.zeros_like(weight)
 
     def _add(self, value: Tensor, name: str) -> Weight:
         prefix = vars(self).get("name")

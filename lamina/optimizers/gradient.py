@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softshrink
 
@@ -121,6 +122,11 @@ class Adagrad(Rule):
 
     _state_of_weight = ("accumulator",)
 
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
+        if name == "accumulator":
+            return torch.full_like(weight, self.initial_accumulator_value)
+        return super()._initial(name, weight)
+
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         sums = group.state["accumulator"]
         lists._foreach_addcmul_(sums, grads, grads)
@@ -166,6 +172,11 @@ class Ftrl(Rule):
     beta: float = arg(number(0), default=0.0, doc="Added to the denominator of the step size.")
 
     _state_of_weight = ("accumulator", "linear")
+
+    def _initial(self, name: str, weight: Tensor) -> Tensor:
+        if name == "accumulator":
+            return torch.full_like(weight, self.initial_accumulator_value)
+        return super()._initial(name, weight)
 
     def _rule(self, group: Group, grads: list[Tensor], rate: Number, step: Number) -> None:
         if isinstance(rate, float) and rate == 0:

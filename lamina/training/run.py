@@ -137,8 +137,9 @@ def unchanged(model: Any, data: Any) -> Iterator[None]:
         yield
     finally:
         for own, before in attributes:
-            own.clear()
             own.update(before)
+            for name in own.keys() - before:
+                del own[name]
         put_random_state(generators, state)
 
 
