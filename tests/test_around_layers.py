@@ -582,6 +582,7 @@ def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], 
     installed("keras3")
     found: dict[str, Any] = {}
     exec(
+        "from keras.src.applications.imagenet_utils import correct_pad\n"
         "from keras.src.backend import get_keras_mask, set_keras_mask, standardize_data_format\n"
         "from keras.src.distribution import distribution_lib\n"
         "from keras.src.trainers.data_adapters.data_adapter_utils import class_weight_to_sample_weights\n"
@@ -596,6 +597,7 @@ def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], 
     assert found["get_keras_mask"](x) is mask
     assert found["standardize_data_format"](None) == "channels_last"
     assert found["distribution_lib"].distribution() is None
+    assert found["correct_pad"](torch.ones(1, 8, 7, 3), 3) == ((0, 1), (1, 1))
     weights = found["class_weight_to_sample_weights"](np.array([0, 1, 2]), {0: 2.0, 1: 3.0})
     np.testing.assert_array_equal(weights, [2, 3, 1])
     assert found["standardize_tuple"](2, 3, "size") == (2, 2, 2)

@@ -936,3 +936,68 @@ def test_a_list_of_layers_may_hold_itself(space: Any, tmp_path: Path) -> None:
     model.save_weights(tmp_path / "m.weights.h5")
     other.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_allclose(other.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6)
+
+
+# Attributes, and code that reads values -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [0.1, 3, "relu", None, True, (1, 2), {"a": 1}])
+def test_a_setting_is_called_as_a_layer_inside(value: Any) -> None:
+    """`self.dropout = dropout` beside a layer of that name, as large libraries of models write it."""
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            x = keras.Input((4,))
+            super().__init__(x, keras.layers.Dropout(0.1)(keras.layers.Dense(3)(x)))
+            self.dropout = self.dense = value
+
+    model = Own()
+    assert model.dropout == model.dense == value
+    assert [type(layer) for layer in model.layers] == [
+        keras.layers.InputLayer,
+        keras.layers.Dense,
+        keras.layers.Dropout,
+    ]
+    assert len(model.weights) == len([*model.parameters()]) == 2
+
+
+def test_a_layer_gives_way_to_a_setting_of_its_name() -> None:
+    class Own(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = keras.layers.Activation("relu")
+            self.act = "relu"
+
+    assert Own().act == "relu" and not [*Own().children()]
+
+
+def test_a_model_whose_code_reads_values_is_built_by_its_first_data() -> None:
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, inputs: Any) -> Any:
+            rows = int(keras.ops.convert_to_numpy(inputs["counts"]).sum())
+            return self.dense(inputs["x"])[:rows]
+
+    x, counts = np.ones((4, 2), "float32"), np.array([1, 2])
+    model = Own()
+    assert model({"x": x, "counts": counts}).shape == (3, 3) and len(model.weights) == 2
+    with pytest.raises(ValueError, match="cannot take"):
+        Own()({"x": keras.Input((2,)), "counts": keras.Input((), dtype="int32")})
+
+
+def test_own_loading_goes_by_keras_names_for_variables() -> None:
+    layer = keras.layers.BatchNormalization()
+    layer.build((None, 2))
+    assert [each.name for each in layer._trainable_variables] == ["gamma", "beta"]
+    assert [each.name for each in layer._non_trainable_variables] == ["moving_mean", "moving_variance"]
+
+
+@pytest.mark.parametrize(("value", "dtype", "expected"), [
+    (3.4028235e38, "float32", np.finfo("float32").max), (1e39, "float32", np.inf), (-1e5, "float16", -np.inf),
+    (1e39, "float64", 1e39),
+])  # fmt: skip
+def test_numbers_at_the_end_of_a_type(value: float, dtype: str, expected: float) -> None:
+    assert float(keras.ops.convert_to_tensor(value, dtype=dtype)) == expected

@@ -369,6 +369,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
                 object.__setattr__(self, name, value)
                 self._finish_build()
+            self._modules.pop(None if isinstance(value, nn.Module) else name, None)  # a layer that was called so
             super().__setattr__(name, value)  # type: ignore[arg-type]
         if declared is not None:
             Changes.note(self)

@@ -434,7 +434,8 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
         kinds = Tensor, SymbolicTensor, np.ndarray
         shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
         if not any(None in leaf.shape for leaf in shaped):
-            if layer is not None and layer._building:  # its weights are asked for alone; sizes inside may be values
+            data = not any(isinstance(leaf, SymbolicTensor) for leaf in shaped)
+            if layer is not None and (layer._building or data):  # its weights are asked for alone; sizes may be values
                 with contextlib.suppress(ValueError), put(scope, trial_on_zeros=True):
                     return _tried(function, args, kwargs, layer, TRIAL_SIZES)
             raise

@@ -399,6 +399,10 @@ class Weights(nn.Module):
         """What `save_own_variables` writes, in its order."""
         return self._own_weights()
 
+    # What Keras' `load_own_variables` goes by, from which those of users were made.
+    _trainable_variables = property(lambda self: [each for each in self._stored_weights() if each.trainable])
+    _non_trainable_variables = property(lambda self: [each for each in self._stored_weights() if not each.trainable])
+
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         own = self._stored_weights()
         if len(store.keys()) != len(own):

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .. import optimizers
+from .. import config, optimizers
 from ..core import masking
 from ..core.scope import snake_case, unique_name
 from ..core.symbolic import any_symbolic
@@ -47,9 +47,19 @@ def standardize_tuple(value: int | Iterable[int], n: int, name: str, allow_zero:
     return found
 
 
+def correct_pad(inputs: Any, kernel_size: int | Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """The zeros around pictures with which a convolution in steps of two ends where it does with "same", for each side:
+    `((top, bottom), (left, right))`."""
+    first = 1 if config.image_data_format() == "channels_last" else 2
+    halves = [size // 2 for size in standardize_tuple(kernel_size, 2, "kernel_size")]
+    even = [1 if size is None else 1 - size % 2 for size in inputs.shape[first : first + 2]]
+    return tuple((half - less, half) for half, less in zip(halves, even, strict=True))
+
+
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
     "KerasTensor": KerasTensor,
+    "correct_pad": correct_pad,
     "LazyModule": LazyModule,
     "any_symbolic_tensors": lambda args=None, kwargs=None: any_symbolic(args, kwargs),
     "auto_name": unique_name,

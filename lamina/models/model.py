@@ -54,11 +54,20 @@ class Model(Trainer, Layer):
         symbolic.infer_shape(self, input_shape)
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
-        if type(self).build is not Model.build or not self._needed_by_call:
+        if type(self).build is not Model.build:
             super()._build_for(args, kwargs)
             return
+        if not self._needed_by_call:
+            try:
+                super()._build_for(args, kwargs)
+                return
+            except ValueError:
+                if symbolic.any_symbolic(*args, **kwargs):
+                    raise
         told = {word: value for word, value in kwargs.items() if word != "training"}
-        symbolic.call_on_trial_tensors(self, args, told)  # the first shape alone is not enough
+        symbolic.call_on_trial_tensors(
+            self, args, told
+        )  # the first shape alone is not enough, or its code reads values
         self._finish_build()
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:

@@ -137,12 +137,21 @@ def number_dtype(value: complex) -> torch.dtype:
     return floatx() if isinstance(value, float) else torch.complex64
 
 
+_LARGE = torch.finfo(torch.float16).max
+
+
+def _number(x: bool | int | float | complex, dtype: torch.dtype, device: Any) -> Tensor:
+    if type(x) is float and abs(x) > _LARGE:  # rounded to what the type holds, or infinite
+        return torch.tensor(x, dtype=torch.float64).to(dtype).to(device)
+    return torch.full((), x, dtype=dtype, device=device)
+
+
 def tensor(x: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tensor:
     """`x` as a tensor: tensors as they are, arrays in their own type, numbers and lists in Keras'."""
     if isinstance(x, Tensor):
         return x if dtype is None or x.dtype is dtype else x.to(dtype)
     if isinstance(x, (bool, int, float, complex)):
-        return torch.full((), x, dtype=dtype or number_dtype(x), device=device)
+        return _number(x, dtype or number_dtype(x), device)
     if isinstance(x, (list, tuple, range)):
         leaves = _leaves(x)
         if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in leaves):
