@@ -369,10 +369,15 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
             elif vars(self).get("_ready") and name in ("activity_regularizer", "input_spec"):
                 object.__setattr__(self, name, value)
                 self._finish_build()
-            self._modules.pop(None if isinstance(value, nn.Module) else name, None)  # a layer that was called so
+            self._make_room(name, value)
             super().__setattr__(name, value)  # type: ignore[arg-type]
         if declared is not None:
             Changes.note(self)
+
+    def _make_room(self, name: str, value: object) -> None:
+        """For a value that is no layer, where one was called so."""
+        if not isinstance(value, nn.Module):
+            self._modules.pop(name, None)
 
     def _let_go(self, name: str) -> None:
         """Of a list, tuple or dict, which is a plain attribute, what torch sees of it."""
