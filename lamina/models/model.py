@@ -65,9 +65,8 @@ class Model(Trainer, Layer):
                 if symbolic.any_symbolic(*args, **kwargs):
                     raise
         told = {word: value for word, value in kwargs.items() if word != "training"}
-        symbolic.call_on_trial_tensors(
-            self, args, told
-        )  # the first shape alone is not enough, or its code reads values
+        # The shape of the first argument is not enough, or the code reads values.
+        symbolic.call_on_trial_tensors(self, args, told)
         self._finish_build()
 
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
@@ -137,12 +138,14 @@ def number_dtype(value: complex) -> torch.dtype:
     return floatx() if isinstance(value, float) else torch.complex64
 
 
-_LARGE = torch.finfo(torch.float16).max
+_LARGE = torch.finfo(torch.float16).max  # of the types, the first whose end a number meets
 
 
 def _number(x: bool | int | float | complex, dtype: torch.dtype, device: Any) -> Tensor:
-    if type(x) is float and abs(x) > _LARGE:  # rounded to what the type holds, or infinite
-        return torch.tensor(x, dtype=torch.float64).to(dtype).to(device)
+    if type(x) is float and abs(x) > _LARGE and dtype.is_floating_point:
+        limits = torch.finfo(dtype)
+        if abs(x) > limits.max:  # rounded to what the type holds, or infinite; torch raises
+            x = math.copysign(limits.max if abs(x) < limits.max * (1 + limits.eps / 4) else math.inf, x)
     return torch.full((), x, dtype=dtype, device=device)
 
 

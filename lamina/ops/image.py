@@ -78,9 +78,8 @@ def resize(
     wide = floating(x)
     if antialias and wide.dtype.itemsize < 4:  # torch's kernel knows no half precision on a CPU
         wide = wide.float()
-    y = F.interpolate(
-        wide, target, mode="bicubic", align_corners=False, antialias=antialias
-    )  # a = -3/4, not Keys' -1/2
+    # Its a is -3/4; that of the layers' kernel is Keys' -1/2.
+    y = F.interpolate(wide, target, mode="bicubic", align_corners=False, antialias=antialias)
     return back(rounded(y, x.dtype))
 
 
