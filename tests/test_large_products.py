@@ -42,25 +42,35 @@ def by_onednn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("mkl", "capability", "maker", "slow"),
+    ("mkl", "capability", "maker", "family", "slow"),
     [
-        (True, "AVX512", "AuthenticAMD", True),
-        (True, "AVX512", "GenuineIntel", False),
-        (True, "AVX2", "AuthenticAMD", False),
-        (False, "AVX512", "AuthenticAMD", False),
+        (True, "AVX512", "AuthenticAMD", 26, True),
+        (True, "AVX512", "AuthenticAMD", 25, False),
+        (True, "AVX512", "GenuineIntel", 26, False),
+        (True, "AVX2", "AuthenticAMD", 26, False),
+        (False, "AVX512", "AuthenticAMD", 26, False),
     ],
 )
 @pytest.mark.parametrize("listed", [True, False], ids=["/proc", "no /proc"])
 def test_where_mkl_is_slow(
-    mkl: bool, capability: str, maker: str, slow: bool, listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mkl: bool,
+    capability: str,
+    maker: str,
+    family: int,
+    slow: bool,
+    listed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(linear.platform, "processor", lambda: f"AMD64 Family 25, {maker}")
+    monkeypatch.setattr(linear.platform, "processor", lambda: f"AMD64 Family {family} Model 17 Stepping 1, {maker}")
     monkeypatch.setattr(linear, "Path", lambda name: tmp_path / name.strip("/"))
     if listed:
         (tmp_path / "proc").mkdir()
-        (tmp_path / "proc" / "cpuinfo").write_text(f"processor\t: 0\nvendor_id\t: {maker}\n")
+        (tmp_path / "proc" / "cpuinfo").write_text(
+            f"processor\t: 0\nvendor_id\t: {maker}\ncpu family\t: {family}\nmodel\t\t: 17\n"
+        )
         monkeypatch.setattr(linear.platform, "processor", lambda: "")
     assert linear._mkl_is_slow() is slow
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from . import eager
 
 
 def _mkl_is_slow() -> bool:
-    """Whether torch multiplies by MKL on a processor of which MKL uses half: AMD's with AVX-512."""
+    """Whether torch multiplies by MKL on a processor of which MKL uses half: AMD's with all 512 bits of AVX-512, from
+    family 26 (Zen 5) on. Earlier ones take them in two halves, and MKL uses those whole."""
     if not (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()):
         return False
     if torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    told = Path("/proc/cpuinfo")
-    if not told.exists():
-        return "AuthenticAMD" in platform.processor()
-    with told.open() as lines:
-        return "AuthenticAMD" in lines.read(1000)
+    told, facts = Path("/proc/cpuinfo"), platform.processor()
+    if told.exists():
+        with told.open() as lines:
+            facts = lines.read(1000)
+    family = re.search(r"family\s*:?\s*(\d+)", facts, re.IGNORECASE)
+    return "AuthenticAMD" in facts and family is not None and int(family[1]) >= 26
 
 
 MKL_IS_SLOW = _mkl_is_slow()
