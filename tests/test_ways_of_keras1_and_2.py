@@ -789,3 +789,52 @@ def test_fillings_of_keras_2_3_are_floats(name: str) -> None:
     assert types(K1) == types(TF) == ["int32", "int64", "float64"]
     with _before_2_3() as early:
         assert types(early) == ["int32", "int64", "float64"]
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_an_activation_is_read_as_that_of_its_generation(keras: Any) -> None:
+    activations, x = keras.activations, torch.tensor([[-2.0, 0.5, 1.0]])
+    for name in ("hard_sigmoid", "softmax", "sigmoid", "relu", "tanh", "linear"):
+        read = activations.deserialize(name)
+        assert read == getattr(activations, name) and torch.equal(read(x), activations.get(name)(x))
+    np.testing.assert_allclose(activations.deserialize("hard_sigmoid")(x), [[0.1, 0.6, 0.7]], rtol=1e-6)
+    assert activations.deserialize("own", {"own": len}) is len
+
+
+@BOTH
+def test_of_no_samples_nothing_is_predicted(keras: Any) -> None:
+    model = keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    assert model.predict(X[:0]) == []
+    assert model.predict_on_batch(X[:0]).shape == (0, 2)
+    tf = TF.models.Sequential([TF.layers.Dense(2, input_shape=(3,))])
+    with pytest.raises(ValueError, match="empty"):
+        tf.predict(X[:0])
+
+
+@BOTH
+def test_a_call_told_whether_it_trains_has_no_learning_phase(keras: Any) -> None:
+    x = keras.layers.Input((3,))
+    told, free = (keras.models.Model(x, keras.layers.Dropout(0.5)(x, **given)) for given in ({"training": True}, {}))
+    assert not told.uses_learning_phase and free.uses_learning_phase
+    assert not told(x)._uses_learning_phase and free(x)._uses_learning_phase
+
+
+def test_a_copy_on_values_holds_them() -> None:
+    model = K2.models.Sequential([K2.layers.Dense(1, input_shape=(3,))])
+    copy = K2.models.clone_model(model, K2.backend.variable(X))
+    copy.set_weights(model.get_weights())
+    copy.compile("sgd", "mse")
+    model.compile("sgd", "mse")
+    np.testing.assert_allclose(copy.train_on_batch(None, Y), model.train_on_batch(X, Y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_a_loss_without_a_gradient_is_told(keras: Any) -> None:
+    K, layers = keras.backend, keras.layers
+    told = {"output_shape": lambda shape: (shape[0],)} if keras is not TF else {}
+    model = keras.models.Sequential(
+        [layers.Dense(2, input_shape=(3,)), layers.Lambda(lambda x: K.cast(K.argmax(x), "float32"), **told)]
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no gradient for any weight"):
+        model.fit(X, Y[:, 0], verbose=0)
