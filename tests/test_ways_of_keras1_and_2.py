@@ -838,3 +838,24 @@ def test_a_loss_without_a_gradient_is_told(keras: Any) -> None:
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="no gradient for any weight"):
         model.fit(X, Y[:, 0], verbose=0)
+
+
+@pytest.mark.parametrize("keras", [K2, TF], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("stacked", [True, False], ids=["sequential", "functional"])
+def test_a_model_is_made_anew_for_other_inputs(keras: Any, stacked: bool) -> None:
+    def layers() -> list[Any]:
+        return [keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(1)]
+
+    model = keras.models.Sequential([keras.layers.InputLayer((8, 8, 1)), *layers()])
+    if not stacked:
+        x = y = keras.layers.Input((8, 8, 1))
+        for layer in layers():
+            y = layer(y)
+        model = keras.models.Model(x, y)
+    assert [type(layer).__name__ for layer in model._layers][:2] == ["InputLayer", "Conv2D"]
+    assert model._layers[1:] == model.layers[0 if stacked else 1 :]
+    model._layers[0].batch_input_shape = (None, 12, 12, 1)
+    wider = keras.models.model_from_json(model.to_json())
+    assert wider.input_shape == (None, 12, 12, 1)
+    wider.set_weights(model.get_weights())
+    assert wider.predict(np.ones((1, 12, 12, 1), "float32")) == model.predict(np.ones((1, 8, 8, 1), "float32"))

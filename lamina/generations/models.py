@@ -935,6 +935,11 @@ class _Loaded:
 class _OfLayers(AddsBeside, _ModelWords):
     """A model that was made of calls of layers."""
 
+    @property
+    def _layers(self) -> list[Layer]:
+        """The layers, of a Sequential with its input: code changes `batch_input_shape` there and makes it anew."""
+        return [self._input, *self.layers] if isinstance(self, Sequential) and self._input is not None else self.layers
+
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if not self._dialect.table.shares_modern:
             self.__dict__.setdefault("_moved_in_calls", set()).update(_moving(self))
