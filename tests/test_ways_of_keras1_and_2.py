@@ -859,3 +859,40 @@ def test_a_model_is_made_anew_for_other_inputs(keras: Any, stacked: bool) -> Non
     assert wider.input_shape == (None, 12, 12, 1)
     wider.set_weights(model.get_weights())
     assert wider.predict(np.ones((1, 12, 12, 1), "float32")) == model.predict(np.ones((1, 8, 8, 1), "float32"))
+
+
+def test_a_metric_that_counts_itself() -> None:
+    class Right(K2.layers.Layer):
+        def __init__(self, name: str = "right", **kwargs: Any):
+            super().__init__(name=name, **kwargs)
+            self.stateful = True
+            self.count = K2.backend.variable(0, dtype="int32")
+
+        def reset_states(self) -> None:
+            K2.backend.set_value(self.count, 0)
+
+        def __call__(self, y_true: Any, y_pred: Any) -> Any:
+            K = K2.backend
+            right, before = K.cast(K.sum(K.cast(K.equal(K.round(y_pred), y_true), "int32")), "int32"), self.count * 1
+            self.add_update(K.update_add(self.count, right), inputs=[y_true, y_pred])
+            return before + right
+
+    y = np.tile(Y, (5, 1))
+    model = K2.models.Sequential([K2.layers.Lambda(lambda x: x * 1.0, input_shape=(1,)), K2.layers.Dense(1)])
+    model.compile(K2.optimizers.SGD(0.0), "mse", metrics=["mae", Right()])
+    model.set_weights([np.ones((1, 1)), np.zeros(1)])
+    for _ in range(2):
+        held = model.fit(y, y, batch_size=2, validation_data=(y[:6], y[:6]), verbose=0).history
+        assert held["right"] == [20] and held["val_right"] == [6]
+        assert model.evaluate(y, 1 - y, batch_size=3, verbose=0)[2] == 0
+        assert model.evaluate(y[:7], y[:7], batch_size=3, verbose=0)[2] == 7
+
+
+def test_names_of_keras_2_1_are_held() -> None:
+    topology, legacy = (
+        importlib.import_module(f"lamina.keras2.{name}") for name in ("engine.topology", "legacy.layers")
+    )
+    assert topology._to_list(1) == [1] and topology._object_list_uid([X]) == str(id(X))
+    a, b = (K2.layers.Input((3,)) for _ in range(2))
+    model = K2.models.Model([a, b], legacy.merge([a, b], mode="mul"))
+    np.testing.assert_allclose(model.predict([X, X]), X * X)
