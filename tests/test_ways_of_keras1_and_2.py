@@ -886,6 +886,9 @@ def test_a_metric_that_counts_itself() -> None:
         assert held["right"] == [20] and held["val_right"] == [6]
         assert model.evaluate(y, 1 - y, batch_size=3, verbose=0)[2] == 0
         assert model.evaluate(y[:7], y[:7], batch_size=3, verbose=0)[2] == 7
+    model.compile("sgd", "mse", weighted_metrics=[Right()])
+    with pytest.raises(ValueError, match="counts itself takes no"):
+        model.fit(y, y, sample_weight=np.ones(20), verbose=0)
 
 
 def test_names_of_keras_2_1_are_held() -> None:

@@ -65,7 +65,9 @@ class Stateful(metrics.Metric):
         self._layer, self._value = layer, torch.zeros(())
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: object = None) -> None:
-        """Weights of samples do not count, as then."""
+        """Raises ValueError for weights of samples, which the layer knows nothing of."""
+        if sample_weight is not None:
+            raise ValueError(f"{self.name}: a metric that counts itself takes no `sample_weight`.")
         with put(scope, training=False):  # so that its updates wait
             self._layer.updates = []
             self._value = torch.as_tensor(self._layer(y_true, y_pred)).detach()
