@@ -367,42 +367,97 @@ def test_code_in_configs_is_seen(described: dict[str, Any]) -> None:
     assert not any(map(origin.is_lambda, [{**described, "class_name": "Dense"}, {"value": "a"}, list(described)]))
 
 
-SAME_SHAPES = [  # layers whose arrays Keras 1 stored otherwise in the same shapes
-    ("Convolution2D", "Conv2D", (4, 4, 4), {"dim_ordering": "th"}, [draw(4, 4, 4, 4), draw(4)]),
-    ("Deconvolution2D", "Conv2DTranspose", (4, 3, 3, (None, 6, 6, 4)), {}, [draw(3, 3, 4, 4), draw(4)]),
-]
+def gates(count: int, *shape: int) -> list[np.ndarray]:
+    """Arrays of one gate after the other: kernels on inputs, on states, and biases."""
+    sizes = (shape, (*shape[:-2], shape[-1], shape[-1]), shape[-1:])
+    return [draw(*each) * (1 + gate) for gate in range(count) for each in sizes]
 
 
-@pytest.mark.parametrize(("old", "new", "args", "options", "arrays"), SAME_SHAPES)
-def test_other_arrays_of_the_same_shapes_are_no_weights_of_today(
-    old: str, new: str, args: tuple, options: dict, arrays: list, tmp_path: Path
-) -> None:
-    file = weights_file(tmp_path / "w.h5", {"a": arrays})
-    size = arrays[0].shape[:2] if old != "Convolution2D" else (4, 4)
-    for space in (keras2, tf_keras):
-        model = small(space, new, 4, size)
-        before = model.get_weights()
-        with pytest.raises(ValueError, match=r"written by Keras 1 on tensorflow.*Make the model with lamina.keras1"):
-            model.load_weights(file)
-        assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
-    model = small(keras1, old, *args, **options)
+OTHERWISE = [  # layers whose arrays Keras 1 stored otherwise, some in the same shapes
+    ("Convolution2D", (4, 4, 4), {"dim_ordering": "th"}, "Conv2D", (4, (4, 4)), {"data_format": "channels_first"},
+     (4, 4, 4), [draw(4, 4, 4, 4), draw(4)]),
+    ("Convolution2D", (4, 3, 3), {}, "Conv2D", (4, (3, 3)), {}, (4, 4, 4), [draw(3, 3, 4, 4), draw(4)]),
+    ("Deconvolution2D", (4, 3, 3, (None, 6, 6, 4)), {}, "Conv2DTranspose", (4, (3, 3)), {}, (4, 4, 4),
+     [draw(3, 3, 4, 4), draw(4)]),
+    ("Convolution1D", (2, 3), {}, "Conv1D", (2, 3), {}, (5, 4), [draw(3, 1, 4, 2), draw(2)]),
+    ("SeparableConvolution2D", (2, 3, 3), {}, "SeparableConv2D", (2, (3, 3)), {}, (4, 4, 4),
+     [draw(3, 3, 4, 1), draw(1, 1, 4, 2), draw(2)]),
+    ("LSTM", (2,), {}, "LSTM", (2,), {"recurrent_activation": "hard_sigmoid"}, (5, 3), gates(4, 3, 2)),
+    ("GRU", (2,), {}, "GRU", (2,), {"recurrent_activation": "hard_sigmoid", "reset_after": False}, (5, 3),
+     gates(3, 3, 2)),
+    ("ConvLSTM2D", (2, 3, 3), {}, "ConvLSTM2D", (2, (3, 3)), {"recurrent_activation": "hard_sigmoid"}, (3, 4, 4, 4),
+     gates(4, 3, 3, 4, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["in order", "by name"])
+@pytest.mark.parametrize(("old", "given", "told", "new", "args", "options", "shape", "arrays"), OTHERWISE)
+def test_weights_of_keras1_are_read_by_later_ones(
+    old: str, given: tuple, told: dict, new: str, args: tuple, options: dict, shape: tuple, arrays: list,
+    by_name: bool, tmp_path: Path,
+) -> None:  # fmt: skip
+    file, x = weights_file(tmp_path / "w.h5", {"a": arrays}), draw(2, *shape)
+    model, twin = (small(keras1, old, *given, shape=shape, **told) for _ in range(2))
     model.load_weights(file)
-    twin = small(keras1, old, *args, **options)
     twin.set_weights(arrays)
-    x = draw(2, 4, 4, 4)
-    np.testing.assert_array_equal(model.predict(x), twin.predict(x))
-
-
-def test_gates_of_keras1_are_sorted(tmp_path: Path) -> None:
-    arrays = [draw(*shape) * (1 + gate) for gate in range(4) for shape in ((3, 2), (2, 2), (2,))]
-    file = weights_file(tmp_path / "w.h5", {"a": arrays})
-    model, twin = (small(keras1, "LSTM", 2, shape=(5, 3)) for _ in range(2))
-    model.load_weights(file)
-    twin.set_weights(arrays)
-    np.testing.assert_array_equal(model.predict(draw(2, 5, 3)), twin.predict(draw(2, 5, 3)))
+    expected = twin.predict(x)
+    np.testing.assert_array_equal(model.predict(x), expected)
     for space in (keras2, tf_keras):
-        with pytest.raises(ValueError, match="Make the model with lamina"):
-            small(space, "LSTM", 2, shape=(5, 3)).load_weights(file)
+        later = small(space, new, *args, shape=shape, **options)
+        later.load_weights(file, by_name=by_name)
+        np.testing.assert_allclose(later.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+    if "hard_sigmoid" not in options.values():
+        today = lamina.Sequential([lamina.Input(shape), getattr(lamina.layers, new)(*args, name="a", **options)])
+        today.load_weights(file, by_name=by_name)
+        np.testing.assert_allclose(today.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Bidirectional", "TimeDistributed"])
+def test_weights_of_keras1_inside_other_layers(name: str, tmp_path: Path) -> None:
+    old: Any = keras1.layers
+    inner = old.LSTM(2) if name == "Bidirectional" else old.Convolution1D(2, 3)
+    shape = (5, 3) if name == "Bidirectional" else (4, 5, 3)
+    model = keras1.models.Sequential([getattr(old, name)(inner, input_shape=shape, name="a")])
+    model.save_weights(tmp_path / "w.h5")
+    x = draw(2, *shape)
+    for space in (keras2, tf_keras):
+        layers: Any = space.layers
+        inner = layers.LSTM(2, recurrent_activation="hard_sigmoid") if len(shape) == 2 else layers.Conv1D(2, 3)
+        later = space.models.Sequential([getattr(layers, name)(inner, input_shape=shape, name="a")])
+        later.load_weights(tmp_path / "w.h5")
+        np.testing.assert_allclose(later.predict(x, verbose=0), model.predict(x), rtol=1e-4, atol=1e-5)
+    conv: Any = lamina.layers.Conv2D(4, 4, data_format="channels_first")
+    today = lamina.Sequential([lamina.Input((2, 4, 4, 4)), lamina.layers.TimeDistributed(conv, name="a")])
+    with pytest.raises(ValueError, match=r"written by Keras 1 on tensorflow.*Make the model with lamina.keras1"):
+        today.load_weights(weights_file(tmp_path / "v.h5", {"a": [draw(4, 4, 4, 4), draw(4)]}))
+
+
+@pytest.mark.parametrize("home", ["saving", "topology"])
+@pytest.mark.parametrize("whole", [True, False], ids=["model", "weights"])
+def test_groups_of_an_open_file_for_some_layers(home: str, whole: bool, tmp_path: Path) -> None:
+    layers, models = keras2.layers, keras2.models
+    saving: Any = getattr(__import__("lamina.keras2.engine", fromlist=[home]), home)
+
+    def made() -> Any:
+        return models.Sequential([layers.LSTM(3, input_shape=(5, 4), name="a"), layers.Dense(2, name="b")])
+
+    model, file = made(), tmp_path / "w.h5"
+    (model.save if whole else model.save_weights)(file)
+    for by_name, kept in ((True, 3), (False, 5)):
+        other = made()
+        before, some = other.get_weights(), filter(lambda layer: not by_name or layer.name == "a", other.layers)
+        with h5py.File(file, "r") as opened:
+            group = opened["model_weights"] if whole else opened
+            if by_name:
+                saving.load_weights_from_hdf5_group_by_name(group, some)
+            else:
+                saving.load_weights_from_hdf5_group(group, some)
+        wanted = [*model.get_weights()[:kept], *before[kept:]]
+        assert all(np.array_equal(a, b) for a, b in zip(other.get_weights(), wanted, strict=True))
+    own = model.layers[0].get_weights()
+    assert all(a is b for a, b in zip(saving.preprocess_weights_for_loading(model.layers[0], own), own, strict=True))
+    turned = saving.preprocess_weights_for_loading(model.layers[0], gates(4, 4, 3), original_keras_version="1")
+    assert [array.shape for array in turned] == [array.shape for array in own]
 
 
 def test_what_stayed_as_it_was_is_read_everywhere(tmp_path: Path) -> None:

@@ -789,3 +789,113 @@ def test_fillings_of_keras_2_3_are_floats(name: str) -> None:
     assert types(K1) == types(TF) == ["int32", "int64", "float64"]
     with _before_2_3() as early:
         assert types(early) == ["int32", "int64", "float64"]
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_an_activation_is_read_as_that_of_its_generation(keras: Any) -> None:
+    activations, x = keras.activations, torch.tensor([[-2.0, 0.5, 1.0]])
+    for name in ("hard_sigmoid", "softmax", "sigmoid", "relu", "tanh", "linear"):
+        read = activations.deserialize(name)
+        assert read == getattr(activations, name) and torch.equal(read(x), activations.get(name)(x))
+    np.testing.assert_allclose(activations.deserialize("hard_sigmoid")(x), [[0.1, 0.6, 0.7]], rtol=1e-6)
+    assert activations.deserialize("own", {"own": len}) is len
+
+
+@BOTH
+def test_of_no_samples_nothing_is_predicted(keras: Any) -> None:
+    model = keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    assert model.predict(X[:0]) == []
+    assert model.predict_on_batch(X[:0]).shape == (0, 2)
+    tf = TF.models.Sequential([TF.layers.Dense(2, input_shape=(3,))])
+    with pytest.raises(ValueError, match="empty"):
+        tf.predict(X[:0])
+
+
+@BOTH
+def test_a_call_told_whether_it_trains_has_no_learning_phase(keras: Any) -> None:
+    x = keras.layers.Input((3,))
+    told, free = (keras.models.Model(x, keras.layers.Dropout(0.5)(x, **given)) for given in ({"training": True}, {}))
+    assert not told.uses_learning_phase and free.uses_learning_phase
+    assert not told(x)._uses_learning_phase and free(x)._uses_learning_phase
+
+
+def test_a_copy_on_values_holds_them() -> None:
+    model = K2.models.Sequential([K2.layers.Dense(1, input_shape=(3,))])
+    copy = K2.models.clone_model(model, K2.backend.variable(X))
+    copy.set_weights(model.get_weights())
+    copy.compile("sgd", "mse")
+    model.compile("sgd", "mse")
+    np.testing.assert_allclose(copy.train_on_batch(None, Y), model.train_on_batch(X, Y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_a_loss_without_a_gradient_is_told(keras: Any) -> None:
+    K, layers = keras.backend, keras.layers
+    told = {"output_shape": lambda shape: (shape[0],)} if keras is not TF else {}
+    model = keras.models.Sequential(
+        [layers.Dense(2, input_shape=(3,)), layers.Lambda(lambda x: K.cast(K.argmax(x), "float32"), **told)]
+    )
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no gradient for any weight"):
+        model.fit(X, Y[:, 0], verbose=0)
+
+
+@pytest.mark.parametrize("keras", [K2, TF], ids=["keras2", "tf_keras"])
+@pytest.mark.parametrize("stacked", [True, False], ids=["sequential", "functional"])
+def test_a_model_is_made_anew_for_other_inputs(keras: Any, stacked: bool) -> None:
+    def layers() -> list[Any]:
+        return [keras.layers.Conv2D(2, 3, activation="relu"), keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(1)]
+
+    model = keras.models.Sequential([keras.layers.InputLayer((8, 8, 1)), *layers()])
+    if not stacked:
+        x = y = keras.layers.Input((8, 8, 1))
+        for layer in layers():
+            y = layer(y)
+        model = keras.models.Model(x, y)
+    assert [type(layer).__name__ for layer in model._layers][:2] == ["InputLayer", "Conv2D"]
+    assert model._layers[1:] == model.layers[0 if stacked else 1 :]
+    model._layers[0].batch_input_shape = (None, 12, 12, 1)
+    wider = keras.models.model_from_json(model.to_json())
+    assert wider.input_shape == (None, 12, 12, 1)
+    wider.set_weights(model.get_weights())
+    assert wider.predict(np.ones((1, 12, 12, 1), "float32")) == model.predict(np.ones((1, 8, 8, 1), "float32"))
+
+
+def test_a_metric_that_counts_itself() -> None:
+    class Right(K2.layers.Layer):
+        def __init__(self, name: str = "right", **kwargs: Any):
+            super().__init__(name=name, **kwargs)
+            self.stateful = True
+            self.count = K2.backend.variable(0, dtype="int32")
+
+        def reset_states(self) -> None:
+            K2.backend.set_value(self.count, 0)
+
+        def __call__(self, y_true: Any, y_pred: Any) -> Any:
+            K = K2.backend
+            right, before = K.cast(K.sum(K.cast(K.equal(K.round(y_pred), y_true), "int32")), "int32"), self.count * 1
+            self.add_update(K.update_add(self.count, right), inputs=[y_true, y_pred])
+            return before + right
+
+    y = np.tile(Y, (5, 1))
+    model = K2.models.Sequential([K2.layers.Lambda(lambda x: x * 1.0, input_shape=(1,)), K2.layers.Dense(1)])
+    model.compile(K2.optimizers.SGD(0.0), "mse", metrics=["mae", Right()])
+    model.set_weights([np.ones((1, 1)), np.zeros(1)])
+    for _ in range(2):
+        held = model.fit(y, y, batch_size=2, validation_data=(y[:6], y[:6]), verbose=0).history
+        assert held["right"] == [20] and held["val_right"] == [6]
+        assert model.evaluate(y, 1 - y, batch_size=3, verbose=0)[2] == 0
+        assert model.evaluate(y[:7], y[:7], batch_size=3, verbose=0)[2] == 7
+    model.compile("sgd", "mse", weighted_metrics=[Right()])
+    with pytest.raises(ValueError, match="counts itself takes no"):
+        model.fit(y, y, sample_weight=np.ones(20), verbose=0)
+
+
+def test_names_of_keras_2_1_are_held() -> None:
+    topology, legacy = (
+        importlib.import_module(f"lamina.keras2.{name}") for name in ("engine.topology", "legacy.layers")
+    )
+    assert topology._to_list(1) == [1] and topology._object_list_uid([X]) == str(id(X))
+    a, b = (K2.layers.Input((3,)) for _ in range(2))
+    model = K2.models.Model([a, b], legacy.merge([a, b], mode="mul"))
+    np.testing.assert_allclose(model.predict([X, X]), X * X)

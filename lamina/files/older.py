@@ -168,8 +168,10 @@ def converter(model: Any, source: Writer) -> Converter:
         return Converter(generation, told or "tensorflow", roots=roots)
     others = origin.otherwise(source.generation, backend)
     turned = spoken and backend == "theano"
+    earlier = generation is KERAS1 and backend == "tensorflow"
+    known = {id(leaf) for layer in model.layers for leaf in _leaves(layer)} if earlier else ()
     for layer in model.modules() if others else ():
-        if turned and _same_on_theano(layer):
+        if id(layer) in known or (turned and _same_on_theano(layer)):
             continue
         if any(cls.__name__ in others for cls in type(layer).__mro__):
             remedy = "Write it anew with that Keras on TensorFlow."
@@ -179,7 +181,8 @@ def converter(model: Any, source: Writer) -> Converter:
                 f"it was written by Keras {source.version or 1} on {backend}, where {named(layer)} stores or "
                 f"computes something else. {remedy}"
             )
-    return Converter(generation if spoken and not turned else None, turned=bool(turned))
+    translated = earlier or (spoken and not turned)
+    return Converter(generation if translated else None, backend, turned=bool(turned))
 
 
 def _has_roots(model: Any, source: Writer) -> bool:
@@ -372,9 +375,16 @@ def leaves(layer: Any, parts: Callable[[Any], Any]) -> Iterator[Any]:
 _leaves = functools.partial(leaves, parts=lambda one: one.weight_parts() if hasattr(one, "weight_parts") else None)
 
 
+_LATER = {"DeconvolutionTo": "Conv2DTranspose", "ConvLSTM2DFromHalf": "ConvLSTM2D"}  # what became of layers of Keras 1
+
+
 def _entry(layer: Any, generation: Generation) -> Class | None:
     cls = _first_home(layer, f"lamina.{generation.name}.layers")
-    return None if cls is None else generation.find(cls.__name__)
+    if cls is not None or generation is not KERAS1:
+        return None if cls is None else generation.find(cls.__name__)
+    names = [cls.__name__ for cls in type(layer).__mro__]
+    stored = (entry for entry in generation.objects["layers"].values() if entry.weights)
+    return next((entry for entry in stored if _LATER.get(entry.modern, entry.modern) in names), None)
 
 
 def _layout(layer: Any, generation: Generation | None, backend: str) -> weights.Layout:

@@ -16,6 +16,7 @@ from torch.compiler import is_dynamo_compiling
 from .. import activations
 from ..core.operation import recorded
 from ..core.scope import Watched, asking, scope
+from ..core.serialize import custom_object_scope
 from ..core.symbolic import SymbolicTensor
 
 ALL_FINDERS = (*activations.LOG_SPACE.values(), "from_logits")
@@ -189,7 +190,14 @@ def telling(activation: Any, generation: str) -> Any:
 def of_generation(generation: str) -> dict[str, Any]:
     """The names that mean something of its own there."""
     told = {one.__name__: one for one in _TOLD.get(generation, {}).values()}
-    return {**told, "get": lambda identifier: telling(get(identifier), generation)} if told else {}
+    if not told:
+        return {}
+    readers = {"get": get, "deserialize": deserialize}
+    return told | {name: _telling_of(read, generation) for name, read in readers.items()}
+
+
+def _telling_of(read: Callable, generation: str) -> Callable:
+    return functools.wraps(read)(lambda *args, **kwargs: telling(read(*args, **kwargs), generation))
 
 
 def get(identifier: Any) -> Any:
@@ -197,6 +205,12 @@ def get(identifier: Any) -> Any:
     if identifier in ("hard_sigmoid", "swish", "silu"):
         return hard_sigmoid if identifier == "hard_sigmoid" else swish
     return activations.get(identifier)
+
+
+def deserialize(name: object, custom_objects: Mapping[str, object] | None = None) -> Any:
+    """What `serialize` described."""
+    with custom_object_scope(custom_objects or {}):
+        return get(name)
 
 
 def serialize(activation: Any) -> Any:

@@ -265,6 +265,11 @@ def _merge(dialect: Dialect) -> Any:
     return shim.named_function(merge, dialect.module("layers"), own)
 
 
+def merge_of_keras1(dialect: Dialect, inputs: Any, mode: Any = "sum", **options: Any) -> Any:
+    """A Merge layer called on the inputs, as `keras.legacy.layers` of Keras 2 has it."""
+    return dialect.find("layers", "Merge")(mode=mode, **options)(inputs)
+
+
 def config_in_file(layer: Any) -> Any:
     """Of a layer inside of another one or a model."""
     config = layer.get_config()

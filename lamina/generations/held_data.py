@@ -35,7 +35,10 @@ def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
     else:
         listed = targets if isinstance(targets, list) else [targets]
     if len(listed) != len(names):
-        raise ValueError(f"compile: expected `target_tensors` for each of {len(names)} outputs; got {len(listed)}.")
+        raise ValueError(
+            "compile: When passing a list as `target_tensors`, it should have one entry per model output. The model "
+            f"has {len(names)} outputs, but you passed target_tensors={targets}."
+        )
     for one in listed:
         if not (one is None or hasattr(one, "shape")):
             raise TypeError(f"compile: `target_tensors` must be tensors; got {type(one).__name__}.")

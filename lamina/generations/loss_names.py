@@ -6,10 +6,16 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from .. import losses, metrics
 from ..core import serialize
+from ..core.layer import Layer
+from ..core.scope import put, scope
 from ..translation import modules
 from . import losses as losses_of
+from . import updates
 from .dialect import Dialect
 
 _NAMES = {"keras1": modules.KERAS1, "keras2": modules.KERAS2}
@@ -51,10 +57,35 @@ def readers(dialect: Dialect, home: str) -> dict[str, Callable[..., Any]]:
     return {"get": get, "deserialize": deserialize}
 
 
+class Stateful(metrics.Metric):
+    """A layer of users with `stateful = True`: a metric of Keras 2.1.5 to 2.2, that counts itself over batches."""
+
+    def __init__(self, layer: Any):
+        super().__init__(name=layer.name)
+        self._layer, self._value = layer, torch.zeros(())
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: object = None) -> None:
+        """Raises ValueError for weights of samples, which the layer knows nothing of."""
+        if sample_weight is not None:
+            raise ValueError(f"{self.name}: a metric that counts itself takes no `sample_weight`.")
+        with put(scope, training=False):  # so that its updates wait
+            self._layer.updates = []
+            self._value = torch.as_tensor(self._layer(y_true, y_pred)).detach()
+        updates.carry_out(self._layer.updates)
+
+    def reset_state(self) -> None:
+        self._layer.reset_states()
+
+    def result(self) -> Tensor:
+        return self._value
+
+
 def named(dialect: Dialect, home: str, name: Any) -> Any:
     """What `compile` is to be told for a name: the function it means, where today's `compile` knows none of it."""
     of_batch = home == "metrics" and dialect.table.short_accuracy
     if not isinstance(name, str):
+        if isinstance(name, Layer) and name.stateful and dialect.table.name == "keras2":
+            return Stateful(name)
         name = losses_of.TODAY.get(name, name) if inspect.isfunction(name) else name
         return losses_of.counting(name) if of_batch and inspect.isfunction(name) else name
     function = losses_of.OWN[dialect.table.name][home].get(name)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -29,7 +30,7 @@ from ..core.symbolic import any_symbolic, shapes_of
 from ..core.weight import all_or_none, assign_all
 from ..layers.old import MergeByMode
 from ..metrics import Metric
-from ..models import Model, Sequential, from_config
+from ..models import Model, Sequential, clone_model, from_config
 from ..models.functional import Functional, GraphModel
 from ..models.graph_config import CONSTANT, graph_config, graph_from_config
 from ..models.sequential import called_in_turn
@@ -77,6 +78,8 @@ def find(dialect: Dialect, name: str) -> Any:
         return cls
     if name == "Graph" and dialect.table.name == "keras1":
         return graph_class(dialect)
+    if name == "clone_model" and dialect.table.name == "keras2":
+        return functools.partial(_clone_model, dialect)
     if name == "save_model" and dialect.table.shares_modern:
         return _save_model
     if name in ("model_from_config", "model_from_json", "model_from_yaml"):
@@ -87,6 +90,13 @@ def find(dialect: Dialect, name: str) -> Any:
 def _save_model(model: Any, filepath: Any, overwrite: bool = True, **options: Any) -> None:
     """As `model.save`, into a file or a folder."""
     model.save(filepath, overwrite, **options)
+
+
+def _clone_model(dialect: Dialect, model: Model, input_tensors: object = None) -> Model:
+    """A model of the same layers with weights of their own, on inputs that may be tensors of values."""
+    holds = dialect.find("layers", "Input")
+    inputs = pytree.tree_map(lambda one: holds(tensor=one) if isinstance(one, Tensor) else one, input_tensors)
+    return clone_model(model, inputs)
 
 
 def _reading(dialect: Dialect, read: Any) -> Any:
@@ -561,6 +571,8 @@ class _ModelWords(Adds):
         x = given["x"]
         if self._dialect.table.cuts_to_first and isinstance(x, list) and all(hasattr(each, "shape") for each in x):
             given["x"] = [each[: len(x[0])] for each in x]
+        if not self._dialect.table.shares_modern and isinstance(x, np.ndarray) and not len(x):
+            return []  # as there is nothing to put together
         return super().predict(**given)
 
     def _require_compiled(self, method: str) -> None:
@@ -922,6 +934,11 @@ class _Loaded:
 
 class _OfLayers(AddsBeside, _ModelWords):
     """A model that was made of calls of layers."""
+
+    @property
+    def _layers(self) -> list[Layer]:
+        """The layers, of a Sequential with its input: code changes `batch_input_shape` there and makes it anew."""
+        return [self._input, *self.layers] if isinstance(self, Sequential) and self._input is not None else self.layers
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if not self._dialect.table.shares_modern:

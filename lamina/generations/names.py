@@ -130,6 +130,7 @@ def _fill_held(dialect: Dialect, helper: Find) -> None:
     around = _first(_also(dialect), helper, *(functools.partial(dialect.once, home, homes[home]) for home in named))
     if "legacy" in holds:
         homes["legacy.interfaces"] = interfaces.find
+        homes["legacy.layers"] = {"merge": functools.partial(bases.merge_of_keras1, dialect)}.get
     for home, held in holds.items():
         if home.startswith("applications"):
             homes[home] = functools.partial(_network, dialect, home.partition(".")[2])

@@ -146,7 +146,7 @@ class KerasRegressor(wrappers.RegressorMixin, BaseWrapper):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """What the model gives; one number for each is (samples,)."""
-        found = self._of_model("predict", x, **self.filter_sk_params("predict", kwargs))
+        found = np.asarray(self._of_model("predict", x, **self.filter_sk_params("predict", kwargs)))
         return found[..., 0] if found.shape[-1] == 1 else found
 
     def score(self, x: Any, y: Any, **kwargs: Any) -> float:

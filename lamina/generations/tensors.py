@@ -186,13 +186,17 @@ def told(name: str, tell: Callable[[Any], Any]) -> property:
 
 def uses_learning_phase(self: Any) -> bool:
     """Whether a layer that a symbolic tensor rests on does something else in training, and was not told which it is."""
-    return isinstance(self, SymbolicTensor) and any(
-        trains_otherwise(node.layer) for node in nodes_before(self) if node.kwargs.get("training") is None
-    )
+    return isinstance(self, SymbolicTensor) and _train_otherwise(nodes_before(self))
+
+
+def _train_otherwise(nodes: Iterable[Any]) -> bool:
+    return any(trains_otherwise(node.layer) for node in nodes if node.kwargs.get("training") is None)
 
 
 def trains_otherwise(layer: Any) -> bool:
     """Whether a layer, or one inside, computes otherwise in training."""
+    if getattr(layer, "_graph", None) is not None:  # whose calls may be told which it is
+        return _train_otherwise(layer._graph.nodes)
     return any(getattr(inner, "_takes_training", False) and not _drops_nothing(inner) for inner in layer.modules())
 
 

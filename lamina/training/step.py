@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .. import activations
 from ..core.care import LOSSES, Changes
-from ..core.errors import warn
+from ..core.errors import named, warn
 from ..core.placing import seen
 from ..core.remat import Moment
 from ..core.scope import Watched, asking, scope
@@ -94,7 +94,13 @@ class Passes:
         outputs, loss = self.forward(x, y, sample_weight)
         for weight in weights:
             weight.grad = None
-        torch.autograd.backward(scale(loss))
+        scaled = scale(loss)
+        if not scaled.requires_grad:
+            raise ValueError(
+                f"{named(self.module)}: the loss has no gradient for any weight. Something on the way, such as an "
+                "argmax, a round or a cast to whole numbers, has none."
+            )
+        torch.autograd.backward(scaled)
         return outputs, loss, [*map(_gradient, weights)]
 
     def _told(self, x: Any) -> tuple[Any, list[tuple[Any, Any, Watched]]]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...core.config import image_data_format
+from ...core.layer import Layer
+from ...files import h5, older
+from ...translation.keras1 import KERAS1
+from ..dialect import Dialect
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def _collect_previous_mask(input_tensors: Any) -> Any:
@@ -50,3 +61,36 @@ def _obtain_input_shape(
 
 
 obtain_input_shape = _obtain_input_shape
+
+
+def load_weights_from_hdf5_group(dialect: Dialect, f: h5py.Group, layers: Iterable[Layer]) -> None:
+    """The arrays of an open HDF5 file, or of its `model_weights`, for some layers, in order."""
+    h5.load_weights(_held(dialect, layers), Path(f.file.filename))
+
+
+def load_weights_from_hdf5_group_by_name(
+    dialect: Dialect, f: h5py.Group, layers: Iterable[Layer], skip_mismatch: bool = False
+) -> None:
+    """As `load_weights_from_hdf5_group`, for the layers whose names the file has."""
+    h5.load_weights(_held(dialect, layers), Path(f.file.filename), skip_mismatch, by_name=True)
+
+
+def _held(dialect: Dialect, layers: Iterable[Layer]) -> Layer:
+    """Layers as a model of the generation has them."""
+    held: Any = type("Model", (Layer,), {"_home": dialect.module("models"), "_made_for": None})(name="layers")
+    held.layers, held.built = list(layers), True
+    return held
+
+
+def preprocess_weights_for_loading(
+    layer: Layer,
+    weights: Sequence[np.ndarray],
+    original_keras_version: str | None = None,
+    original_backend: str | None = None,
+) -> list[np.ndarray]:
+    """The arrays of a layer in a file of Keras 1, "1", as later ones have them; those of others as they are."""
+    if original_keras_version != "1":
+        return list(weights)
+    rest = iter(weights)
+    parts = older.Converter(KERAS1, original_backend or "tensorflow").parts(layer)
+    return [array for part in parts for array in part.layout.to_modern([*itertools.islice(rest, part.count)])]

@@ -33,11 +33,11 @@ class ConfusionMatrix(Enum):
     TRUE_POSITIVES, FALSE_POSITIVES, TRUE_NEGATIVES, FALSE_NEGATIVES = "tp", "fp", "tn", "fn"
 
 
-class AUCCurve(Enum):
+class AUCCurve(str, Enum):
     ROC, PR = "ROC", "PR"
 
 
-class AUCSummationMethod(Enum):
+class AUCSummationMethod(str, Enum):
     INTERPOLATION, MAJORING, MINORING = "interpolation", "majoring", "minoring"
 
 
