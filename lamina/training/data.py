@@ -677,7 +677,10 @@ def as_batch(
     sample_weight = tensors_of(sample_weight, "sample_weight", device)
     if class_weight is not None:
         sample_weight = class_weights(y, class_weight, sample_weight)
-    check_lengths(x, y, sample_weight)
+    if (
+        mapped or len({leaf.shape[:1] for leaf in pytree.tree_leaves(x) if leaf is not None}) < 2
+    ):  # else one batch of no samples, as of a graph
+        check_lengths(x, y, sample_weight)
     return x, y, per_output(sample_weight, y)
 
 
