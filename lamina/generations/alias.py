@@ -238,7 +238,8 @@ class _InnerModule(ModuleType):
             if found is not None and not isinstance(found, ModuleType):
                 return found
             if found is not None and module is self._same:
-                return importlib.import_module(f"{self.__name__}.{name}")
+                deep = name in ("backend", "utils")  # which have most of what is asked for inside
+                return importlib.import_module(f"{self.__name__}.{name}") if deep else found
         if name in insides.NAMES:
             return insides.NAMES[name]
         if name.endswith(("_lib", "_scope", "_utils")) or name in insides.MODULES:

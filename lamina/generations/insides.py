@@ -14,7 +14,8 @@ from .. import config, optimizers
 from ..core import masking
 from ..core.dtypes import torch_dtype
 from ..core.operation import Operation
-from ..core.scope import scope, snake_case, unique_name
+from ..core.scope import snake_case, unique_name
+from ..core.stateless import in_symbolic_scope
 from ..core.symbolic import any_symbolic
 from ..ops.base import tensor
 from ..random import dropout
@@ -102,7 +103,7 @@ NAMES: dict[str, Any] = {
     "class_weight_to_sample_weights": lambda y, class_weight: class_weights(tensor(y), class_weight).numpy(),
     "get_keras_mask": masking.get_mask,
     "in_grain_data_pipeline": lambda: False,
-    "in_symbolic_scope": lambda: scope.trying,
+    "in_symbolic_scope": in_symbolic_scope,
     "in_tf_graph": lambda: False,
     "is_tensor": lambda x: isinstance(x, Tensor),
     "no_automatic_dependency_tracking": lambda method: method,  # lists and dicts stay what they are
