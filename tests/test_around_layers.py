@@ -610,6 +610,59 @@ def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], 
     assert found["to_snake_case"]("OneTwo") == "one_two"
 
 
+def test_the_engine_inside_keras_3_by_its_paths(installed: Callable[[str], None]) -> None:
+    installed("keras3")
+    found: dict[str, Any] = {}
+    exec(
+        "import keras\n"
+        "from keras.src.backend.torch import convert_to_numpy, to_torch_dtype\n"
+        "inside = keras.src.backend\n"
+        "tracking, trying = keras.src.utils.tracking, inside.common.symbolic_scope.in_symbolic_scope\n"
+        "from keras.src.ops import *\n",
+        found,
+    )
+    inside, x = found["inside"], np.ones((2, 3), "float32")
+    assert inside.convert_to_tensor(x).shape == inside.nn.relu(x).shape == inside.random.uniform((2, 3)).shape == (2, 3)
+    assert (
+        float(inside.numpy.sum(x))
+        == float(inside.torch.numpy.sum(x))
+        == float(found["segment_sum"](x, [0, 0])[0, 0]) * 3
+    )
+    assert found["to_torch_dtype"]("int8") is torch.int8 and found["convert_to_numpy"](torch.ones(2)).sum() == 2
+    assert inside.compute_output_spec(lambda x: x @ x.T, lamina.KerasTensor((2, 3))).shape == (2, 2)
+    assert found["tracking"].no_automatic_dependency_tracking(len) is len
+    seen: list[bool] = []
+    layer = lamina.layers.Lambda(lambda x: seen.append(found["trying"]()) or x * 2)
+    layer(lamina.Input((3,)))
+    assert seen[-1] and not found["trying"]()
+
+
+def test_cells_that_keep_their_dropout_for_all_steps(installed: Callable[[str], None]) -> None:
+    installed("keras3")
+    found: dict[str, Any] = {}
+    exec("from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell", found)
+
+    class Cell(lamina.layers.Layer, found["DropoutRNNCell"]):
+        state_size, dropout, recurrent_dropout = 50, 0.5, 0.5
+
+        def __init__(self, count: int | None = None) -> None:
+            super().__init__()
+            self.seed_generator, self.dropout_mask_count = lamina.random.SeedGenerator(1), count
+
+        def call(self, x: torch.Tensor, states: Any, training: bool = False) -> Any:
+            if not training:
+                return x, states
+            mask = self.get_dropout_mask(x)
+            return x * (mask if self.dropout_mask_count is None else sum(mask)), states
+
+    run = lamina.layers.RNN(Cell(), return_sequences=True)
+    first, second = (run(np.ones((1, 3, 50), "float32"), training=True)[0] for _ in range(2))
+    assert bool((first[0] == first[1]).all() and (first[0] == first[2]).all() and (first != second).any())
+    assert set(first.unique().tolist()) == {0.0, 2.0}
+    both = lamina.layers.RNN(Cell(2))(np.ones((1, 3, 50), "float32"), training=True)
+    assert set(both.unique().tolist()) == {0.0, 2.0, 4.0}
+
+
 def test_objects_by_the_names_that_a_package_gives_them() -> None:
     known = {"half": lamina.regularizers.L2, "twice": abs}
     make = functools.partial(lamina.saving.deserialize_keras_object, module_objects=known)

@@ -43,6 +43,7 @@ CIRCLES: set[str] = set()
 
 # What nothing in the package uses (patterns), and why it is there.
 UNUSED = {
+    "generations.insides.DropoutRNNCell.get_*dropout_mask": "users' own cells call them",
     "generations.tf_only._Words.merge_state": "users call it",
     "cli._Help._fill_text": "argparse calls it",
     "core.calling.Calling._register_call_context_args": "users' own layers call it: Keras' name",
@@ -51,7 +52,6 @@ UNUSED = {
     "generations.backend.Session.as_default": "users' code calls it: TensorFlow's name",
     "core.layer.Layer.stateless_call": "users call it",
     "core.stateless.StatelessScope.get_current_value": "users call it",
-    "core.stateless.in_symbolic_scope": "users call it",
     "core.symbolic._TrialMode.may_turn_const": "torch calls it",
     "core.symbolic.Nodes.*": "users call and read them",
     "core.weights.Weights._load_from_state_dict": "torch calls it",

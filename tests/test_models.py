@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -1001,3 +1002,92 @@ def test_own_loading_goes_by_keras_names_for_variables() -> None:
 ])  # fmt: skip
 def test_numbers_at_the_end_of_a_type(value: float, dtype: str, expected: float) -> None:
     assert float(keras.ops.convert_to_tensor(value, dtype=dtype)) == expected
+
+
+class _Graph(NamedTuple):
+    nodes: Any
+    edges: Any
+    graph: Any
+
+
+def _graph(nodes: int = 6, graphs: int = 2) -> tuple[_Graph, np.ndarray]:
+    ones = np.full((nodes, 3), 0.1, "float32"), np.full((7, 1), 0.1, "float32")
+    return _Graph(*ones, np.arange(nodes) % graphs), np.zeros((graphs, 1), "float32")
+
+
+def test_batches_that_are_graphs_have_arrays_of_several_lengths() -> None:
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(1, kernel_initializer="ones")
+
+        def call(self, given: Any) -> Any:
+            nodes, edges, graph = given
+            return keras.ops.segment_sum(self.dense(nodes), graph, num_segments=2) + keras.ops.sum(edges)
+
+    def forever() -> Iterator[Any]:
+        while True:
+            yield _graph(6)
+            yield _graph(8)
+
+    model = Net()
+    model.compile("sgd", "mse", metrics=["mae"])
+    found = [model.train_on_batch(*_graph()), model.train_on_batch(*_graph()), model.test_on_batch(*_graph(8))]
+    np.testing.assert_allclose(found, [[2.56, 1.6], [1.698747, 1.30336], [1.397808, 1.182289]], rtol=1e-5)  # Keras 3.15
+    history = model.fit(forever(), steps_per_epoch=4, epochs=2, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [0.63059, 0.0657026], rtol=1e-5)
+    assert model.predict_on_batch(_graph()[0]).shape == (2, 1)
+    with pytest.raises(ValueError, match="same number of samples"):
+        model.fit(*_graph(), verbose=0)
+    plain = keras.Sequential([keras.layers.Dense(1)])
+    plain.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="same number of samples"):
+        plain.train_on_batch(np.ones((3, 2)), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("base", [keras.Model, keras.layers.Layer])
+def test_a_build_of_ones_own_makes_what_it_needs_and_runs_nothing(base: Any) -> None:
+    class Net(base):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense, self.late = (
+                keras.layers.Dense(1, kernel_initializer="ones"),
+                keras.layers.Dense(1, kernel_initializer="ones"),
+            )
+
+        def build(self, input_shape: Any = None) -> None:
+            super().build(input_shape)
+            self.dense.build((None, 4))
+
+        def call(self, x: Any, more: Any) -> Any:
+            return self.late(self.dense(x)) + keras.ops.sum(more)
+
+    for shape in (None, (3, 4)):
+        net = Net()
+        net.build(shape)
+        assert net.built and len(net.weights) == 2
+        assert net(np.ones((2, 4), "float32"), np.ones((3, 1), "float32")).tolist() == [[7.0], [7.0]]
+        assert len(net.weights) == 4
+
+
+@pytest.mark.parametrize("base", [keras.Model, keras.layers.Layer])
+def test_layers_of_ones_own_are_called_on_nothing_and_on_what_they_know(base: Any) -> None:
+    seen: list[Any] = []
+
+    class Own(base):
+        def build(self, input_shape: Any) -> None:
+            seen.append(input_shape)
+            self.w = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, x: Any = None, adjacency: Any = None) -> Any:
+            return self.w * (1 if x is None else 2) + (0 if adjacency is None else float(adjacency.sum()))
+
+    assert Own()(None).tolist() == Own()(x=None).tolist() == Own()().tolist() == [1, 1]
+    assert Own()(None, np.ones((2, 3), "float32")).tolist() == [7, 7] and seen[-1] == (2, 3)
+    sparse = pytest.importorskip("scipy.sparse")
+    assert Own()(np.ones(2, "float32"), adjacency=sparse.eye(3)).tolist() == [5, 5]
+
+
+def test_a_layer_of_this_package_is_not_called_on_nothing() -> None:
+    with pytest.raises(ValueError, match="got None"):
+        keras.layers.Dense(1)(None)

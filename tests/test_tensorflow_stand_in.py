@@ -591,6 +591,17 @@ def test_no_eager_execution_is_no_harm(tf: Any) -> None:
         tf.debugging.assert_equal(1, 2)
 
 
+def test_assertions_of_nearness_and_values_that_are_known(tf: Any) -> None:
+    tf.debugging.assert_near(1.0, 1.000002)  # ten times the last digit, twice
+    tf.debugging.assert_near([1.0, 2.0], [1.05, 2.1], atol=0, rtol=0.1)
+    tf.debugging.assert_near(1.0, 1.05, 0, 0.1)
+    for x, y, options in ((1.0, 1.00001, {}), ([1.0, 2.0], [1.0, 2.1], {"atol": 0.05}), (0.1, 0.0, {"rtol": 1})):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="assert_near"):
+            tf.debugging.assert_near(x, y, **options)
+    assert tf.get_static_value(tf.constant([1, 2])).tolist() == [1, 2]
+    assert tf.get_static_value(tf.keras.Input((2,))) is None
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [

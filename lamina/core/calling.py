@@ -323,11 +323,11 @@ class Calling(Weights):
     def _checked_first(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
         """The arguments, nested lists of numbers as an array. Raises for a call on nothing, or on what is no data."""
         if not args:
-            if not kwargs and self._call_parameters:
+            if not kwargs and self._call_parameters and self._ours:
                 raise TypeError(f"{named(self)}: call it on its `{self._call_parameters[0]}`, as in layer(x).")
             return args
         first = args[0]
-        if first is None or isinstance(first, (str, bytes)) or (isinstance(first, (set, frozenset)) and self._ours):
+        if isinstance(first, (str, bytes)) or (isinstance(first, (set, frozenset, type(None))) and self._ours):
             raise ValueError(f"{named(self)}: expected a tensor or an array as input; got {short(first)}.")
         listed = arrays.is_listed(first) or (self._ours and isinstance(first, (int, float)))
         if listed and not self._takes_untouched(arrays.first_of(first)):
@@ -399,6 +399,8 @@ class Calling(Weights):
             if not isinstance(leaf, Tensor):
                 array = arrays.is_array(leaf) or isinstance(leaf, np.generic)
                 if not array or isinstance(leaf, symbolic.SymbolicTensor) or self._takes_untouched(leaf):
+                    return leaf
+                if not self._ours and hasattr(leaf, "toarray"):  # a sparse matrix, which code of users may take
                     return leaf
                 if device is None:
                     device = device_of(self)

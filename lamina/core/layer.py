@@ -555,7 +555,8 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape, (batch, ...), None where unknown. Called once, before `call`."""
         unbuilt = any(isinstance(child, Layer) and not child._ready for child in self.modules() if child is not self)
-        if unbuilt and not self._called and input_shape is not None and type(self).call is not Layer.call:
+        plain = self._ours or type(self).build is Layer.build  # a build of users makes what it needs
+        if unbuilt and plain and not self._called and input_shape is not None and type(self).call is not Layer.call:
             symbolic.infer_shape(self, input_shape)
         if not type(self)._weights.keys() <= {*self._parameters, *self._buffers}:
             self.make_weights()
@@ -621,7 +622,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
                 if len(names) > 1 and names[0] in shapes:
                     self.build(**{name: shapes[name] for name in names if shapes.get(name) is not None})
                 else:
-                    self.build(symbolic.shapes_of(next(iter(given.values()), None)))
+                    self.build(symbolic.shapes_of(next((value for value in given.values() if value is not None), None)))
         finally:
             vars(self)["_called"] = False
         if runs:

@@ -321,7 +321,8 @@ def map_shapes(function: Callable[[tuple], Any], shapes: Any) -> Any:
         return None if shapes is None else function(tuple(shapes))
     if isinstance(shapes, Mapping):
         return {key: map_shapes(function, item) for key, item in shapes.items()}
-    return type(shapes)(map_shapes(function, item) for item in shapes)
+    found = [map_shapes(function, item) for item in shapes]
+    return type(shapes)(*found) if hasattr(shapes, "_fields") else type(shapes)(found)
 
 
 def infer_shape(layer: Any, input_shape: Any, *more: Any, **named_shapes: Any) -> Any:

@@ -68,6 +68,8 @@ def install(generation: str, *, backend: str | None = None, replace: bool = Fals
         _take_in(module, f"keras.{path}".rstrip("."))
     for name in _NAMES[generation]:
         _alias({f"{name}.{path}".rstrip("."): module for path, module in modules.items()})
+    if generation == "keras3":
+        importlib.import_module("keras.src")  # which is there after `import keras`
     if importlib.util.find_spec("tensorflow") is None:
         _stand_in(generation, modules)
         tensor: Any = tensors.Tensor
@@ -95,7 +97,8 @@ def uninstall() -> None:
             sys.modules[name] = before
     _installed.clear()
     while _opened:
-        del _opened.pop().__path__
+        vars(module := _opened.pop()).pop("src", None)
+        del module.__path__
     for name in [name for name, module in sys.modules.items() if "." in name and _is_stand_in(module)]:
         del sys.modules[name]  # imported below the stand-in since
     tensors.as_old_code_has_them(False)
@@ -221,19 +224,25 @@ class _InnerModule(ModuleType):
         public = [part for part in parts if part != "legacy"]  # as Keras 3 calls what it shows in `tf.keras` alone
         above = (finder.modules.get(".".join(of[:at])) for of in (parts, public) for at in range(len(of), 0, -1))
         self._same = finder.modules.get(".".join(parts))
-        self._above = [*(each for each in above if each is not None), finder.modules[""]]
+        engine = (finder.modules.get(path) for path in (parts[-1], "ops")) if parts[:1] == ["backend"] else ()
+        self._above = [*(each for each in (*above, *engine) if each is not None), finder.modules[""]]
         self.finder = finder
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
+            if name == "__all__" and self._same is not None:  # for `from keras.src.ops import *`
+                return [each for each in dir(self._same) if not each.startswith("_")]
             raise AttributeError(name)
         for module in self._above:
             found = getattr(module, name, None)
-            if found is not None and (module is self._same or not isinstance(found, ModuleType)):
+            if found is not None and not isinstance(found, ModuleType):
                 return found
+            if found is not None and module is self._same:
+                deep = name in ("backend", "utils")  # which have most of what is asked for inside
+                return importlib.import_module(f"{self.__name__}.{name}") if deep else found
         if name in insides.NAMES:
             return insides.NAMES[name]
-        if name.endswith(("_lib", "_utils")):  # a module
+        if name.endswith(("_lib", "_scope", "_utils")) or name in insides.MODULES:
             return importlib.import_module(f"{self.__name__}.{name}")
         raise ImportError(  # after an AttributeError, `from module import name` would look for a module of that name
             f"{self.__name__}.{name} is Keras' own inside, and no public module of Lamina's has that name."

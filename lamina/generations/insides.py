@@ -7,13 +7,18 @@ import importlib.util
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .. import config, optimizers
 from ..core import masking
+from ..core.dtypes import torch_dtype
+from ..core.operation import Operation
 from ..core.scope import snake_case, unique_name
+from ..core.stateless import in_symbolic_scope
 from ..core.symbolic import any_symbolic
 from ..ops.base import tensor
+from ..random import dropout
 from ..training.data import class_weights
 from ..utils.pictures import smart_resize
 from .backend import normalize_data_format
@@ -56,21 +61,57 @@ def correct_pad(inputs: Any, kernel_size: int | Iterable[int]) -> tuple[tuple[in
     return tuple((half - less, half) for half, less in zip(halves, even, strict=True))
 
 
+class DropoutRNNCell:
+    """What cells of one's own inherit to drop the same values in all steps. They set `dropout`, `recurrent_dropout` and
+    a `seed_generator`; with a `dropout_mask_count` there are so many masks, in a list."""
+
+    dropout_mask_count: int | None = None
+    _dropout_mask: Any = None
+    _recurrent_dropout_mask: Any = None
+
+    def _kept(self, word: str, x: Tensor, rate: float) -> Any:
+        if getattr(self, word) is None and rate > 0:
+            ones, seed = torch.ones_like(x), self.seed_generator  # type: ignore[attr-defined]
+            masks = [dropout(ones, rate, seed=seed) for _ in range(self.dropout_mask_count or 1)]
+            vars(self)[word] = masks[0] if self.dropout_mask_count is None else masks
+        return getattr(self, word)
+
+    def get_dropout_mask(self, step_input: Tensor) -> Any:
+        return self._kept("_dropout_mask", step_input, self.dropout)  # type: ignore[attr-defined]
+
+    def get_recurrent_dropout_mask(self, step_input: Tensor) -> Any:
+        return self._kept("_recurrent_dropout_mask", step_input, self.recurrent_dropout)  # type: ignore[attr-defined]
+
+    def reset_dropout_mask(self) -> None:
+        vars(self)["_dropout_mask"] = None
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        vars(self)["_recurrent_dropout_mask"] = None
+
+
+MODULES = ("common", "core", "image", "linalg", "math", "nn", "numpy", "random", "torch", "tracking", "variables")
+
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
+    "DropoutRNNCell": DropoutRNNCell,
     "KerasTensor": KerasTensor,
     "correct_pad": correct_pad,
     "LazyModule": LazyModule,
     "any_symbolic_tensors": lambda args=None, kwargs=None: any_symbolic(args, kwargs),
     "auto_name": unique_name,
+    "compute_output_spec": lambda fn, *args, **kwargs: Operation(fn).compute_output_spec(*args, **kwargs),
     "class_weight_to_sample_weights": lambda y, class_weight: class_weights(tensor(y), class_weight).numpy(),
     "get_keras_mask": masking.get_mask,
     "in_grain_data_pipeline": lambda: False,
+    "in_symbolic_scope": in_symbolic_scope,
+    "in_tf_graph": lambda: False,
     "is_tensor": lambda x: isinstance(x, Tensor),
+    "no_automatic_dependency_tracking": lambda method: method,  # lists and dicts stay what they are
     "set_keras_mask": masking.set_mask,
     "smart_resize": smart_resize,
     "standardize_data_format": lambda data_format: normalize_data_format(data_format),
     "standardize_tuple": standardize_tuple,
     "tensorflow": LazyModule("tensorflow"),
     "to_snake_case": snake_case,
+    "to_torch_dtype": torch_dtype,
 }

@@ -297,7 +297,7 @@ def _of_iterators(name: str) -> Callable:
 class _ModelWords(Adds):
     """The methods of models in the words of a generation."""
 
-    _by_iterator = False
+    _by_iterator, _traces_in_build = False, True
     make_train_function, make_test_function, make_predict_function = map(_of_iterators, _FUNCTIONS)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -525,7 +525,9 @@ class RNN(Holder):
         return (output, *states) if self.return_state else output
 
     def _sweep_any(self, sequences: Tensor, states: Any, how: How) -> Any:
-        """The run of a cell of somebody else's, its results in this layer's type."""
+        """The run of a cell of somebody else's, its results in this layer's type. Masks it keeps are drawn anew."""
+        for word in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
+            getattr(self.cell, word, lambda: None)()
         results = sweep(self.cell, sequences, states, how)
         if self._compute is not None:
             return pytree.tree_map(lambda leaf: leaf if leaf is None else leaf.to(self._compute), results)

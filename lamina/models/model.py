@@ -50,8 +50,12 @@ class Model(Trainer, Layer):
         super()._set_attribute(name, value)
 
     def build(self, input_shape: Any) -> None:
-        """Create all weights by running `call` without data on inputs of this shape."""
-        symbolic.infer_shape(self, input_shape)
+        """Create all weights by running `call` without data on inputs of this shape. Of a `build` of one's own, only
+        tf.keras' runs it."""
+        if type(self).build is Model.build or self._traces_in_build:
+            symbolic.infer_shape(self, input_shape)
+
+    _traces_in_build = False
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         if type(self).build is not Model.build:

@@ -677,7 +677,7 @@ def as_batch(
     sample_weight = tensors_of(sample_weight, "sample_weight", device)
     if class_weight is not None:
         sample_weight = class_weights(y, class_weight, sample_weight)
-    check_lengths(x, y, sample_weight)
+    check_lengths(x, y, sample_weight, is_batch=not mapped)
     return x, y, per_output(sample_weight, y)
 
 
@@ -691,8 +691,9 @@ def _stream_kind(x: Any) -> str | None:
     return "generator" if hasattr(x, "send") else "iterable"
 
 
-def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
-    """Raises ValueError, naming arrays and lengths, unless all have the same number of samples, at least 1."""
+def check_lengths(x: Any, y: Any, sample_weight: Any, is_batch: bool = False) -> None:
+    """Raises ValueError, naming arrays and lengths, unless all have the same number of samples, at least 1. The arrays
+    of one batch may be those of a graph, of several lengths."""
     if _plain_rows((*_parts(x), *_parts(y), *(() if sample_weight is None else (sample_weight,)))):
         return
     sizes = {}
@@ -701,7 +702,8 @@ def check_lengths(x: Any, y: Any, sample_weight: Any) -> None:
             if not leaf.ndim:
                 raise ValueError(f"{place}: expected an array with a batch axis; got a single number.")
             sizes[place] = leaf.shape[0]
-    if len(set(sizes.values())) > 1:
+    is_graph = is_batch and len({size for place, size in sizes.items() if place.startswith("x")}) > 1
+    if len(set(sizes.values())) > 1 and not is_graph:
         listed = ", ".join(f"{place} has {size}" for place, size in sizes.items())
         raise ValueError(f"All arrays must have the same number of samples: {listed}.")
     if not sizes or not next(iter(sizes.values())):

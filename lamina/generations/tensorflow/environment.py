@@ -326,12 +326,27 @@ def _asserts_of_one(word: str, holds: Callable[..., Tensor]) -> Callable[..., An
 
 
 for _word, _holds in {"equal": torch.eq, "less": torch.lt, "less_equal": torch.le, "greater": torch.gt,
-                      "greater_equal": torch.ge, "none_equal": torch.ne,
-                      "near": lambda x, y: torch.isclose(x.double(), y.double(), 1e-5, 1e-5)}.items():  # fmt: skip
+                      "greater_equal": torch.ge, "none_equal": torch.ne}.items():  # fmt: skip
     NAMES[f"debugging.assert_{_word}"] = NAMES[f"assert_{_word}"] = _asserts(_word, _holds)
 for _word, _holds in {"positive": lambda x: x > 0, "negative": lambda x: x < 0, "non_negative": lambda x: x >= 0,
                       "non_positive": lambda x: x <= 0, "all_finite": torch.isfinite}.items():  # fmt: skip
     NAMES[f"debugging.assert_{_word}"] = _asserts_of_one(_word, _holds)
+
+
+@named("debugging.assert_near assert_near")
+def assert_near(x, y, rtol=None, atol=None, message=None):
+    """Raises ValueError where |x - y| > atol + rtol * |y|; both are ten times the last digit of the type by default."""
+    x = tensor(x)
+    near = 10 * torch.finfo(x.dtype if x.is_floating_point() else torch.float32).eps
+    near = [near if each is None else float(each) for each in (rtol, atol)]
+    if not bool(torch.isclose(x.double(), tensor(y).double(), *near).all()):
+        raise ValueError(message or f"assert_near: it does not hold for {x!r} and {y!r}.")
+
+
+@named("get_static_value")
+def get_static_value(tensor):
+    """The values as an array; None for what has none yet."""
+    return None if any_symbolic(tensor) else np.asarray(tensor)
 
 
 @named("debugging.Assert Assert")
