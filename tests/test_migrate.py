@@ -159,6 +159,29 @@ def test_other_uses_of_tensorflow_stay() -> None:
     )
 
 
+LAYER = "import keras\nm = keras.layers.LSTM(2, recurrent_activation='hard_sigmoid')\n"
+
+
+@pytest.mark.parametrize(
+    ("keras", "source"),
+    [
+        ("tf", "import os\nimport tensorflow as tf\nm = tf.keras.layers.Dense(2)\nfrom keras.utils import get_file\n"),
+        (
+            "tf",
+            "import tensorflow as tf\nm = tf.keras.layers.Dense(2)\nfrom tensorflow import keras\nkeras.Input((2,))\n",
+        ),
+        ("2", LAYER + "from keras.models import Model\n"),
+        ("2", "from keras.layers import GRU\nm = GRU(2, recurrent_activation='hard_sigmoid')\nimport keras\n"),
+    ],
+)
+def test_what_is_used_is_there_before_it(keras: str, source: str) -> None:
+    """`import keras`, and the function that a source gets, though others of Keras are imported further down."""
+    names: dict[str, Any] = {}
+    migrated = migrate(source, keras, "lamina").source
+    exec(migrated, names)
+    assert "m" in names and migrate(migrated).source == migrated
+
+
 HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom keras import backend as K\n"
 
 

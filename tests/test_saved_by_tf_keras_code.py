@@ -78,6 +78,16 @@ def test_weights_wait_for_the_model(tf: Any, make: Any, tmp_path: Path, compiled
     np.testing.assert_array_equal(second.predict(X, verbose=0), first.predict(X, verbose=0))
 
 
+@pytest.mark.parametrize("name", ["nothing", "no/cp.ckpt", "nothing.weights.h5"])
+def test_weights_that_are_not_there_are_missed_at_once(tf: Any, make: Any, tmp_path: Path, name: str) -> None:
+    """Not at the first call: a model may have none before it is trained, or be given up."""
+    for model in (make(), tf.keras.Sequential([tf.keras.layers.Dense(2)])):
+        with pytest.raises(FileNotFoundError, match=r"load_weights: there is no file"):
+            model.load_weights(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        tf.train.Checkpoint(model=make()).restore(tmp_path / name)
+
+
 def test_the_optimizers_state_of_a_models_own_variables_is_kept(make: Any, tmp_path: Path) -> None:
     first, second = make(), make()
     for model in (first, second):

@@ -212,14 +212,12 @@ def load_weights(
     """
     from . import bundle, h5, keras3, object_graph, safe
 
-    path = _path(filepath, "load_weights")
+    path = weights_at(filepath)
     if (prefix := bundle.prefix_of(path)) is not None:
         if by_name or objects_to_skip is not None:
             raise ValueError("load_weights: TensorFlow's checkpoints take neither `by_name` nor `objects_to_skip`.")
         checked_backend(backend, "tf_keras")
         return object_graph.load_weights(model, prefix, skip_mismatch)
-    if not path.exists():
-        raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
     known = path.suffix in (".keras", ".safetensors", _DCP, *_H5) or path.name.endswith(".weights.json")
     if not known and not any_name:
         raise ValueError(
@@ -243,6 +241,16 @@ def load_weights(
         h5.load_weights(model, path, skip_mismatch, by_name, checked_backend(backend))
     else:
         keras3.load_weights(model, path, skip_mismatch, skip)
+
+
+def weights_at(filepath: Any) -> Path:
+    """The path of a file, folder or checkpoint of weights; raises FileNotFoundError where there is none."""
+    from . import bundle
+
+    path = _path(filepath, "load_weights")
+    if bundle.prefix_of(path) is None and not path.exists():
+        raise FileNotFoundError(f"load_weights: there is no file {str(filepath)!r}.")
+    return path
 
 
 def _form(path: Path) -> Any:

@@ -674,6 +674,7 @@ class _ModelWords(Adds):
         name = own if Path(own).is_file() and not Path(filepath).is_file() else filepath
         older = not self._dialect.table.shares_modern
         if not older and not str(filepath).endswith(_ENDINGS) and not self._ready:
+            files.weights_at(name)
             when_ready(self, lambda: self.load_weights(filepath, skip_mismatch, by_name, **options))
             return _Loaded()
         if Path(name, files.IN_FOLDER).is_file():

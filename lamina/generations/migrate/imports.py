@@ -196,11 +196,17 @@ def _imports(line: Any) -> list[tuple[str, str]]:
     return []
 
 
+def _before_use(body: Sequence[Any], *names: str) -> list[list[tuple[str, str]]]:
+    """What the statements import that stand before the first one that uses a name."""
+    use = next((at for at, line in enumerate(body) if not _used(cst.Module([line])).isdisjoint(names)), None)
+    return [_imports(line) for line in body[:use]]
+
+
 def complete(module: cst.Module, package: str, sigmoid: bool) -> cst.Module:
-    """With `import keras` where the source says `keras` and does not import it, and the function that is missing."""
+    """With `import keras` where the source says `keras` before it imports it, and the function that is missing."""
     body: list[Any] = list(module.body)
-    told = [_imports(line) for line in body]
-    if (sigmoid or "keras" in _used(module)) and all(local != "keras" for found in told for _, local in found):
+    told = _before_use(body, "keras", OLD_SIGMOID)
+    if (sigmoid or len(told) < len(body)) and all(local != "keras" for found in told for _, local in found):
         of_keras = [at for at, found in enumerate(told) if any(name.partition(".")[0] in _ROOTS for name, _ in found)]
         start = sum(1 for name in told if name[:1] and name[0][0] == "__future__") + (
             module.get_docstring() is not None
@@ -212,9 +218,8 @@ def complete(module: cst.Module, package: str, sigmoid: bool) -> cst.Module:
             body[place] = body[place].with_changes(leading_lines=[])
         body.insert(place, line)
     if sigmoid:
-        places = [
-            at for at, line in enumerate(body) if any(name.partition(".")[0] in _ROOTS for name, _ in _imports(line))
-        ]
+        told = _before_use(body, OLD_SIGMOID)
+        places = [at for at, found in enumerate(told) if any(name.partition(".")[0] in _ROOTS for name, _ in found)]
         place = places[-1] + 1
         made: Any = cst.parse_module(_SIGMOID).body[0]
         if place < len(body):
