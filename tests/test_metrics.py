@@ -596,6 +596,6 @@ def test_what_is_no_number_is_told_and_changes_nothing(name: str, bad: Any) -> N
     metric.update_state(right, right)
     before = [variable.detach().clone() for variable in metric.variables]
     for targets, outputs in ((right, bad), (bad, right)):
-        with pytest.raises((ValueError, TypeError), match="takes|number"):
+        with pytest.raises((ValueError, TypeError), match=r"takes|number"):
             metric.update_state(targets, outputs)
     assert all(map(torch.equal, metric.variables, before))
