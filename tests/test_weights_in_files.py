@@ -120,6 +120,26 @@ def test_a_failing_save_leaves_all_files_as_they_were(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_parts_of_two_saves_do_not_go_together(tmp_path):
+    first, second, model = tmp_path / "first", tmp_path / "second", small()
+    for folder in (first, second):  # the largest weight has just that size
+        model.save_weights(folder / "m.weights.json", max_shard_size=96 / GB)
+    sizes = []
+    for shard in first.glob("*.h5"):
+        with h5py.File(shard) as file:
+            arrays = []
+            file.visititems(lambda _, item, found=arrays: found.append(getattr(item, "nbytes", 0)) and None)
+            sizes.append(sum(arrays))
+    assert max(sizes) == 96 and len(sizes) == len(list(second.glob("*.h5")))
+    other = small()
+    other.load_weights(second / "m.weights.json")
+    before = state(other)
+    shutil.copy(first / "m_00001.weights.h5", second)
+    with pytest.raises(ValueError, match=r"m_00001.*are of two saves"):
+        other.load_weights(second / "m.weights.json")
+    assert equal(state(other), before)
+
+
 DENSE = "/layers/dense/vars"
 
 
