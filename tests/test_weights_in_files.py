@@ -140,6 +140,31 @@ def test_parts_of_two_saves_do_not_go_together(tmp_path):
     assert equal(state(other), before)
 
 
+class Counted(layers.Layer):
+    """Stores arrays that are no tensors."""
+
+    total = np.zeros(8, "f4")
+
+    def call(self, x):
+        return x
+
+    def save_own_variables(self, store):
+        store["total"] = self.total
+        store["steps"] = np.int64(3)
+
+    def load_own_variables(self, store):
+        self.total, self.steps = np.array(store["total"]), int(store["steps"][()])
+
+
+def test_arrays_that_a_layer_stores_by_itself_count_in_the_sizes(tmp_path):
+    model, other = (keras.Sequential([keras.Input((4,)), Counted(), layers.Dense(2)]) for _ in range(2))
+    model.layers[0].total = np.arange(8, dtype="f4")
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=36 / GB)
+    assert len(list(tmp_path.glob("*.h5"))) == 4  # of 32, 8, 32 and 8 bytes
+    other.load_weights(tmp_path / "m.weights.json")
+    assert np.array_equal(other.layers[0].total, np.arange(8)) and other.layers[0].steps == 3
+
+
 DENSE = "/layers/dense/vars"
 
 
