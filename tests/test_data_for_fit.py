@@ -321,3 +321,7 @@ def test_folders_of_sounds(tmp_path: Path) -> None:
         make(tmp_path, ragged=True)
     with pytest.raises(ValueError, match="8000 samples a second"):
         list(make(tmp_path, sampling_rate=16000, verbose=False))
+    for damaged in (b"", b"RIFF", b"no sound at all", (tmp_path / "a" / "x.wav").read_bytes()[:30]):
+        (tmp_path / "b" / "x.wav").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"x\.wav is damaged, or no sound: ."):
+            list(make(tmp_path, verbose=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -366,6 +367,43 @@ def test_plain_torch_modules_inside_a_layer_are_stored(tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
     other.load_weights(tmp_path / "m.weights.h5")
     assert torch.equal(other.layers[0].inner.running_mean, torch.full((4,), 3.0))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(
+    ("place", "is_aside"),
+    [
+        ("optimizer", True),
+        ("_seeds/a", True),
+        ("layers/dense/_metrics/mean", True),
+        ("layers/dense/metrics/mean", True),
+        ("layers/dense/optimizer/metrics/mean", True),
+        ("layers/other/optimizer", False),
+        ("layers/dense/_seeds", False),
+        ("layers/other", False),
+        ("other", False),
+    ],
+)
+def test_states_that_a_model_had_beside_its_layers_are_left_out(place, is_aside, compiled, tmp_path):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    if compiled and place != "optimizer":
+        model.compile("sgd", "mse")
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5", "a") as file:
+        file.create_dataset(f"{place}/vars/0", data=np.zeros(2, "f4"))
+    model.save(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as archive, zipfile.ZipFile(tmp_path / "m.keras", "w") as changed:
+        for name in archive.namelist():
+            content = (tmp_path / "m.weights.h5").read_bytes() if name.endswith(".h5") else archive.read(name)
+            changed.writestr(name, content)
+    for read in (
+        lambda: model.load_weights(tmp_path / "m.weights.h5"),
+        lambda: keras.models.load_model(tmp_path / "m.keras"),
+    ):
+        with (
+            contextlib.nullcontext() if is_aside else pytest.raises(ValueError, match=f"{place}: stored, but the model")
+        ):
+            read()
 
 
 def test_safetensors(tmp_path):

@@ -529,3 +529,24 @@ def test_a_reason_is_one_line_of_bounded_length() -> None:
     assert safe.reason(ValueError("one\ntwo")) == "one" and safe.reason(KeyError()) == "KeyError"
     assert safe.reason(ValueError("x" * safe.MAX_REASON)) == "x" * safe.MAX_REASON
     assert safe.reason(ValueError("x" * (safe.MAX_REASON + 1))) == "x" * safe.MAX_REASON + "..."
+
+
+@pytest.mark.parametrize(
+    "key", ["model_config", "training_config", "layer_names", "weight_names", "keras_version", "save"]
+)
+def test_attributes_are_numbers_or_texts(key: str, tmp_path: Path) -> None:
+    """A list in an attribute may claim four billion elements, for which HDF5 makes room before it looks."""
+    lists = np.empty((), object)
+    lists[()] = np.arange(9)
+    _trained().save(tmp_path / "m.h5")
+    _trained().save_weights(tmp_path / "m.weights.json", max_shard_size=1)
+    with h5py.File(tmp_path / ("m_00000.weights.h5" if key == "save" else "m.h5"), "r+") as file:
+        groups = [file, *file.values(), *file.get("model_weights", {}).values()]
+        for group in [each for each in groups if key in each.attrs]:
+            del group.attrs[key]
+            group.attrs.create(key, lists, dtype=h5py.vlen_dtype(np.int64))
+    with pytest.raises(ValueError, match=f"attribute '{key}' of /.* is neither numbers nor texts"):
+        if key == "save":
+            _trained().load_weights(tmp_path / "m.weights.json")
+        else:
+            keras.saving.load_model(tmp_path / "m.h5")

@@ -216,6 +216,11 @@ def test_an_adaptation_that_is_not_stored_begins_anew(tmp_path):
     assert torch.equal(dense.kernel, model.layers[0].kernel)
     assert dense.lora_kernel_a.abs().min() > 0 and dense.lora_kernel_b.abs().max() == 0
     assert dense.lora_kernel_a.is_contiguous()
+    with torch.no_grad():
+        dense.lora_kernel_b.add_(1.0)
+    adapted = keras.Sequential([keras.Input((4,)), dense])
+    adapted.load_weights(tmp_path / "m.keras")  # what was learned goes with the kernel that it was learned for
+    assert torch.equal(adapted(torch.ones(1, 4)), model(torch.ones(1, 4)))
 
 
 def test_a_model_stored_before_it_was_built_is_initialized_when_it_is(tmp_path):

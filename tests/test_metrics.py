@@ -586,3 +586,16 @@ def test_of_equal_scores_the_first_are_among_the_best() -> None:
             measured = kind(top_k=2)
             measured.update_state(labels, [1.0, 1.0, 1.0, 1.0])
             assert measured.result() == expected
+
+
+@pytest.mark.parametrize("bad", [None, [None, 1.0], object(), {"a": 1.0}])
+@pytest.mark.parametrize("name", ["AUC", "MeanIoU", "F1Score", "R2Score", "MeanSquaredError", "Recall"])
+def test_what_is_no_number_is_told_and_changes_nothing(name: str, bad: Any) -> None:
+    metric = getattr(metrics, name)(**({"num_classes": 2} if name == "MeanIoU" else {}))
+    right = np.array([[0.0, 1.0], [1.0, 0.0]])
+    metric.update_state(right, right)
+    before = [variable.detach().clone() for variable in metric.variables]
+    for targets, outputs in ((right, bad), (bad, right)):
+        with pytest.raises((ValueError, TypeError), match=r"takes|number"):
+            metric.update_state(targets, outputs)
+    assert all(map(torch.equal, metric.variables, before))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -419,7 +420,11 @@ def test_notebooks_change_in_their_cells_alone() -> None:
     [
         ("import keras\nprint 'x'\n", "line 2: this is Python 2"),
         ("import keras\nx = (\n", "line 2: no valid Python"),
+        (f"import keras\nx = {'(' * 3000}1{')' * 3000}\n", "Python cannot read it: too many nested parentheses"),
+        (f"import keras\nx = a{'.b' * 50_000}\n", "Python cannot read it: "),
+        ("import keras\nx = '\0'\n", "Python cannot read it: source code "),
     ],
+    ids=["Python 2", "open", "brackets", "attributes", "zero"],
 )
 def test_what_cannot_be_read(source: str, said: str, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(Unreadable, match=said):
@@ -429,6 +434,13 @@ def test_what_cannot_be_read(source: str, said: str, tmp_path: Path, capsys: Any
     assert cli.main(["migrate", str(file), "--write"]) == 1
     assert f"{file}: {said}" in capsys.readouterr().err
     assert file.read_text() == source
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_a_pipe_is_no_source(tmp_path: Path, capsys: Any) -> None:
+    os.mkfifo(tmp_path / "script.py")
+    assert cli.main(["migrate", str(tmp_path)]) == 1
+    assert "is a pipe or a device" in capsys.readouterr().err
 
 
 def test_command(tmp_path: Path, capsys: Any) -> None:

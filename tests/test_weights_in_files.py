@@ -120,6 +120,51 @@ def test_a_failing_save_leaves_all_files_as_they_were(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_parts_of_two_saves_do_not_go_together(tmp_path):
+    first, second, model = tmp_path / "first", tmp_path / "second", small()
+    for folder in (first, second):  # the largest weight has just that size
+        model.save_weights(folder / "m.weights.json", max_shard_size=96 / GB)
+    sizes = []
+    for shard in first.glob("*.h5"):
+        with h5py.File(shard) as file:
+            arrays = []
+            file.visititems(lambda _, item, found=arrays: found.append(getattr(item, "nbytes", 0)) and None)
+            sizes.append(sum(arrays))
+    assert max(sizes) == 96 and len(sizes) == len(list(second.glob("*.h5")))
+    other = small()
+    other.load_weights(second / "m.weights.json")
+    before = state(other)
+    shutil.copy(first / "m_00001.weights.h5", second)
+    with pytest.raises(ValueError, match=r"m_00001.*are of two saves"):
+        other.load_weights(second / "m.weights.json")
+    assert equal(state(other), before)
+
+
+class Counted(layers.Layer):
+    """Stores arrays that are no tensors."""
+
+    total = np.zeros(8, "f4")
+
+    def call(self, x):
+        return x
+
+    def save_own_variables(self, store):
+        store["total"] = self.total
+        store["steps"] = np.int64(3)
+
+    def load_own_variables(self, store):
+        self.total, self.steps = np.array(store["total"]), int(store["steps"][()])
+
+
+def test_arrays_that_a_layer_stores_by_itself_count_in_the_sizes(tmp_path):
+    model, other = (keras.Sequential([keras.Input((4,)), Counted(), layers.Dense(2)]) for _ in range(2))
+    model.layers[0].total = np.arange(8, dtype="f4")
+    model.save_weights(tmp_path / "m.weights.json", max_shard_size=36 / GB)
+    assert len(list(tmp_path.glob("*.h5"))) == 4  # of 32, 8, 32 and 8 bytes
+    other.load_weights(tmp_path / "m.weights.json")
+    assert np.array_equal(other.layers[0].total, np.arange(8)) and other.layers[0].steps == 3
+
+
 DENSE = "/layers/dense/vars"
 
 

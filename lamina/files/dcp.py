@@ -79,6 +79,13 @@ class _Reader(FileSystemReader):
         return found
 
 
+class _Trial(of_torch.DefaultLoadPlanner):
+    """Reads all that there is to read, and keeps nothing of it."""
+
+    def resolve_tensor(self, read_item: Any) -> torch.Tensor:
+        return super().resolve_tensor(read_item).to("meta")
+
+
 def save(model: Any, path: Path) -> None:
     """Write the folder; all processes together. It takes the place of an older one once it is complete."""
     require_built(model, "save its weights")
@@ -102,7 +109,7 @@ def save(model: Any, path: Path) -> None:
 
 def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
     """Set weights, and the optimizer's state where both have one; all processes together. Raises ValueError, before any
-    change, where names or shapes differ."""
+    change, where names or shapes differ, or a part cannot be read."""
     require_built(model, "load weights")
     build_optimizer(model)
     reader = _Reader(path)
@@ -125,6 +132,7 @@ def load(model: Any, path: Path, skip_mismatch: bool = False) -> None:
         fitting = {name: tensor for name, tensor in own.items() if name not in problems}
         try:
             with _quietly():
+                of_torch.load(fitting, storage_reader=reader, planner=_Trial())
                 of_torch.load(fitting, storage_reader=reader)
         except of_torch.CheckpointException as error:  # no Exception
             raise ValueError(

@@ -65,7 +65,9 @@ def _numbered(holder: Any, name: str) -> dict[str, safe.StoredArray]:
 
 def _writer(holder: Any, names: Iterable[str], backend: str | None) -> Writer:
     version, told = (
-        next((safe.as_text(group.attrs[word]) for group in (holder, holder.file) if word in group.attrs), None)
+        next(
+            (safe.as_text(safe.attribute(group, word)) for group in (holder, holder.file) if word in group.attrs), None
+        )
         for word in ("keras_version", "backend")
     )
     if told is not None and backend not in (None, told):

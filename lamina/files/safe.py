@@ -554,7 +554,7 @@ class Arrays:
 
     def attributes(self, path: str) -> dict[str, Any]:
         """What stands beside an object's arrays, such as its name."""
-        return {key: value for file, place, _ in self._at(path) for key, value in file[place].attrs.items()}
+        return {key: attribute(file[place], key) for file, place, _ in self._at(path) for key in file[place].attrs}
 
     def check_total(self, arrays: Iterable[StoredArray]) -> None:
         """Raises ValueError where these make far more data than the files hold."""
@@ -571,25 +571,33 @@ def check_total(arrays: Iterable[StoredArray], *files: Any) -> None:
         raise ValueError(f"its arrays declare {declared} bytes, but the file has {size}")
 
 
+def attribute(group: Any, name: str) -> Any:
+    """An attribute's value. Raises ValueError for other kinds than numbers and texts: lists claim any length."""
+    dtype = group.attrs.get_id(name).dtype
+    if dtype.kind not in "biufSO" or (dtype.kind == "O" and _hdf5().check_string_dtype(dtype) is None):
+        raise ValueError(f"attribute {name!r} of {group.name} is neither numbers nor texts")
+    return group.attrs[name]
+
+
 def texts(group: Any, name: str) -> list[str]:
     """A list of texts in a group's attributes, put together where it was too long for one attribute."""
     if name in group.attrs:
-        parts: Iterable[Any] = [group.attrs[name]]
+        parts: Iterable[Any] = [attribute(group, name)]
     else:
         parts = []
         while f"{name}{len(parts)}" in group.attrs:
-            parts.append(group.attrs[f"{name}{len(parts)}"])
+            parts.append(attribute(group, f"{name}{len(parts)}"))
     return [as_text(item) for part in parts for item in np.asarray(part).ravel().tolist()]
 
 
 def json_of(file: Any, name: str) -> Any:
     """The JSON in an attribute of a file."""
-    return parse_json(as_text(file.attrs[name]), file.id.get_filesize(), f"attribute {name!r}")
+    return parse_json(as_text(attribute(file, name)), file.id.get_filesize(), f"attribute {name!r}")
 
 
 def count(group: Any, name: str) -> int:
     """A number of things in a group's attributes. Raises ValueError for another value."""
-    value = np.asarray(group.attrs[name])
+    value = np.asarray(attribute(group, name))
     if value.shape not in ((), (1,)) or value.dtype.kind not in "iu" or value.min() < 0:
         raise ValueError(f"attribute {name!r} of {group.name} is no number of things")
     return int(value.item())

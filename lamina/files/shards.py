@@ -106,7 +106,8 @@ def reading(path: Path) -> Iterator[safe.Arrays]:
                 )
             with safe.reading(shard):
                 files[name] = stack.enter_context(safe.opened_hdf5(shard))
-                if save is not None and files[name].attrs.get(SAVE, save) != save:
+                named = save is not None and SAVE in files[name].attrs
+                if named and safe.attribute(files[name], SAVE) != save:
                     raise ValueError(f"it and {path.name} are of two saves, of which one did not end; save again")
         with safe.reading(path):
             held = safe.Arrays(*files.values())

@@ -41,7 +41,7 @@ def _of_numbers(value: Any) -> Tensor:
         return torch.stack([as_tensor(part) for part in value])
     try:
         return torch.as_tensor(value)
-    except TypeError as error:  # torch's word for what is no number
+    except (TypeError, RuntimeError) as error:  # torch's words for what is no number
         raise ValueError(f"A loss or metric takes numbers; got {short(value)}.") from error
 
 

@@ -264,10 +264,14 @@ def audio_dataset_from_directory(
 
 def read_sound(source: Any) -> tuple[Tensor, int]:
     """The sound (samples, channels) of a `.wav` file, float32 from -1 to 1, and its samples a second."""
-    with wave.open(source) as file:
-        if file.getsampwidth() != 2:
-            raise ValueError(f"{source} has {8 * file.getsampwidth()} bits; expected 16 bits. Convert the file first.")
-        frames, channels, rate = file.readframes(file.getnframes()), file.getnchannels(), file.getframerate()
+    try:
+        with wave.open(source) as file:
+            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
+            frames = file.readframes(file.getnframes())
+    except (EOFError, wave.Error) as error:
+        raise ValueError(f"{source} is damaged, or no sound: {str(error) or 'it ends too early'}") from error
+    if width != 2:
+        raise ValueError(f"{source} has {8 * width} bits; expected 16 bits. Convert the file first.")
     return torch.from_numpy(np.frombuffer(frames, "<i2").reshape(-1, channels) / np.float32(32768)), rate
 
 

@@ -12,11 +12,13 @@ import shutil
 import sys
 import tempfile
 import tokenize
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...files import safe
 from ..detect import detect
 from ..dialect import DIALECTS
 from ..evidence import Reader
@@ -75,9 +77,21 @@ def migrate(source: str, keras: str | None = None, package: str = "keras", gener
 def _uses_keras(source: str) -> bool:
     if "keras" not in source:
         return False
+    _require_bounded(source)
     tree, _ = parsed(source)
     reader = Reader(tree)
     return reader.of_keras or bool(reader.of_tensorflow)
+
+
+def _require_bounded(source: str) -> None:
+    """Raises Unreadable for what is nested too deeply, which ends libcst's process, and for bytes of zero."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if not isinstance(error, SyntaxError) or "too many" in error.msg or "null byte" in error.msg:
+            raise Unreadable(f"Python cannot read it: {getattr(error, 'msg', error)}") from None
 
 
 def _said(source: str, line: int) -> str:
@@ -215,6 +229,7 @@ class _File:
 
     @classmethod
     def read(cls, path: Path) -> _File:
+        safe.require_file(path)
         raw = path.read_bytes()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
         return cls(path, raw.decode(encoding), encoding)
