@@ -57,14 +57,17 @@ class Rescaling(Layer):
 
     supports_masking = True
 
-    def check(self) -> None:
-        for name, value in (("_factor", self.scale), ("_shift", self.offset)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32), persistent=False)
+    def _set_attribute(self, name: str, value: Any) -> None:
+        super()._set_attribute(name, value)
+        if name in ("scale", "offset"):
+            self.register_buffer(
+                f"_{name}", torch.as_tensor(getattr(self, name), dtype=torch.float32), persistent=False
+            )
 
     def call(self, inputs: Tensor) -> Tensor:
         compute = self.dtype_policy.compute
         x = inputs if inputs.dtype is compute else inputs.to(compute)
-        factor, shift = self._buffers["_factor"].to(compute), self._buffers["_shift"].to(compute)
+        factor, shift = (self._buffers[name].to(x.device, compute) for name in ("_scale", "_offset"))  # type: ignore
         if config.image_data_format() == "channels_first":
             factor, shift = _along_channels(factor), _along_channels(shift)
         return torch.addcmul(shift, x, factor)
@@ -156,9 +159,13 @@ class Normalization(_Statistics, _Normalization, Adapting):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
-        mean, variance = self._statistics()
-        mean, deviation = mean.to(x.dtype), variance.sqrt().clamp(min=config.epsilon()).to(x.dtype)
+        mean, deviation = self._computed(x.dtype)
         return torch.addcmul(mean, x, deviation) if self.invert else (x - mean) / deviation
+
+    def _computed(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The mean and the deviation for inputs of a type."""
+        mean, variance = self._statistics()
+        return mean.to(dtype), variance.sqrt().clamp(min=config.epsilon()).to(dtype)
 
     def adapt(self, data: Any, steps: int | None = None, *, batch_size: int | None = None) -> None:
         """Find mean and variance of an array, or of an iterable of batches."""
