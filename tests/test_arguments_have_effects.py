@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from support.declared import FREE, required
-from support.examples import EXAMPLES, Example, halved, ids, x
+from support.examples import EXAMPLES, Example, halved, ids, reset, x
 from support.observed import DATA, SCORES, attempt, observed, plain, same
 
 import lamina as keras
@@ -248,6 +248,37 @@ def test_every_argument_of_a_layer_counts(cls: type[Layer]) -> None:
     for argument in dict.fromkeys((*cls._args, "activity_regularizer")):
         excuse = any(fnmatchcase(f"{cls.__name__}.{argument}", pattern) for pattern in LAYER_EXCUSED)
         assert excuse or moves(cls, argument), f"{cls.__name__}: no value of `{argument}` changes anything"
+
+
+SET_LATER = "activation dropout num_mel_bins output_size padding pool_size recurrent_activation recurrent_dropout scale"
+SET_LATER = f"{SET_LATER} offset size strides".split()
+LATER = L.Rescaling, L.MelSpectrogram, L.SimpleRNN, L.LSTM, L.GRU
+
+
+def with_weights_of(layer: Layer, other: Layer, example: Example) -> Layer:
+    with torch.no_grad():
+        layer(*example.tensors())
+    layer.set_weights(other.get_weights())
+    return layer
+
+
+@pytest.mark.parametrize("cls", [cls for cls in BY_CLASS if cls._worked_out or cls in LATER])
+def test_an_argument_set_on_a_built_layer_counts_as_one_given(cls: type[Layer]) -> None:
+    example = BY_CLASS[cls][0]
+    for argument in [name for name in SET_LATER if name in cls._args]:
+        before = example.built()
+        for value in layer_values(cls, argument, getattr(before, argument)):
+            given = attempt(functools.partial(remade, example, **{argument: value}))
+            if given is None or attempt(functools.partial(with_weights_of, given, before, example)) is None:
+                continue  # it does not fit beside the rest
+            later = with_weights_of(remade(example), before, example)
+            setattr(later, argument, value)
+            for training in (False, True) if later._takes_training else (None,):
+                torch.manual_seed(0)
+                expected = reset(given)(*example.tensors(), training=training)
+                torch.manual_seed(0)
+                found = reset(later)(*example.tensors(), training=training)
+                assert same(plain(found), plain(expected)), (argument, value, training)
 
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -264,6 +264,36 @@ def test_any_changes_count_in_the_next_step(deeds: list[Callable]) -> None:
     assert trained(deeds, True) == trained(deeds, False)
 
 
+def normalizing(scale: float) -> Any:
+    first = L.Normalization()
+    first.adapt(X.numpy() * scale)
+    return keras.Sequential([keras.Input((5,)), first, L.Dense(5, kernel_initializer="ones")])
+
+
+def by_file(model: Any, path: Path) -> None:
+    normalizing(3.0).save_weights(path)
+    model.load_weights(path)
+
+
+def by_memory(model: Any, path: Path) -> None:
+    model.layers[0].adapt_variance.data.fill_(9.0)
+
+
+@pytest.mark.parametrize("learn", [lambda model, path: model.layers[0].adapt(X.numpy() * 3), by_file, by_memory])
+def test_statistics_that_are_learned_or_loaded_later_count(learn: Callable, tmp_path: Path) -> None:
+    model = normalizing(1.0)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    for _ in range(5):
+        model.predict(X, verbose=0)
+        model.train_on_batch(X, Y)
+    learn(model, tmp_path / "later.weights.h5")
+    first, last = model.layers
+    expected = ((X - first.mean) / first.variance.sqrt()) @ last.kernel
+    np.testing.assert_allclose(model.predict(X, verbose=0), expected.detach(), rtol=1e-5)
+    loss = (expected - Y).square().mean().item()
+    assert model.train_on_batch(X, Y) == pytest.approx(loss, rel=1e-5)
+
+
 # Who looks on ---------------------------------------------------------------------------------------------------------
 
 
@@ -445,3 +475,13 @@ def test_variables_in_lists_are_no_weights_before_tf_keras(space: Any) -> None:
     layer = Holds()
     layer.build((None, 3))
     assert layer.weights == []
+
+
+def test_a_model_measured_in_inference_mode_can_be_trained() -> None:
+    model = network()
+    model.compile("adam", "mse", metrics=["mae"])
+    with torch.inference_mode():
+        model.evaluate(X, Y, verbose=0)
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], before[0])

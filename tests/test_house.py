@@ -28,7 +28,6 @@ LONGEST = 8  # arguments
 COMPLEX = {
     "core.fusion.calls",
     "core.serialize.serialize",
-    "core.weights.Weights.add_weight",
 }
 # How many functions of a folder take more than `LONGEST` arguments.
 LONG = {

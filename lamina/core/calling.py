@@ -26,7 +26,7 @@ from .scope import building, in_mode, scope
 from .spec import InputSpec, unfit
 from .trail import FAULTS, Advice, Onlooker, Trail, advice_of, tell
 from .weights import Weights
-from .work import modules_inside, training_flags
+from .work import modules_inside, put_flag, training_flags
 
 
 def _tending(register: Callable) -> Callable:
@@ -577,12 +577,7 @@ def _torch_modules_follow(layer: Any, training: bool) -> AbstractContextManager[
         return nullcontext()
     if torch.compiler.is_compiling():  # by one thread alone; it can trace no lock
         return in_mode(followers, training)
-    return training_flags(layer, followers, training, functools.partial(_put, followers))
-
-
-def _put(modules: list[nn.Module], training: bool) -> None:
-    for module in modules:
-        module.training = training
+    return training_flags(layer, followers, training, lambda flag: [put_flag(each, flag) for each in followers])
 
 
 def _check_mask(layer: Any, inputs: Any, mask: Any, axes: Iterable[int]) -> None:

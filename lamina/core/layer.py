@@ -155,6 +155,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _casts_all = True  # to the compute type; else only what a call is given first
     _rule_is_second = False  # shapes are those of `call`, whatever the rule says
     _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
+    _worked_out: ClassVar[tuple[str, ...]] = ()  # cached properties, which go by arguments
     _stateless = False  # it counts as built from the start and writes no build config
     _quantizes: ClassVar[tuple[str | None, ...]] = (None,)  # its modes of `quantize`, beside None
     _asks_gradients = False  # calls take gradients by what they are given: a plan tracks it
@@ -343,6 +344,9 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if name in state["_modules"]:
             self._let_go(name)
         self._set_attribute(name, value)
+        if name in self._args:
+            for each in self._worked_out:
+                state.pop(each, None)
         if name in _WAYS:
             tend(self)
         elif before is not value and name != "training" and self._is_settled:  # that is read in every call

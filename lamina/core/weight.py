@@ -189,6 +189,9 @@ class Weight(Known, nn.Parameter):
         data = initializer if isinstance(initializer, torch.Tensor) else _first_value(initializer, shape, dtype)
         if dtype is not None:
             data = data.to(dtypes.torch_dtype(dtype))
+        if data.is_inference():  # it could be changed in that mode alone
+            with torch.inference_mode(False):
+                data = data.clone()
         with unset_fake_temporarily():  # in a trial of a call, too, it is a variable
             held = torch.zeros(data.shape, dtype=data.dtype) if isinstance(data, FakeTensor) else data
             weight = torch.Tensor._make_subclass(cls, held, trainable and has_gradients(held))

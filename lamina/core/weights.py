@@ -91,6 +91,24 @@ def _shaped_once(add_weight: Callable[..., Weight]) -> Callable[..., Weight]:
     return checked
 
 
+def _first_values(what: str, make: Callable, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """What an initializer makes of a shape. Raises ValueError, of the weight called `what`, where it makes none."""
+    ours = serialize.home_of(type(make)) is not None
+    with unset_fake_temporarily(), torch.no_grad():
+        try:
+            made = make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(dtype))
+        except (ValueError, RuntimeError) as error:
+            if not ours or type(error) not in (ValueError, RuntimeError):  # out of memory is another type
+                raise
+            told = str(error).partition("\n")[0][:200]
+            raise ValueError(f"{what}, shape {show_shape(shape)}: {told}") from error
+        values = here(torch.as_tensor(made)).to(dtype)
+        values = values if ours else values.clone()  # a user's function may give what it keeps
+    if tuple(values.shape) != shape:
+        raise ValueError(f"{what} needs shape {show_shape(shape)}; its initializer gave {show_shape(values.shape)}.")
+    return values
+
+
 class _Tracker:
     """Own layers open and close it around an `add_weight` after building, which needs no leave here."""
 
@@ -155,17 +173,7 @@ class Weights(nn.Module):
         `order` lays the memory out so that `weight.permute(order)` is contiguous. Raises ValueError for unknown sizes,
         and within `call`.
         """
-        if overwrite_with_gradient:
-            raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
-        if scope.depth and self._ready and not (self._building or self._ours or self._grows_in_calls):
-            raise ValueError(
-                f"{named(self)}: `call` cannot add new elements of state: `add_weight` would make another weight in "
-                "every call; make it in `build`, or in `__init__`, and keep it as an attribute."
-            )
-        if isinstance(shape, str):
-            raise ValueError(
-                f"{named(self)}: add_weight takes the shape first; give the name as a keyword argument, name={shape!r}."
-            )
+        self._check_leave(shape, overwrite_with_gradient)
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         own_name, name = name or unique_name("variable"), name or "variable"
         if any(size is None for size in shape):
@@ -178,25 +186,7 @@ class Weights(nn.Module):
             initializer = "glorot_uniform" if type_.is_floating_point else "zeros"
         make = serialize.get(initializer, "keras.initializers")
         what = f"{named(self)}: weight `{name}`"
-
-        def first() -> torch.Tensor:
-            with unset_fake_temporarily(), torch.no_grad():
-                try:
-                    made = make(tuple(int(n) for n in shape), dtype=dtypes.dtype_name(type_))
-                except (ValueError, RuntimeError) as error:
-                    ours = serialize.home_of(type(make)) is not None
-                    if not ours or type(error) not in (ValueError, RuntimeError):  # out of memory is another type
-                        raise
-                    told = str(error).partition("\n")[0][:200]
-                    raise ValueError(f"{what}, shape {show_shape(shape)}: {told}") from error
-                values = here(torch.as_tensor(made)).to(type_)
-                if serialize.home_of(type(make)) is None:  # a user's function may give what it keeps
-                    values = values.clone()
-            if tuple(values.shape) != shape:
-                expected, got = show_shape(shape), show_shape(values.shape)
-                raise ValueError(f"{what} needs shape {expected}; its initializer gave {got}.")
-            return values
-
+        first = functools.partial(_first_values, what, make, shape, type_)
         place = placing.current and placing.current.place
         waiting = context.waiting if place is None else None
         if waiting is None:
@@ -232,6 +222,20 @@ class Weights(nn.Module):
             attribute = f"{name}_{count}"
         self._adopt(attribute, weight)
         return weight
+
+    def _check_leave(self, shape: object, overwrite_with_gradient: bool) -> None:
+        """Raises ValueError where `add_weight` makes no weight of this kind, or none now."""
+        if overwrite_with_gradient:
+            raise ValueError(f"{named(self)}: a weight with `overwrite_with_gradient` is not available; use False.")
+        if scope.depth and self._ready and not (self._building or self._ours or self._grows_in_calls):
+            raise ValueError(
+                f"{named(self)}: `call` cannot add new elements of state: `add_weight` would make another weight in "
+                "every call; make it in `build`, or in `__init__`, and keep it as an attribute."
+            )
+        if isinstance(shape, str):
+            raise ValueError(
+                f"{named(self)}: add_weight takes the shape first; give the name as a keyword argument, name={shape!r}."
+            )
 
     def add_variable(self, *args: Any, **kwargs: Any) -> Any:
         """`add_weight` by its other name."""

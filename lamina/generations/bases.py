@@ -18,7 +18,7 @@ from ..layers.input import InputLayer
 from ..layers.old import AllMasks
 from ..metrics import Metric
 from ..translation.words import words
-from . import held_data, shim
+from . import shim
 from .additions import Adds
 from .dialect import CountsOthers, Dialect
 from .functions import KerasTensor
@@ -223,7 +223,6 @@ class _InputWords(Adds):
         super().__init__(**{key: value for key, value in {**modern, **given}.items() if value is not None})
         if "batch_shape" in given:
             self.__dict__["_held"] = tensor
-            held_data.note()
 
     def get_config(self) -> dict[str, Any]:
         table = self._dialect.table

@@ -10,14 +10,7 @@ from torch import Tensor
 
 from .backend import is_placeholder
 
-used = False  # whether any model of the process holds some
 _STEPS = {"fit": "steps_per_epoch", "evaluate": "steps", "predict": "steps"}
-
-
-def note() -> None:
-    """From now on models are asked for what they hold."""
-    global used
-    used = True
 
 
 def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
@@ -44,7 +37,6 @@ def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
             raise TypeError(f"compile: `target_tensors` must be tensors; got {type(one).__name__}.")
         if not (one is None or isinstance(one, Tensor) or is_placeholder(one)):
             raise ValueError("compile: `target_tensors` are values or placeholders here; use `add_loss` for others.")
-    note()
     return [one if isinstance(one, Tensor) else None for one in listed]
 
 
@@ -61,7 +53,7 @@ def _filled(given: object, held: list[Tensor | None], names: list[str]) -> objec
 
 def complete(model: Any, method: str, given: dict[str, object]) -> None:
     """Put the data that the model holds into the arguments of a method; each of as many `steps` takes them whole."""
-    inputs, targets = getattr(model, "inputs", None) or [], vars(model).get("_held_targets") or []
+    inputs, targets = getattr(getattr(model, "_graph", None), "inputs", ()), vars(model).get("_held_targets") or []
     held = [vars(one.node.layer).get("_held") for one in inputs]
     if all(one is None for one in (*held, *targets)):
         return

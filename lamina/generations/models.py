@@ -583,15 +583,14 @@ class _ModelWords(Adds):
 
     def predict_on_batch(self, x: object) -> Any:
         given = {"x": x}
-        if held_data.used:
-            held_data.complete(self, "predict_on_batch", given)
+        held_data.complete(self, "predict_on_batch", given)
         return super().predict_on_batch(given["x"])
 
     def _modern(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         table, own = self._dialect.table, f"Sequential.{method}"
         sequential = isinstance(self, Sequential) and own in table.methods
         given = method_arguments(table, own if sequential else method, args, kwargs)
-        if held_data.used and not method.endswith(("generator", "compile")):
+        if not method.endswith(("generator", "compile")):
             held_data.complete(self, method, given)
         x = given.get("x")
         if type(x) is list and len(x) == 1 and hasattr(x[0], "shape") and not (self.built or table.shares_modern):

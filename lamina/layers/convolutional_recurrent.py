@@ -47,6 +47,7 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
 
     _gates = 4
     _states = 2
+    _worked_out = (*_Cell._worked_out, *_Convolution._worked_out)
     groups = 1
     kernel = weight("*kernel_size", "channels", "width", order=_kernel_order)
     recurrent_kernel = weight("*kernel_size", "filters", "width", role="recurrent", order=_kernel_order)
@@ -69,7 +70,7 @@ class ConvLSTMCell(Seed, Dropouts, Constraints, Regularizers, _Arguments, _Cell,
         channels = self.channels(input_shape)
         self.check_window(input_shape, self.kernel_size, self.dilation_rate, self.padding)
         self.fix_input(input_shape, channels)
-        self.prepare(channels=channels, width=4 * self.filters)
+        self.make_weights(channels=channels, width=4 * self.filters)
 
     def arithmetic(self) -> tuple[tuple, dict[str, Any]]:
         return (), {"fused": False}

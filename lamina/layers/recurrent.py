@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -107,6 +108,7 @@ class _Cell(Layer):
     axis = -1  # of the features, from the end
     _kernel: ClassVar[Any]  # what runs a whole sequence
     _fusable = True  # a layer's `use_cudnn`
+    _worked_out: ClassVar[tuple[str, ...]] = ("_drops", "_arithmetic", "_options")
     input_spec = InputSpec(min_ndim=2)
     kernel = weight("features", "width", order=(1, 0))
     recurrent_kernel = weight("units", "width", role="recurrent", order=(1, 0))
@@ -130,15 +132,20 @@ class _Cell(Layer):
         for function in (self.activation, getattr(self, "recurrent_activation", activations.linear)):
             activations.check_keeps_shape(function, (None, self.units), self)
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
-        self.prepare(features=features, width=self._gates * self.units)
+        self.make_weights(features=features, width=self._gates * self.units)
 
-    def prepare(self, **sizes: int) -> None:
-        """Make the weights, and settle what the calls go by."""
-        self.make_weights(**sizes)
-        arguments, options = self.arithmetic()
-        options["fused"] = options["fused"] and self._fusable
-        drops = self.dropout > 0 or self.recurrent_dropout > 0
-        vars(self).update(_arithmetic=tuple(map(of_tensors, arguments)), _options=options, _drops=drops)
+    @functools.cached_property
+    def _drops(self) -> bool:
+        return self.dropout > 0 or self.recurrent_dropout > 0
+
+    @functools.cached_property
+    def _arithmetic(self) -> tuple:
+        return tuple(map(of_tensors, self.arithmetic()[0]))
+
+    @functools.cached_property
+    def _options(self) -> dict[str, Any]:
+        options = self.arithmetic()[1]
+        return {**options, "fused": options["fused"] and self._fusable}
 
     def _fitted(self, x: Tensor, weights: tuple) -> tuple[Tensor, tuple]:
         """All in the type that the cell computes in. Raises RuntimeError for another number of features."""
@@ -674,6 +681,12 @@ class _OwnCell(RNN):
         )
         vars(self.cell)["_fusable"] = getattr(self, "use_cudnn", "auto") is not False
         super().check()
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        super()._set_attribute(name, value)
+        cell = self._modules.get("cell")
+        if cell is not None and name in cell._args and name not in Layer._args:
+            setattr(cell, name, getattr(self, name))
 
 
 class SimpleRNN(_OwnCell, Dropouts, Constraints, Activity, Regularizers, Initializers, Tanh, Units):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -261,8 +262,11 @@ class _UpSampling(Spatial):
     size = 2
     interpolation = "nearest"
 
-    def check(self) -> None:
-        vars(self)["_factors"] = as_sizes(self.size, self.rank, 1)
+    _worked_out = ("_last", "_factors")
+
+    @functools.cached_property
+    def _factors(self) -> tuple[int, ...]:
+        return as_sizes(self.size, self.rank, 1)
 
     def call(self, inputs: Tensor) -> Tensor:
         if not inputs.is_floating_point() and self.interpolation != "nearest":

@@ -44,6 +44,7 @@ class Spatial(Layer):
 
     rank: ClassVar[int]
     data_format = "channels_last"
+    _worked_out: ClassVar[tuple[str, ...]] = ("_last",)
 
     @property
     def channels_last(self) -> bool:
@@ -105,6 +106,8 @@ class Spatial(Layer):
 class Windowed(Spatial):
     """A layer whose window slides over the spatial axes. Its call is planned once for a shape of the input."""
 
+    _worked_out: ClassVar[tuple[str, ...]] = ("_last", "_plans")
+
     def check_window(self, input_shape: tuple, size: tuple, dilation: tuple | int = 1, padding: Any = "valid") -> None:
         """Raises ValueError where the window does not fit into the input."""
         names = axis_names(self.rank + 2, self.data_format)
@@ -130,10 +133,6 @@ class Windowed(Spatial):
             named_sizes(shape, self.data_format),
             f"{smaller}padding='same', or fewer strides and poolings before it.",
         )
-
-    def fix_input(self, input_shape: tuple, channels: int | None = None) -> None:
-        super().fix_input(input_shape, channels)
-        vars(self)["_plans"] = {}
 
     @functools.cached_property
     def _plans(self) -> dict[Any, Any]:

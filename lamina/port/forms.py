@@ -593,7 +593,7 @@ def spectral_normalization(to: Writer, layer: Layer, x: Value) -> Value:
 
 @form(layers.Rescaling)
 def rescaling(_: Writer, layer: Layer, x: Value) -> Value:
-    otherwise(layer._factor.ndim == layer._shift.ndim == 0)
+    otherwise(layer._scale.ndim == layer._offset.ndim == 0)
     compute = layer.dtype_policy.compute
     made = x.made if x.dtype is compute else x.made.to(compute)
     factor, shift = layer.scale, layer.offset

@@ -377,7 +377,7 @@ class Predictions:
                 pieces.append(whole[: self._row].numpy())
             self._whole = None
         for pieces, leaf in zip(self._pieces, leaves, strict=True):
-            pieces.append(leaf.detach().to("cpu", _kept(leaf)).numpy() if isinstance(leaf, Tensor) else leaf)
+            pieces.append(to_numpy(leaf))
 
     def arrays(self) -> Any:
         if self._spec is None:
@@ -388,6 +388,13 @@ class Predictions:
         else:
             found = [np.concatenate(pieces) for pieces in self._pieces]
         return pytree.tree_unflatten(found, self._spec)
+
+
+def to_numpy(value: Any) -> Any:
+    """A tensor as an array, in the type that NumPy has for it."""
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().to("cpu", torch.float32 if value.dtype is torch.bfloat16 else value.dtype).numpy()
 
 
 def _kept(tensor: Tensor) -> torch.dtype:

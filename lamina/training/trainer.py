@@ -43,7 +43,7 @@ from .data import (
 )
 from .distributed import Ranks, Sending, ranks_of
 from .graphs import Captured
-from .loop import METHODS, Loop, check_frequency, flagged, results_together, without_gradients
+from .loop import METHODS, Loop, check_frequency, flagged, results_together, to_numpy, without_gradients
 from .memory import keep_buffers
 from .replay import Replayed
 from .step import OfModel, OwnStep, Passes, PredictStep, Step, TrainStep, trainable_weights
@@ -526,7 +526,7 @@ class Trainer(_Module):
         given = {leaf.untyped_storage().data_ptr() for leaf in _leaves(x) if isinstance(leaf, Tensor)}
 
         def apart(leaf: Any) -> Any:  # what only passed through lies where the caller's data does
-            found = _to_numpy(leaf)
+            found = to_numpy(leaf)
             through = isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in given
             return found.copy() if through and isinstance(found, np.ndarray) else found
 
@@ -597,10 +597,3 @@ def _parts(validation_data: Any) -> tuple[Any, Any, Any]:
             f"`validation_data` must be (x, y), (x, y, sample_weight) or a dataset; got {len(parts)} parts."
         )
     return unpack(tuple(parts))
-
-
-def _to_numpy(tensor: Any) -> Any:
-    if not isinstance(tensor, Tensor):
-        return tensor
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()

@@ -55,8 +55,8 @@ class MelSpectrogram(Layer):
     _takes_integers = False
 
     def check(self) -> None:
-        self.sequence_length = self.sequence_length or self.fft_length
-        self.max_freq = self.max_freq or int(self.sampling_rate / 2)
+        vars(self)["sequence_length"] = self.sequence_length or self.fft_length
+        vars(self)["max_freq"] = self.max_freq or int(self.sampling_rate / 2)
         if self.fft_length < self.sequence_length:
             raise ValueError(
                 f"{type(self).__name__}: `fft_length` must be greater than or equal to `sequence_length`; "
@@ -64,6 +64,11 @@ class MelSpectrogram(Layer):
             )
         bands = self.num_mel_bins, self.min_freq, self.max_freq, self.fft_length // 2 + 1, self.sampling_rate / 2
         vars(self)["_weights_of_bands"] = mel_weights(*bands)
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        super()._set_attribute(name, value)
+        if name in self._args and "_weights_of_bands" in vars(self):
+            self.check()
 
     def call(self, inputs: Tensor) -> Tensor:
         from ...ops.math import stft  # brings all operations along

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...core import arrays, config, serialize
-from ...core.declare import Declared, Kind, Refused, arg, boolean, integer, items, kept, number
+from ...core.declare import Declared, Kind, Refused, arg, boolean, integer, items, number
 from ...core.errors import named, show_shape
 from ...core.layer import Layer
 from ...core.weight import weight
@@ -57,14 +57,17 @@ class Rescaling(Layer):
 
     supports_masking = True
 
-    def check(self) -> None:
-        for name, value in (("_factor", self.scale), ("_shift", self.offset)):
-            self.register_buffer(name, torch.as_tensor(value, dtype=torch.float32), persistent=False)
+    def _set_attribute(self, name: str, value: Any) -> None:
+        super()._set_attribute(name, value)
+        if name in ("scale", "offset"):
+            self.register_buffer(
+                f"_{name}", torch.as_tensor(getattr(self, name), dtype=torch.float32), persistent=False
+            )
 
     def call(self, inputs: Tensor) -> Tensor:
         compute = self.dtype_policy.compute
         x = inputs if inputs.dtype is compute else inputs.to(compute)
-        factor, shift = self._buffers["_factor"].to(compute), self._buffers["_shift"].to(compute)
+        factor, shift = (self._buffers[name].to(x.device, compute) for name in ("_scale", "_offset"))  # type: ignore
         if config.image_data_format() == "channels_first":
             factor, shift = _along_channels(factor), _along_channels(shift)
         return torch.addcmul(shift, x, factor)
@@ -105,7 +108,6 @@ class Normalization(_Statistics, _Normalization, Adapting):
     count = weight(when="_learns", initializer="zeros", dtype="int32", trainable=False)
 
     _takes_integers = False
-    _known_statistics: Any = kept()
 
     def check(self) -> None:
         mean, variance = np.shape(self.input_mean), np.shape(self.input_variance)
@@ -157,30 +159,13 @@ class Normalization(_Statistics, _Normalization, Adapting):
 
     def call(self, inputs: Tensor) -> Tensor:
         x = inputs if inputs.is_floating_point() else inputs.to(self.dtype_policy.compute)
-        mean, deviation = self._finished(x.dtype)
+        mean, deviation = self._computed(x.dtype)
         return torch.addcmul(mean, x, deviation) if self.invert else (x - mean) / deviation
 
-    def _finished(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The mean and the deviation for inputs of a type, kept for as long as the weights stay the same."""
-        if torch.compiler.is_compiling():
-            return self._computed(dtype)
-        own, known = self._buffers, self._known_statistics
-        first, second = (own["adapt_mean"], own["adapt_variance"]) if self._learns else (own["_given"],) * 2
-        if known is not None and known[0] is first and known[1] == (first._version, second._version, dtype):
-            return known[2]
-        if first.device.type != "cpu" or first.is_inference() or torch._C._len_torch_dispatch_stack():
-            return self._computed(dtype)  # a recorded graph reads the weights anew, and others do not tell of changes
-        with torch.inference_mode(False):
-            found = self._computed(dtype)
-        vars(self)["_known_statistics"] = (first, (first._version, second._version, dtype), found)
-        return found
-
     def _computed(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The mean and the deviation for inputs of a type."""
         mean, variance = self._statistics()
         return mean.to(dtype), variance.sqrt().clamp(min=config.epsilon()).to(dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_known_statistics": None}
 
     def adapt(self, data: Any, steps: int | None = None, *, batch_size: int | None = None) -> None:
         """Find mean and variance of an array, or of an iterable of batches."""

@@ -39,10 +39,8 @@ class Textual(Layer):
             sizes = self.compute_output_shape(shapes_of(inputs))  # of what stands in for texts, a shape is all there is
             batch = torch.as_tensor(inputs[0] if isinstance(inputs, list) else inputs).shape[0]
             return torch.empty([batch if size is None else size for size in sizes], dtype=dtypes.torch_dtype(kind))
-        through = getattr(inputs, "through", None) if isinstance(inputs, list) else None
-        if through is not None:  # rows of several lengths
-            return through(self)
-        if type(inputs) is not Tensor and not any_symbolic(inputs if type(inputs) is not list else inputs[:1]):
+        known = type(inputs) is Tensor or hasattr(inputs, "through")  # rows of several lengths ask for each value
+        if not known and not any_symbolic(inputs if type(inputs) is not list else inputs[:1]):
             inputs = self._read(inputs)
         if type(inputs) is not np.ndarray or (device := torch.get_default_device()).type == "cpu":
             return super().__call__(inputs, *args, **kwargs)

@@ -376,7 +376,7 @@ def _slopes(layer: Any, at: At) -> list[Scene]:
 @scenes.register
 def _(layer: features.Rescaling, at: At) -> list[Scene]:
     """Of one channel; the first, where each has a factor of its own."""
-    first = [float(value.flatten()[0]) for value in (layer._factor, layer._shift)]
+    first = [float(value.flatten()[0]) for value in (layer._scale, layer._offset)]
     made = features.Rescaling(*first, name=layer.name, dtype="float32")
     return [_curve(at, made, type(layer).__name__, torch.linspace(0, 255, 52), 2, None)]
 
