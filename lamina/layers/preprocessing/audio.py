@@ -55,14 +55,14 @@ class MelSpectrogram(Layer):
     _takes_integers = False
 
     def check(self) -> None:
-        vars(self)["sequence_length"] = self.sequence_length or self.fft_length
-        vars(self)["max_freq"] = self.max_freq or int(self.sampling_rate / 2)
-        if self.fft_length < self.sequence_length:
+        length = vars(self)["sequence_length"] = self.sequence_length or self.fft_length
+        highest = vars(self)["max_freq"] = self.max_freq or int(self.sampling_rate / 2)
+        if self.fft_length < length:
             raise ValueError(
                 f"{type(self).__name__}: `fft_length` must be greater than or equal to `sequence_length`; "
-                f"got {self.fft_length} and {self.sequence_length}."
+                f"got {self.fft_length} and {length}."
             )
-        bands = self.num_mel_bins, self.min_freq, self.max_freq, self.fft_length // 2 + 1, self.sampling_rate / 2
+        bands = self.num_mel_bins, self.min_freq, highest, self.fft_length // 2 + 1, self.sampling_rate / 2
         vars(self)["_weights_of_bands"] = mel_weights(*bands)
 
     def _set_attribute(self, name: str, value: Any) -> None:
