@@ -1456,12 +1456,16 @@ class Counted(keras.utils.PyDataset):
     def __init__(self, x: Any, y: Any):
         super().__init__(workers=0)
         self.x, self.y, self.asked, self.draws = x, y, 0, np.random.default_rng(0)
+        self.each, self.times, self.seen = [], {}, set()  # type: ignore[var-annotated]
 
     def __len__(self) -> int:
         return 2
 
     def __getitem__(self, index: int) -> Any:
         self.asked += 1
+        self.each.append(index)
+        self.times[index] = self.times.get(index, 0) + 1
+        self.seen.add(self.asked)
         return self.x + self.asked + self.draws.random() + np.random.random(), self.y
 
 
@@ -1536,7 +1540,8 @@ def test_a_stream_that_was_tried_gives_what_it_would_have_given(kind: str) -> No
         held = loader_of(X, TARGETS, shuffle=True) if kind == "loader" else Counted(X, TARGETS)
         data = Once(held) if hidden else held
         found.append(model.fit(X, TARGETS, epochs=3, verbose=0, validation_data=data).history)
-        assert kind == "loader" or held.asked == 6  # type: ignore[union-attr]
+        if isinstance(held, Counted):
+            assert (held.asked, held.each, held.times, held.seen) == (6, [0, 1] * 3, {0: 3, 1: 3}, {*range(1, 7)})
     assert found[0] == found[1]
 
 

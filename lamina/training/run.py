@@ -129,17 +129,18 @@ def _put(generators: Sequence[Any], state: Any) -> None:
 @contextmanager
 def unchanged(model: Any, data: Any) -> Iterator[None]:
     """What is computed by the model and read of the data inside leaves no random numbers drawn and no attribute of the
-    data, its dataset and its samplers changed."""
+    data, its dataset and its samplers changed, nor what lists, dictionaries and sets among these hold."""
     parts = _parts_of(data)
     generators = generators_in(model, *parts)
-    state, attributes = random_state(generators), [(vars(part), {**vars(part)}) for part in parts if _has_vars(part)]
+    held: list[Any] = [vars(part) for part in parts if _has_vars(part)]
+    held += [value for own in held for value in own.values() if type(value) in (list, dict, set)]
+    state, before = random_state(generators), [one.copy() for one in held]
     try:
         yield
     finally:
-        for own, before in attributes:
-            own.update(before)
-            for name in own.keys() - before:
-                del own[name]
+        for one, items in zip(held, before, strict=True):
+            one.clear()
+            one.extend(items) if type(one) is list else one.update(items)
         put_random_state(generators, state)
 
 
