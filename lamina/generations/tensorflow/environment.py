@@ -338,8 +338,8 @@ def assert_near(x, y, rtol=None, atol=None, message=None):
     """Raises ValueError where |x - y| > atol + rtol * |y|; both are ten times the last digit of the type by default."""
     x = tensor(x)
     near = 10 * torch.finfo(x.dtype if x.is_floating_point() else torch.float32).eps
-    near = [near if each is None else float(each) for each in (rtol, atol)]
-    if not bool(torch.isclose(x.double(), tensor(y).double(), *near).all()):
+    near_by, near_at = (near if each is None else float(each) for each in (rtol, atol))
+    if not bool(torch.isclose(x.double(), tensor(y).double(), near_by, near_at).all()):
         raise ValueError(message or f"assert_near: it does not hold for {x!r} and {y!r}.")
 
 
