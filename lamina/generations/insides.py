@@ -13,6 +13,7 @@ from .. import config, optimizers
 from ..core import masking
 from ..core.scope import snake_case, unique_name
 from ..core.symbolic import any_symbolic
+from ..models.functional import Functional
 from ..ops.base import tensor
 from ..training.data import class_weights
 from ..utils.pictures import smart_resize
@@ -58,6 +59,7 @@ def correct_pad(inputs: Any, kernel_size: int | Iterable[int]) -> tuple[tuple[in
 
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
+    "Functional": Functional,
     "KerasTensor": KerasTensor,
     "correct_pad": correct_pad,
     "LazyModule": LazyModule,
