@@ -582,6 +582,7 @@ def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], 
     installed("keras3")
     found: dict[str, Any] = {}
     exec(
+        "from keras.src import Functional, Layer\n"
         "from keras.src.applications.imagenet_utils import correct_pad\n"
         "from keras.src.backend import get_keras_mask, set_keras_mask, standardize_data_format\n"
         "from keras.src.distribution import distribution_lib\n"
@@ -592,6 +593,7 @@ def test_helpers_inside_keras_3_that_packages_import(installed: Callable[[str], 
         "from keras.src.utils.naming import to_snake_case\n",
         found,
     )
+    assert isinstance(lamina.Model(given := lamina.Input((2,)), given), found["Functional"])
     x, mask = torch.ones(2, 3), torch.tensor([True, False])
     found["set_keras_mask"](x, mask)
     assert found["get_keras_mask"](x) is mask

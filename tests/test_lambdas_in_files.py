@@ -13,6 +13,7 @@ import pickle
 import random
 import struct
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
@@ -418,6 +419,46 @@ def test_a_function_that_is_not_rebuilt_is_told_and_given(
         assert str(word) in told
     loaded = space.models.load_model(model_path, custom_objects={"plus": lambda x: x + 2.0})
     assert loaded.predict(np.zeros((1, 4), "float32"), verbose=0).tolist() == [[2.0] * 4]
+
+
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+HELD: dict[str, Any] = {  # what a function may hold, and how Keras 3 writes it, where that is one form alone
+    "function": (doubled, {"module": "builtins", "class_name": "function", "config": "doubled"}),
+    "array": (np.ones(2, "float32"), {"class_name": "__numpy__", "config": {"value": [1.0, 1.0], "dtype": "float32"}}),
+    "module": (np, {"module": "builtins", "class_name": "module", "config": "numpy", "registered_name": "module"}),
+    "number": (np.float32(2), 2.0),
+    "lambda": (lambda x: x, {"class_name": "__lambda__"}),
+    "layer": (layers.ReLU(), {"module": "keras.layers", "class_name": "ReLU"}),
+    "class": (dict, {"config": "dict"}),
+    "builtin": (max, {"config": "max"}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:A lambda is saved")
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.__name__)
+def test_what_a_function_holds_is_written(space: Any, held: str, tmp_path: Path) -> None:
+    value, expected = HELD[held]
+    for function in (lambda x: x * 2 if value is not None else x, lambda x, held=value: x * 2):
+        made = space.layers.Lambda(function, output_shape=(4,), name="twice", **_first(space))
+        model = space.models.Sequential([*_start(space), made])
+        suffixes = [".keras"] if space in (keras, tf_keras) else []
+        if held != "module":  # of which other forms do not tell in the originals, either
+            suffixes.append(".h5")
+            assert space.models.model_from_json(model.to_json(), custom_objects={"twice": doubled}).layers
+        for path in [tmp_path / f"model{suffix}" for suffix in suffixes]:
+            model.save(path)
+            loaded = space.models.load_model(path, custom_objects={"twice": doubled})
+            assert loaded.predict(np.ones((1, 4), "float32"), verbose=0).tolist() == [[2.0] * 4]
+        if ".keras" in suffixes:
+            with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+                described = json.loads(archive.read("config.json"))["config"]["layers"][-1]["config"]["function"]
+            _, defaults, closure = described if space is tf_keras else described["config"].values()
+            (written,) = closure or defaults
+            assert written.items() >= expected.items() if isinstance(expected, dict) else written == expected
 
 
 @pytest.mark.parametrize("space", [keras, keras2, tf_keras], ids=lambda space: space.__name__)

@@ -158,6 +158,7 @@ TORCH = {
     "F.gelu(A)": "gelu",
     "F.softplus(A, 2.0)": "softplus",
     "F.silu(A, inplace=False)": "Silu",
+    "F.logsigmoid(A)": "LogSigmoid",
     "F.unfold(A[:, None], 2, padding=1)": "unfold",
     "A.unfold(1, 2, 1)": "unfold",
     "A.diagonal(dim1=-2, dim2=-1)": "diagonal",

@@ -137,6 +137,8 @@ def serialize(obj: Any) -> Any:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(obj, functions.Rebuilt):
         return obj.described()
+    if inspect.ismodule(obj):  # such as a lambda holds of the function around it
+        return {"module": "builtins", "class_name": "module", "config": obj.__name__, "registered_name": "module"}
     if inspect.isroutine(obj) or inspect.isclass(obj):
         return _serialize_callable(obj)
     if hasattr(obj, "get_config"):
@@ -195,12 +197,12 @@ def _name_of(obj: Any) -> str | None:
 
 def plain(value: Any) -> Any:
     """What stands as it is in a config, as JSON takes it: a `default=` of `json.dumps`. Arrays and numbers of NumPy,
-    objects with a config of their own, functions by their names."""
+    objects with a config of their own, functions and classes by their names."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     if hasattr(value, "get_config"):
         return {"class_name": type(value).__name__, "config": value.get_config()}
-    if inspect.isroutine(value):
+    if inspect.isroutine(value) or inspect.isclass(value):
         return value.__name__
     raise TypeError(f"Cannot write {type(value).__name__} {short(value)} into a config of plain values.")
 

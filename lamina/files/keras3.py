@@ -38,13 +38,14 @@ def save(model: Any, path: Path) -> None:
     """Write a `.keras` file: architecture, compile arguments, weights and the optimizer's state."""
     import h5py
 
-    config, version, layout = stored_model(model), KERAS_VERSION, older.written_as(model)
+    version, layout = KERAS_VERSION, older.written_as(model)
+    config = json.dumps(stored_model(model), default=serialize.serialize)  # default: what functions hold
     if layout:
-        config, version = older.as_tf_keras(config), older.VERSIONS["tf_keras"]
+        config, version = json.dumps(older.as_tf_keras(json.loads(config))), older.VERSIONS["tf_keras"]
     saved = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     with safe.replacing(path) as fresh, fresh.open("rb+") as target, zipfile.ZipFile(target, "w") as archive:
         archive.writestr(METADATA, json.dumps({"keras_version": version, "date_saved": saved}))
-        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(CONFIG, config)
         with safe.new_member(archive, WEIGHTS) as part, h5py.File(part, "w") as file:
             tree.write(model, file, **layout)
             if layout:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import itertools
 import warnings
@@ -245,8 +244,7 @@ _TF_HOMES = {"models": "keras", "layers": "keras.layers", "optimizers": "keras.o
 
 
 def as_tf_keras(described: dict[str, Any]) -> dict[str, Any]:
-    """A model's description with the modules that tf.keras itself writes."""
-    described = copy.deepcopy(described)
+    """A model's description, which is changed, with the modules that tf.keras itself writes."""
     for entry in origin.entries(described):
         room = str(entry.get("module")).removeprefix("lamina.tf_keras.")
         if room == entry.get("module"):

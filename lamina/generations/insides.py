@@ -17,6 +17,7 @@ from ..core.operation import Operation
 from ..core.scope import snake_case, unique_name
 from ..core.stateless import in_symbolic_scope
 from ..core.symbolic import any_symbolic
+from ..models.functional import Functional
 from ..ops.base import tensor
 from ..random import dropout
 from ..training.data import class_weights
@@ -94,6 +95,7 @@ MODULES = ("common", "core", "image", "linalg", "math", "nn", "numpy", "random",
 NAMES: dict[str, Any] = {
     "BaseOptimizer": optimizers.Optimizer,
     "DropoutRNNCell": DropoutRNNCell,
+    "Functional": Functional,
     "KerasTensor": KerasTensor,
     "correct_pad": correct_pad,
     "LazyModule": LazyModule,

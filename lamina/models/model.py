@@ -199,9 +199,10 @@ class Model(Trainer, Layer):
         """The architecture as JSON; `model_from_json` reads it."""
         import json
 
+        from ..core.serialize import serialize
         from ..files.keras3 import described_model
 
-        return json.dumps(described_model(self), **options)
+        return json.dumps(described_model(self), **{"default": serialize, **options})
 
     @classmethod
     def from_config(

@@ -179,7 +179,7 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
 
 def of_torch(function: Any) -> tuple[str, dict[str, str]]:
     """The op that stands for a function of torch, and Keras' names for its arguments; "" for none."""
-    word = getattr(function, "__name__", "")
+    word = "logsigmoid" if function is F.logsigmoid else getattr(function, "__name__", "")
     known = any(getattr(room, word, None) is function for room in _TORCH_ROOMS.values())
     return _BY_TORCH_WORD.get(word if known else "", ("", {}))
 
