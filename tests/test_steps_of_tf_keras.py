@@ -551,3 +551,15 @@ def test_states_of_metrics_by_a_size(tf: Any) -> None:
 
     shapes = [tuple(Own().add_weight(name="w", shape=shape, initializer="zeros").shape) for shape in (None, 3, (2,))]
     assert shapes == [(), (3,), (2,)]
+
+
+def test_registered_layers_are_read_from_configs_of_models(tf: Any) -> None:
+    @tf.keras.utils.register_keras_serializable("Shop")
+    class Twice(tf.keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs * 2
+
+    inputs = tf.keras.Input((3,))
+    model = tf.keras.Model(inputs, Twice()(inputs))
+    again = tf.keras.Model.from_config(model.get_config()), tf.keras.models.model_from_json(model.to_json())
+    assert [type(each.layers[1]) for each in again] == [Twice, Twice]
