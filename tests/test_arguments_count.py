@@ -26,6 +26,8 @@ UNREAD = {
     "generations.tensorflow.tables.*.size:name": "names of operations of a graph",
     "generations.*.find_spec:*": "Python's imports pass them",
     "generations.*.exec_module:_": "Python's imports pass it",
+    "generations.names._get_optimizer:use_legacy_optimizer": "one class serves as both of TensorFlow's",
+    "generations.names._layer_from_config:use_legacy_format": "both formats are read, whatever is said",
     "generations.names._get_with:_": "Keras 1 takes them and does nothing with them",
     "generations.python2._Loader.source_to_code:_optimization": "Python's imports pass it",
     "generations.theano._Absent.__mro_entries__:_": "Python passes it",

@@ -985,6 +985,7 @@ def test_a_model_whose_code_reads_values_is_built_by_its_first_data() -> None:
     x, counts = np.ones((4, 2), "float32"), np.array([1, 2])
     model = Own()
     assert model({"x": x, "counts": counts}).shape == (3, 3) and len(model.weights) == 2
+    assert Own()(inputs={"x": x, "counts": counts}).shape == (3, 3)
     with pytest.raises(ValueError, match="cannot take"):
         Own()({"x": keras.Input((2,)), "counts": keras.Input((), dtype="int32")})
 

@@ -905,3 +905,20 @@ def test_steps_do_not_warn_or_track_gradients():
             train(optimizer, weights, range(2))
             assert all(weight.requires_grad and weight.grad_fn is None for weight in weights)
             assert not any(variable.requires_grad for variable in optimizer.variables)
+
+
+@pytest.mark.parametrize("base", [optimizers.SGD, optimizers.Adam, optimizers.Lion])
+def test_a_rule_that_is_mixed_in_counts(base):
+    class Shrinks:
+        def update_step(self, gradient, variable, learning_rate):
+            variable.assign(variable * 0.5)
+            super().update_step(gradient, variable, learning_rate)
+
+    def steps(kind):
+        optimizer, weight = kind(0.1), Weight(torch.ones(2), name="w", path="w")
+        for _ in range(2):
+            optimizer.apply([torch.zeros(2)], [weight])
+        return weight.tolist()
+
+    assert steps(base) == [1, 1]
+    assert steps(type("Mixed", (Shrinks, base), {})) == [0.25, 0.25]

@@ -452,3 +452,114 @@ def test_functions_of_training_of_ones_own_take_an_iterator(tf: Any, kind: str) 
     np.testing.assert_allclose(model.predict(x, verbose=0)[:2, 0], [2.6755, 2.4391], atol=1e-4)
     np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), rtol=1e-6)
     assert ("twice" in model.train_on_batch(x, y, return_dict=True)) is bool(calls)
+
+
+def _mixed(tf: Any, base: Any, **options: Any) -> Any:
+    class Decays:
+        def __init__(self, rate: float, **kwargs: Any):
+            super().__init__(**kwargs)
+            self._set_hyper("shrink", rate)
+
+        def _prepare_local(self, device: Any, kind: Any, state: Any) -> None:
+            super()._prepare_local(device, kind, state)
+            state[device, kind]["shrink_t"] = tf.identity(self._get_hyper("shrink", kind))
+
+        def _resource_apply_dense(self, grad: Any, var: Any, apply_state: Any = None) -> Any:
+            at = self._fallback_apply_state(var.device, var.dtype.base_dtype)
+            with tf.control_dependencies([var.assign_sub(at["shrink_t"] * var, self._use_locking)]):
+                return super()._resource_apply_dense(grad, var, apply_state=apply_state)
+
+    return type("Mixed", (Decays, base), {})(0.1, learning_rate=0.01, **options)
+
+
+def _scaled(tf: Any, base: Any) -> Any:
+    class Scaled(base):
+        def __init__(self) -> None:
+            super().__init__("Scaled")
+            self._set_hyper("learning_rate", 0.1)
+
+        def _create_slots(self, weights: Any) -> None:
+            for weight in weights:
+                self.add_slot(weight, "v", initializer=tf.ones(shape=[], dtype=weight.dtype))
+
+        def _resource_apply_dense(self, grad: Any, var: Any, apply_state: Any = None) -> Any:
+            scale = self.get_slot(var, "v")
+            scale.assign(scale * 0.5 + tf.reduce_sum(grad**2))
+            return var.assign_sub(self._decayed_lr(var.dtype) * grad / scale)
+
+    return Scaled()
+
+
+def _holding(tf: Any, base: Any) -> Any:
+    class Holds(base):
+        def __init__(self) -> None:
+            super().__init__("Holds")
+            self._optimizer = tf.keras.optimizers.get(tf.keras.optimizers.legacy.SGD(0.1), use_legacy_optimizer=True)
+            self._track_trackable(self._optimizer, "held")
+
+        @property
+        def learning_rate(self) -> Any:
+            return self._optimizer._get_hyper("learning_rate")
+
+        @learning_rate.setter
+        def learning_rate(self, value: Any) -> None:
+            self._optimizer._set_hyper("learning_rate", value)
+
+        def _create_slots(self, weights: Any) -> None:
+            self._optimizer._create_slots(var_list=weights)
+
+        def _resource_apply_dense(self, grad: Any, var: Any, apply_state: Any = None) -> Any:
+            return self._optimizer._resource_apply_dense(2 * grad, var)
+
+    return Holds()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda tf, home: _mixed(tf, home.Adam), [0.7019005, 1.4309002]),
+        (lambda tf, home: _mixed(tf, home.SGD, momentum=0.9), [0.72376996, 1.4475399]),
+        (lambda tf, home: _scaled(tf, home.Optimizer), [0.90399015, 1.8079803]),
+        (lambda tf, home: _holding(tf, home.Optimizer), [0.94000006, 1.8800001]),
+    ],
+)
+def test_optimizers_as_libraries_write_them(tf: Any, make: Any, expected: list) -> None:
+    """A rule mixed in before Keras' own, a slot of another shape by its first value, a rate that is another's."""
+    optimizer, w = make(tf, tf.keras.optimizers.legacy), tf.Variable([1.0, 2.0])
+    for _ in range(3):
+        optimizer.apply_gradients([(tf.constant([0.1, 0.2]), w)])
+    _near(w, expected)
+
+
+def test_registered_optimizers_are_read_by_their_package(tf: Any) -> None:
+    @tf.keras.utils.register_keras_serializable("Shop")
+    class Own(tf.keras.optimizers.legacy.SGD):
+        pass
+
+    assert type(tf.keras.optimizers.deserialize(tf.keras.optimizers.serialize(Own(0.5)))) is Own
+    dense = tf.keras.layers.Dense(3)
+    told = tf.keras.layers.serialize(dense, use_legacy_format=True)
+    assert told == {"class_name": "Dense", "config": dense.get_config()}
+    assert tf.keras.layers.deserialize(told, use_legacy_format=True).units == 3
+
+
+def test_states_of_metrics_by_a_size(tf: Any) -> None:
+    class Own(tf.keras.metrics.Metric):
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None: ...
+
+        def result(self) -> Any: ...
+
+    shapes = [tuple(Own().add_weight(name="w", shape=shape, initializer="zeros").shape) for shape in (None, 3, (2,))]
+    assert shapes == [(), (3,), (2,)]
+
+
+def test_registered_layers_are_read_from_configs_of_models(tf: Any) -> None:
+    @tf.keras.utils.register_keras_serializable("Shop")
+    class Twice(tf.keras.layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            return inputs * 2
+
+    inputs = tf.keras.Input((3,))
+    model = tf.keras.Model(inputs, Twice()(inputs))
+    again = tf.keras.Model.from_config(model.get_config()), tf.keras.models.model_from_json(model.to_json())
+    assert [type(each.layers[1]) for each in again] == [Twice, Twice]

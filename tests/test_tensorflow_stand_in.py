@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import importlib
+import operator
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -1315,3 +1316,40 @@ def test_scales_of_losses_as_tensorflow_2_1_told_them(tf: Any, told: Any, dynami
     for given in ({"loss_scale": told}, {"dynamic": told}):
         made = tf.keras.mixed_precision.LossScaleOptimizer(tf.keras.optimizers.SGD(), **given)
         assert made.dynamic is dynamic and float(made.loss_scale) == scale
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ((1.1, 0.2, -1.3, -0.1, 0.9, 0.7, 0.01, 0.02), [[-1, 7, 1, 2, 3], [-1, 7, 8, 9, 10], [-1, 14, 15, 16, 17]]),
+        ((1, 0, 0.5, 0, 1, 0.5, 0, 0), [[8, 9, 10, 11, 12], [15, 16, 17, 18, 19], [22, 23, 24, 25, 26]]),
+    ],
+)
+def test_projected_pictures(tf: Any, numbers: tuple, expected: list) -> None:
+    """By TensorFlow 2.21: the nearest of two as near is the one farther out."""
+    picture = np.arange(42).reshape(1, 6, 7, 1).astype("float32")
+    told = {"output_shape": tf.constant([3, 5]), "fill_value": tf.constant(-1.0), "interpolation": "NEAREST"}
+    found = tf.raw_ops.ImageProjectiveTransformV3(images=picture, transforms=tf.constant([numbers]), **told)
+    assert found[0, :, :, 0].tolist() == expected
+    with pytest.raises(ValueError, match="WRAP"):
+        tf.raw_ops.ImageProjectiveTransformV3(images=picture, transforms=[numbers], fill_mode="WRAP", **told)
+
+
+def test_words_of_libraries(tf: Any) -> None:
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], tf.constant([1], tf.int64)), -1)
+    assert (int(table.default_value), table.key_dtype, table.value_dtype) == (-1, tf.string, tf.int64)
+    assert (
+        operator.add([1], tf.TensorShape([2, 3])) == tf.TensorShape([1, 2, 3]) == tf.TensorShape([1, 2, 3]).with_rank(3)
+    )
+    with pytest.raises(ValueError, match="rank"):
+        tf.TensorShape([1]).with_rank(2)
+    assert float(tf.math.nextafter(1, 0)) == float(np.nextafter(np.float32(1), np.float32(0)))
+    assert tf.bfloat16.as_numpy_dtype is np.float32
+    tf.debugging.assert_rank_in(A, [2, 3])
+    with pytest.raises(ValueError, match="1 or 2"):
+        tf.debugging.assert_rank_in(A, [1, 2])
+    places = tf.nn.max_pool_with_argmax(A[None, ..., :1], 2, 1, "VALID")[1]
+    assert tuple(places.shape) == (1, 2, 3, 1)
+    assert not isinstance(A, tf.RaggedTensorSpec)
+    with pytest.raises(AttributeError, match="no TPU"):
+        tf.tpu.experimental.embedding.SGD(0.1)

@@ -42,6 +42,8 @@ class Adds(Habits):
     """The old words of a layer's `add_weight`, `add_loss` and `add_metric`."""
 
     _mask_beside_others = True
+    _compute_dtype = property(lambda self: self.compute_dtype)
+    _track_trackable = staticmethod(lambda trackable, *_, **__: trackable)  # an attribute is tracked as it is set
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         """By position either name, shape, dtype, initializer, ... as in Keras 2, or shape, initializer, name, ... as in

@@ -141,7 +141,8 @@ class Dialect:
             described = {"class_name": described.pop("name"), "config": described}
         if not text:
             described["config"] = self.table.read(home, described.get("config") or {})
-        name, functions = described["class_name"], self.table.draws_by_layout and home == "initializers"
+        name = described.get("registered_name") or described["class_name"]
+        functions = self.table.draws_by_layout and home == "initializers"
         registered = serialize.registered_object(name) is not None
         found = None if registered else self.find(home, name)
         if found is None:

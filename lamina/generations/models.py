@@ -1232,6 +1232,8 @@ class _Functional(_OfLayers):
         layers = []
         for layer in config["layers"]:
             name, kept = layer["name"], {key: layer[key] for key in _KEPT if key in layer}
+            if ">" in (layer.get("registered_name") or ""):  # of a package, as tf.keras up to 2.12 has it
+                kept["class_name"] = layer["registered_name"]
             nodes = [_node(node, plain, names[name], name in functions) for node in layer["inbound_nodes"]]
             layers.append({**kept, "inbound_nodes": nodes})
         ends = {key: _listed(config[key]) for key in ("input_layers", "output_layers")}

@@ -291,9 +291,9 @@ def _layer(dialect: Dialect, name: str) -> Any:
     """A layer's class, or a function beside them."""
     table = dialect.table
     if name in ("deserialize", "layer_from_config"):
-        return dialect.from_config
+        return functools.partial(_layer_from_config, dialect)
     if name == "serialize":
-        return serialize.serialize
+        return _serialize
     own = table.canonical(name)
     if own is None:
         return getattr(layers, name, None) if table.shares_modern else None
@@ -331,7 +331,7 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     """A regularizer, constraint, initializer or optimizer: its class, a function that makes one, or `get`."""
     table = dialect.table
     if name == "get":
-        found = functools.partial(dialect.get, home)
+        found = functools.partial(_get_optimizer if home == "optimizers" else Dialect.get, dialect, home)
         return functools.partial(_get_with, found) if table.draws_by_layout else found
     if name == "deserialize":
         return functools.partial(_deserialize, dialect, home)
@@ -353,9 +353,29 @@ def _object(dialect: Dialect, home: str, name: str) -> Any:
     return modern if entry.modern in _BASES else shim.make_class(dialect, home, name, modern)
 
 
+def _get_optimizer(dialect: Dialect, home: str, identifier: object, use_legacy_optimizer: bool = False) -> object:
+    """One class serves as both of TensorFlow's of a name."""
+    return dialect.get(home, identifier)
+
+
 def _get_with(get: Callable[[Any], Any], identifier: Any, kwargs: Mapping[str, Any] | None = None, **_: Any) -> Any:
     """As Keras 1 has it: a class of that name is made with `kwargs`; other words (`dim_ordering=`) go nowhere there."""
     return get({"class_name": identifier, "config": kwargs} if kwargs and isinstance(identifier, str) else identifier)
+
+
+def _layer_from_config(
+    dialect: Dialect, config: Mapping, custom_objects: Mapping | None = None, use_legacy_format: bool = False
+) -> object:
+    """Of either format, whatever is said of it."""
+    return dialect.from_config(config, custom_objects)
+
+
+def _serialize(layer: object, use_legacy_format: bool = False) -> dict:
+    """Its class and config; in the format of tf.keras up to 2.12 under the registered name alone."""
+    made = serialize.serialize(layer)
+    if not use_legacy_format:
+        return made
+    return {"class_name": made["registered_name"] or made["class_name"], "config": made["config"]}
 
 
 def _deserialize(dialect: Dialect, home: str, config: Any, custom_objects: Any = None) -> Any:

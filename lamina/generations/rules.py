@@ -3,6 +3,7 @@ does; for tf.keras by hyperparameters and slots, or by `update_step`."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -324,6 +325,48 @@ class StepsOfTensorFlow(WeightsAsArrays):
     def _resource_apply_dense(self, grad: Tensor, var: Tensor, apply_state: dict | None = None) -> None:
         super().update_step(grad, var, self._current_rate())
 
+    # In the words of TensorFlow up to 2.10
+
+    _use_locking = False
+    _track_trackable = staticmethod(lambda trackable, *_, **__: trackable)  # an attribute is tracked as it is set
+
+    @functools.cached_property
+    def _hyper(self) -> dict[str, Any]:
+        return {}
+
+    def _set_hyper(self, name: str, value: object) -> None:
+        self._hyper[name] = value
+        if name == "learning_rate":
+            self.learning_rate = value
+
+    def _get_hyper(self, name: str, dtype: object = None) -> Any:
+        if name in ("learning_rate", "lr"):
+            value = self.__dict__["_learning_rate"]
+        else:
+            value = self._hyper[name] if name in self._hyper else getattr(self, name)
+        if callable(value) and not isinstance(value, (Tensor, LearningRateSchedule)):
+            value = value()
+        return value if callable(value) or dtype is None else torch.as_tensor(value).detach().to(torch_dtype(dtype))
+
+    def _serialize_hyperparameter(self, hyperparameter: object) -> Any:
+        value = self._get_hyper(hyperparameter) if isinstance(hyperparameter, str) else hyperparameter
+        if isinstance(value, LearningRateSchedule):
+            return serialize.serialize(value)
+        return float(value) if isinstance(value, Tensor) else value
+
+    def _create_slots(self, var_list: Iterable[Tensor]) -> None:
+        """Makes the state of each weight; for an optimizer that holds this one."""
+        if not self.built:
+            self.build(list(var_list))
+
+    def _prepare_local(self, var_device: object, var_dtype: object, apply_state: dict[tuple, dict]) -> None:
+        apply_state[var_device, var_dtype]["lr_t"] = self._decayed_lr(var_dtype)
+
+    def _fallback_apply_state(self, var_device: object, var_dtype: object) -> dict:
+        state: dict[tuple, dict] = {(var_device, var_dtype): {}}
+        self._prepare_local(var_device, var_dtype, state)
+        return state[var_device, var_dtype]
+
     def _decayed_lr(self, var_dtype: Any) -> Tensor:
         """The rate of the next step."""
         return torch.as_tensor(self._current_rate(), dtype=torch_dtype(var_dtype))
@@ -354,7 +397,7 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
     """
 
     _instances_of = Optimizer
-    _use_locking, _initial_decay = False, 0.0
+    _initial_decay = 0.0
     jit_compile = True  # how it runs, not what it computes
 
     def __init__(self, name: str | None = None, **kwargs: Any):
@@ -369,17 +412,6 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
 
     # In the words of TensorFlow up to 2.10
 
-    def _set_hyper(self, name: str, value: Any) -> None:
-        self.__dict__["_hyper"][name] = value
-        if name == "learning_rate":
-            self.learning_rate = value
-
-    def _get_hyper(self, name: str, dtype: object = None) -> Any:
-        value = self.__dict__["_learning_rate"] if name in ("learning_rate", "lr") else self._hyper[name]
-        if callable(value) and not isinstance(value, (Tensor, LearningRateSchedule)):
-            value = value()
-        return value if callable(value) or dtype is None else torch.as_tensor(value).detach().to(torch_dtype(dtype))
-
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("_hyper", ()):
             return self._get_hyper(name)
@@ -387,6 +419,9 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
 
     def __setattr__(self, name: str, value: Any) -> None:
         name = "learning_rate" if name == "lr" else name
+        if name == "learning_rate" and "_learning_rate" not in self.__dict__:
+            vars(Optimizer)["learning_rate"].fset(self, value)  # the first is no subclass' own property's
+            return
         if name in self.__dict__["_hyper"]:
             self.__dict__["_hyper"][name] = value
         if name not in self.__dict__["_hyper"] or name == "learning_rate":
@@ -408,6 +443,9 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
     ) -> Weight:
         key = id(var), slot_name
         if key not in self._slot:
+            if isinstance(initializer, Tensor):
+                self._slot[key] = self.add_variable(initializer.shape, "zeros", initializer.dtype, slot_name)
+                return self._slot[key].assign(initializer)
             shape = var.shape if shape is None else shape
             if tuple(shape) == tuple(var.shape):
                 self._slot[key] = super().add_variable_from_reference(var, slot_name, initializer)
@@ -426,29 +464,14 @@ class OptimizerOfTensorFlow(StepsOfTensorFlow, Optimizer, metaclass=CountsOthers
     def get_slot_names(self) -> list[str]:
         return list(dict.fromkeys(name for _, name in self._slot))
 
-    def _create_slots(self, var_list: Sequence[Tensor]) -> None:
+    def _create_slots(self, var_list: Iterable[Tensor]) -> None:
         """Makes the state of each weight."""
-
-    def _prepare_local(self, var_device: object, var_dtype: object, apply_state: dict[tuple, dict]) -> None:
-        if "learning_rate" in self._hyper:
-            apply_state[var_device, var_dtype]["lr_t"] = self._decayed_lr(var_dtype)
-
-    def _fallback_apply_state(self, var_device: object, var_dtype: object) -> dict:
-        state: dict[tuple, dict] = {(var_device, var_dtype): {}}
-        self._prepare_local(var_device, var_dtype, state)
-        return state[var_device, var_dtype]
 
     # In those since 2.11
 
     def _build_learning_rate(self, learning_rate: object) -> Any:
         self.learning_rate = learning_rate
         return self.__dict__["_learning_rate"]
-
-    def _serialize_hyperparameter(self, hyperparameter: object) -> Any:
-        value = self._get_hyper(hyperparameter) if isinstance(hyperparameter, str) else hyperparameter
-        if isinstance(value, LearningRateSchedule):
-            return serialize.serialize(value)
-        return float(value) if isinstance(value, Tensor) else value
 
     @property
     def _index_dict(self) -> dict[int, int]:

@@ -76,6 +76,15 @@ class Shape(tuple):
 
     __add__ = concatenate  # type: ignore[assignment]
 
+    def __radd__(self, other: Iterable[int | None]) -> Shape:
+        return type(self)((*other, *self))
+
+    def with_rank(self, rank: int) -> Shape:
+        """Itself. Raises ValueError where it has another number of axes."""
+        if len(self) != rank:
+            raise ValueError(f"Shape {self} must have rank {rank}.")
+        return self
+
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return type(self)(found) if isinstance(key, slice) else found if found is None else KnownSize(found)
@@ -104,7 +113,7 @@ class DType(str):
     __slots__ = ()
 
     name = property(lambda self: str(self))
-    as_numpy_dtype = property(lambda self: object if self == "string" else np.dtype(str(self)).type)
+    as_numpy_dtype = property(lambda self: _IN_NUMPY.get(str(self)) or np.dtype(str(self)).type)
     is_floating = property(lambda self: str(self) in dtypes.FLOATS)
     is_integer = property(lambda self: "int" in str(self))
     is_complex = property(lambda self: str(self).startswith("complex"))
@@ -135,6 +144,7 @@ class DType(str):
         return f"tf.{self}"
 
 
+_IN_NUMPY = {"string": object, "bfloat16": np.float32}  # NumPy does not know it; `numpy()` gives float32
 DTYPES = {of: DType(name) for name, of in dtypes.TYPES.items()}
 
 

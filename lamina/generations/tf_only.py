@@ -152,7 +152,8 @@ class MetricWords(WeightsAsArrays):
         return found
 
     def add_weight(self, name: str | None = None, shape: Any = (), initializer: Any = None, dtype: Any = None) -> Any:
-        """Name before shape."""
+        """Name before shape, which may be a size."""
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else shape
         return super().add_weight(shape, initializer, dtype, name)
 
 

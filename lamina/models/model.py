@@ -66,7 +66,7 @@ class Model(Trainer, Layer):
                 super()._build_for(args, kwargs)
                 return
             except ValueError:
-                if symbolic.any_symbolic(*args, **kwargs):
+                if symbolic.any_symbolic(args, kwargs):
                     raise
         told = {word: value for word, value in kwargs.items() if word != "training"}
         # The shape of the first argument is not enough, or the code reads values.

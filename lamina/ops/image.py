@@ -353,8 +353,8 @@ def _warped(x: Tensor, rows: Tensor, columns: Tensor, order: int, fill_mode: str
     return _sample(x.movedim(1, -1), (batch,), (rows, columns), order, fill_mode, fill_value).movedim(-1, 1)
 
 
-def _grid(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    height, width = x.shape[2:]
+def _grid(x: Tensor, dtype: torch.dtype, size: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    height, width = size or x.shape[2:]
     rows = torch.arange(height, dtype=dtype, device=x.device).unsqueeze(1)
     return rows, torch.arange(width, dtype=dtype, device=x.device).unsqueeze(0)
 
@@ -378,15 +378,18 @@ def affine_transform(
     transform = floating(transform).to(x.device)
     if transform.ndim not in (1, 2) or transform.shape[-1] != 8:
         raise ValueError(f"affine_transform: `transform` must be (8,) or (N, 8); got {tuple(transform.shape)}.")
-    return back(_warp_by(x, transform.expand(x.shape[0], 8), order, fill_mode, fill_value))
+    return back(_warped(x, *_projected(x, transform.expand(x.shape[0], 8)), order, fill_mode, fill_value))
 
 
-def _warp_by(x: Tensor, transform: Tensor, order: int, fill_mode: str, fill_value: float) -> Tensor:
-    rows, columns = _grid(x, transform.dtype)
+def _projected(x: Tensor, transform: Tensor, size: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+    """Whence each place of pictures (N, C, H, W), or of another `size`, comes: rows and columns, each (N, H, W).
+
+    `transform`: (N, 8) as of `affine_transform`; the last two are those of a perspective.
+    """
+    rows, columns = _grid(x, transform.dtype, size)
     a0, a1, a2, b0, b1, b2, c0, c1 = transform.reshape(-1, 8, 1, 1).unbind(1)
     scale = c0 * columns + c1 * rows + 1
-    at_columns, at_rows = (a0 * columns + a1 * rows + a2) / scale, (b0 * columns + b1 * rows + b2) / scale
-    return _warped(x, at_rows, at_columns, order, fill_mode, fill_value)
+    return (b0 * columns + b1 * rows + b2) / scale, (a0 * columns + a1 * rows + a2) / scale
 
 
 @op(call=3)
@@ -409,7 +412,7 @@ def perspective_transform(
         )
     exact = torch.promote_types(start.dtype, torch.float32)  # torch solves no equations in half precision
     transform = homography(end.to(exact).reshape(-1, 4, 2), start.to(exact).reshape(-1, 4, 2)).expand(x.shape[0], 8)
-    return back(_warp_by(x, transform, order, "constant", fill_value))
+    return back(_warped(x, *_projected(x, transform), order, "constant", fill_value))
 
 
 def homography(source: Tensor, target: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -267,11 +268,13 @@ class Optimizer(_Arguments):
                 setattr(cls, name, _Arguments._args[name].default)
             cls._args = {name: cls._args[name] for name in own}
             cls.__signature__ = signature(cls)
-        if vars(cls).keys() & {"_rule", "_update"}:
+        mixed_in = itertools.takewhile(lambda base: not hasattr(base, "_rules_of_one"), cls.__mro__[1:])
+        written = {name for base in (cls, *mixed_in) for name in vars(base)}
+        if written & {"_rule", "_update"}:
             cls._one_by_one = False
-        elif vars(cls).keys() & cls._rules_of_one:
+        elif written & cls._rules_of_one:
             cls._one_by_one = True
-        if "_backend_apply_gradients" in vars(cls):
+        if "_backend_apply_gradients" in written:
             cls._apply = _with_more  # pyright: ignore[reportAttributeAccessIssue]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

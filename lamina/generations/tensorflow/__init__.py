@@ -27,6 +27,18 @@ def _missing(path: str) -> str:
     return f"tf.{path} is not in Lamina's stand-in for TensorFlow. {hint}"
 
 
+def _never_made(path: str) -> type:
+    """A class that code may name, in types and where it asks what something is; there is no object of it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AttributeError(_missing(path))
+
+    return type(path.rpartition(".")[2], (), {"__init__": refuse, "__module__": "tensorflow"})
+
+
+NAMES.update({path: _never_made(path) for path in _LISTS["never_made"].split()})
+
+
 class StandIn(ModuleType):
     """A module of the stand-in."""
 

@@ -734,6 +734,7 @@ def max_pool_with_argmax(
 ):
     """The largest of each window, and its place among the numbers of its sample, or of all of them."""
     size, step = (np.broadcast_to(_window(each, data_format), 2).tolist() for each in (ksize, strides))
+    input = tensor(input)
     batch, *sizes, channels = input.shape
     pads = [(0, 0)] * 2
     if padding.upper() == "SAME":
@@ -802,6 +803,7 @@ _IN_A_LINE: dict[str, Callable] = {
     "nn.crelu": lambda features, axis=-1: torch.cat([F.relu(tensor(features)), F.relu(-tensor(features))], axis),
     "nn.softmax": lambda logits, axis=-1: activations.softmax_of_tf(floating(logits), -1 if axis is None else axis),
     "math.sigmoid sigmoid": lambda x: activations.sigmoid_of_tf(floating(x)),
+    "math.nextafter": lambda x1, x2: torch.nextafter(*tensors(floating(x1), floating(x2))),
     "math.invert_permutation": lambda x: torch.argsort(tensor(x)).int(),
     "nn.l2_loss": lambda t: tensor(t).square().sum() / 2,
     "nn.zero_fraction": lambda value: (tensor(value) == 0).float().mean(),

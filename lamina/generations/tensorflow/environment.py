@@ -46,9 +46,9 @@ class PhysicalDevice(NamedTuple):
     device_type: str
 
 
-@named("python.util.tf_export.keras_export python.util.tf_export.tf_export")
+@named("python.util.tf_export.keras_export python.util.tf_export.tf_export RegisterGradient")
 def exported(*paths: str, **options: Any) -> Callable[[Any], Any]:
-    """Decorator of copies of Keras' own files, which says by what name TensorFlow shows something."""
+    """Decorator that says by what name TensorFlow shows something, or of what operation it is the gradient."""
     return lambda item: item
 
 
@@ -357,8 +357,14 @@ def assert_(condition, data):
 
 @named("debugging.assert_rank")
 def assert_rank(x, rank, message=None):
-    if np.ndim(x) != int(rank):
-        raise ValueError(message or f"assert_rank: expected {int(rank)} axes; got shape {tuple(np.shape(x))}.")
+    assert_rank_in(x, [rank], message)
+
+
+@named("debugging.assert_rank_in")
+def assert_rank_in(x, ranks, message=None):
+    if np.ndim(x) not in [int(rank) for rank in ranks]:
+        said = " or ".join(str(int(rank)) for rank in ranks)
+        raise ValueError(message or f"assert_rank: expected {said} axes; got shape {tuple(np.shape(x))}.")
 
 
 @named("debugging.check_numerics")

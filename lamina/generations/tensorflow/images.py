@@ -452,6 +452,26 @@ def combined_non_max_suppression(
     return Detections(found.clamp(0, 1) if clip_boxes else found, best, kinds, valid)
 
 
+@op("raw_ops.ImageProjectiveTransformV3")
+def projective_transform(images, transforms, output_shape, fill_value, interpolation, fill_mode="CONSTANT"):
+    """Pictures of `output_shape`: place (x, y) shows what was at ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k).
+
+    `transforms`: (a0, a1, a2, b0, b1, b2, c0, c1), one or one for each picture; k = c0 x + c1 y + 1. Raises ValueError
+    for `fill_mode="WRAP"`.
+    """
+    if fill_mode == "WRAP":
+        raise ValueError('ImageProjectiveTransformV3: fill_mode "WRAP" is not here; use "REFLECT".')
+    x, transforms = tensor(images).movedim(-1, 1), floating(transforms)
+    rows, columns = pictures._projected(x, transforms.expand(len(x), 8), whole(output_shape))
+    order = int(interpolation != "NEAREST")
+    if not order:
+        rows, columns = (
+            (at + torch.copysign(at.new_tensor(0.5), at)).trunc() for at in (rows, columns)
+        )  # halves go out
+    made = pictures._warped(x.float(), rows, columns, order, fill_mode.lower(), float(fill_value))
+    return made.movedim(1, -1).to(x.dtype)
+
+
 # Files ----------------------------------------------------------------------------------------------------------------
 
 

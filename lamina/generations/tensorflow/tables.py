@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...layers import Hashing
 from .arrays import convert_to_tensor
-from .base import NAMES, named, texts
+from .base import NAMES, as_dtype, named, texts
 
 WHOLE_LINE, LINE_NUMBER = -2, -1
 NAMES["lookup.TextFileIndex.WHOLE_LINE"], NAMES["lookup.TextFileIndex.LINE_NUMBER"] = WHOLE_LINE, LINE_NUMBER
@@ -51,6 +51,8 @@ class _Table:
         self._types = keys[:0], values[:0]
         self._values = dict(zip(_items(keys), _items(values), strict=True))
 
+    key_dtype, value_dtype = (property(lambda self, side=side: _type(self._types[side])) for side in (0, 1))
+
     def size(self, name: str | None = None) -> Tensor:
         return torch.tensor(len(self._values))
 
@@ -67,6 +69,10 @@ class StaticHashTable(_Table):
     def __init__(self, initializer, default_value):
         super().__init__(initializer.keys, initializer.values)
         (self._default,) = _items(_like([default_value], self._types[1]))
+
+    @property
+    def default_value(self) -> object:
+        return _like([self._default], self._types[1])[0]
 
     def lookup(self, keys):
         return self._found(keys, lambda _: self._default)
@@ -113,6 +119,10 @@ class StaticVocabularyTable(_Table):
 
 def _items(values: Any) -> list[Any]:
     return values.reshape(-1).tolist()
+
+
+def _type(values: object) -> object:
+    return as_dtype(values.dtype if isinstance(values, Tensor) else "string")
 
 
 def _like(values: list[Any], others: Any) -> Any:
