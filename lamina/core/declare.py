@@ -20,6 +20,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
+from torch.compiler import is_dynamo_compiling
 from typing_extensions import dataclass_transform
 
 from .errors import UnknownArgument, Unwritable, quoted, short
@@ -147,6 +148,20 @@ def fixed(value: T, *, init: Literal[False] = False) -> T:
     the attribute is annotated."""
     held: Any = _Fixed(value)
     return held
+
+
+class worked_out(Generic[T]):
+    """A property that is found once, until an argument is set. (That of `functools` has a lock up to Python 3.11, which
+    torch.compile does not trace.)"""
+
+    def __init__(self, find: Callable[[Any], T]):
+        self.find, self.name = find, find.__name__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> T:
+        found = self.find(instance)
+        if not is_dynamo_compiling():
+            vars(instance)[self.name] = found
+        return found
 
 
 class _Later:

@@ -155,7 +155,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     _casts_all = True  # to the compute type; else only what a call is given first
     _rule_is_second = False  # shapes are those of `call`, whatever the rule says
     _needs_no_shape = False  # to be built: what it is given as `weights` it has at once
-    _worked_out: ClassVar[tuple[str, ...]] = ()  # cached properties, which go by arguments
+    _worked_out: ClassVar[tuple[str, ...]] = ()  # names of properties that go when an argument is set
     _stateless = False  # it counts as built from the start and writes no build config
     _quantizes: ClassVar[tuple[str | None, ...]] = (None,)  # its modes of `quantize`, beside None
     _asks_gradients = False  # calls take gradients by what they are given: a plan tracks it

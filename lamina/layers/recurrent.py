@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ from torch.utils import _pytree as pytree
 from .. import activations
 from ..core import care, masking, random, serialize, symbolic
 from ..core.arrays import of_tensors
-from ..core.declare import Declared, Kind, Refused, accepts, arg, boolean, items, seed, short
+from ..core.declare import Declared, Kind, Refused, accepts, arg, boolean, items, seed, short, worked_out
 from ..core.errors import layout, named, show_shape, unsized
 from ..core.fusion import granted, grants
 from ..core.layer import InputSpec, Layer, snake_case
@@ -134,15 +133,15 @@ class _Cell(Layer):
         self.input_spec = InputSpec(ndim=2, axes={-1: features})
         self.make_weights(features=features, width=self._gates * self.units)
 
-    @functools.cached_property
+    @worked_out
     def _drops(self) -> bool:
         return self.dropout > 0 or self.recurrent_dropout > 0
 
-    @functools.cached_property
+    @worked_out
     def _arithmetic(self) -> tuple:
         return tuple(map(of_tensors, self.arithmetic()[0]))
 
-    @functools.cached_property
+    @worked_out
     def _options(self) -> dict[str, Any]:
         options = self.arithmetic()[1]
         return {**options, "fused": options["fused"] and self._fusable}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, listed, one_of, sizes
+from ..core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, listed, one_of, sizes, worked_out
 from ..core.errors import named
 from ..core.layer import InputSpec, Layer
 from ..core.symbolic import Node
@@ -264,7 +263,7 @@ class _UpSampling(Spatial):
 
     _worked_out = ("_last", "_factors")
 
-    @functools.cached_property
+    @worked_out
     def _factors(self) -> tuple[int, ...]:
         return as_sizes(self.size, self.rank, 1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from ..core import config
-from ..core.declare import Kind, Refused
+from ..core.declare import Kind, Refused, worked_out
 from ..core.errors import axis_names, named, unsized
 from ..core.layer import InputSpec, Layer
 from ..core.spec import require
@@ -50,7 +49,7 @@ class Spatial(Layer):
     def channels_last(self) -> bool:
         return self.data_format == "channels_last"
 
-    @functools.cached_property
+    @worked_out
     def _last(self) -> bool:  # where `call` is called by hand before `build`
         return self.channels_last
 
@@ -134,7 +133,7 @@ class Windowed(Spatial):
             f"{smaller}padding='same', or fewer strides and poolings before it.",
         )
 
-    @functools.cached_property
+    @worked_out
     def _plans(self) -> dict[Any, Any]:
         return {}
 
