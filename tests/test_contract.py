@@ -638,7 +638,7 @@ def test_compiles_whole_in_training(example: Example) -> None:
     torch._dynamo.reset()
     layer = example.built().train()
     args = example.tensors()
-    outputs = torch.compile(reset(layer), fullgraph=True, backend="eager")(*args)
+    outputs = torch.compile(reset(layer), fullgraph=True, backend="aot_eager")(*args)
     if floats(outputs) and layer.trainable_weights:
         loss_of(outputs).backward()
         assert all(weight.grad is not None for weight in layer.trainable_weights)

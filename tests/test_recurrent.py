@@ -470,3 +470,21 @@ def test_stateful_refuses_another_batch_size():
     layer(X)
     with pytest.raises(ValueError, match="built for a batch size of 2; got 1"):
         layer(X[:1])
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "LSTM", "GRU", "Bidirectional"])
+@pytest.mark.parametrize("given", [False, True], ids=["zeros", "states"])
+def test_a_compiled_layer_has_gradients_for_its_weights(name: str, given: bool) -> None:
+    inner = lamina.layers.LSTM(3, return_sequences=True)
+    layer = lamina.layers.Bidirectional(inner) if name == "Bidirectional" else getattr(lamina.layers, name)(3)
+    x = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
+    states = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2, "Bidirectional": 4}[name] if given else 0
+    start = [torch.full((2, 3), 0.1) for _ in range(states)] or None
+    layer(x, initial_state=start)
+    found = []
+    for run in (layer, torch.compile(layer, fullgraph=True, backend="aot_eager")):
+        layer.zero_grad()
+        run(x, initial_state=start).square().sum().backward()
+        found.append([weight.grad for weight in layer.trainable_weights])
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.compiler import is_dynamo_compiling
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
@@ -276,6 +277,8 @@ def lstm(
         weights[0] = torch.cat((weights[0], switch), 1)
         x = torch.cat((x, places.padding.unsqueeze(-1).to(x.dtype)), -1)
     states = h.unsqueeze(0), c.unsqueeze(0)
+    if torch.is_grad_enabled() and is_dynamo_compiling():
+        x = _with_gradient(x, (*weights, *states))
     outputs, h_end, c_end = torch.lstm(
         x, states, weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
     )
@@ -377,12 +380,23 @@ def bidirectional(
     weights = _torch_gru_weights(order, forward, backward) if cell is gru else _torch_weights(forward, backward)
     options = forward[2] is not None, 1, 0.0, torch.is_grad_enabled(), True, True
     if cell is lstm:
+        if torch.is_grad_enabled() and is_dynamo_compiling():
+            x = _with_gradient(x, (*weights, *start))
         outputs, *ends = torch.lstm(x, start, weights, *options)
     else:
         run = torch.gru if cell is gru else torch.rnn_relu if relu else torch.rnn_tanh
         outputs, *ends = run(x, start[0], weights, *options)
     forward_ends, backward_ends = zip(*map(torch.unbind, ends), strict=True)
     return outputs, forward_ends, backward_ends
+
+
+def _with_gradient(x: Tensor, others: Iterable[Tensor]) -> Tensor:
+    """The same values, asking for a gradient where one of the others does: for an input that asks for none,
+    torch.compile takes a kernel of oneDNN whose backward it cannot run (as of torch 2.13)."""
+    asking = [one for one in others if one.requires_grad]
+    if x.requires_grad or not asking:
+        return x
+    return torch.where(torch.zeros_like(x, dtype=torch.bool), asking[0].flatten()[0], x)
 
 
 def torch_gate_order(units: int, device: torch.device | None = None) -> Tensor:
