@@ -673,3 +673,40 @@ def test_objects_by_the_names_that_a_package_gives_them() -> None:
     assert make({"class_name": "half", "config": {"l2": 0.5}}).l2 == 0.5
     with pytest.raises(TypeError, match="has no argument 'objects'"):
         lamina.saving.deserialize_keras_object("half", objects=known)
+
+
+@pytest.mark.parametrize("generation", ["keras2", "tf_keras", "keras3"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_call_may_take_any_number_of_inputs(generation: str, count: int) -> None:
+    space: Any = lamina if generation == "keras3" else getattr(lamina, generation)
+
+    class All(space.layers.Layer):
+        def call(self, *inputs, training=None, mask=None):
+            return sum(inputs) * (2.0 if training else 1.0)
+
+    class First(space.layers.Layer):
+        def call(self, first, *more, training=False):
+            return sum(more, first) * (2.0 if training else 1.0)
+
+    for cls in (All, First):
+        given = [torch.full((2, 3), float(2**each)) for each in range(count)]
+        total = float(2**count - 1)
+        assert cls()(*given).unique().tolist() == [total]
+        assert cls()(*given, training=True).unique().tolist() == [2 * total]
+        inputs = [space.layers.Input((3,)) for _ in given]
+        made = cls()(*inputs)
+        model = space.models.Model(inputs, made)
+        assert np.unique(model.predict([each.numpy() for each in given])).tolist() == [total]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_a_module_of_torch_takes_floats_of_any_type(dtype: str) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype(dtype)
+    inner = torch.nn.Bilinear(3, 3, 2)
+    layer = lamina.layers.TorchModuleWrapper(inner)
+    wanted = inner(*2 * [torch.tensor(x).float()])
+    for given in (x, torch.tensor(x)):
+        torch.testing.assert_close(layer(given, given), wanted)
+    torch.testing.assert_close(layer.double()(x.astype("float64"), x.astype("float64")).float(), wanted)
+    wide = lamina.layers.TorchModuleWrapper(torch.nn.Linear(3, 2).double())
+    assert wide(x.astype("float64")).dtype is torch.float64

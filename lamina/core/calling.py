@@ -256,8 +256,8 @@ class Calling(Weights):
     def _perform(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Run `call` on data: with its training flag, and with the losses of the last call forgotten."""
         outer = scope.training, scope.depth, scope.path, scope.context
-        by_position = "training" in self._call_parameters[: len(args)]
-        explicit = args[self._call_parameters.index("training")] if by_position else kwargs.pop("training", None)
+        by_position = "training" in self._call_places[: len(args)]
+        explicit = args[self._call_places.index("training")] if by_position else kwargs.pop("training", None)
         if explicit is not None:
             if isinstance(explicit, (Tensor, np.ndarray)) and explicit.ndim:
                 raise TypeError(f"{named(self)}: `training` must be True or False; put several inputs into one list.")
@@ -493,8 +493,8 @@ class Calling(Weights):
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Give `call` the masks riding on its inputs; returns the mask of the first input. As in Keras 3, that one is
         not given to a call with further tensors."""
-        given, by_name = "mask" in self._call_parameters[: len(args)], "mask" in kwargs
-        mask = args[self._call_parameters.index("mask")] if given else kwargs.pop("mask", None)
+        given, by_name = "mask" in self._call_places[: len(args)], "mask" in kwargs
+        mask = args[self._call_places.index("mask")] if given else kwargs.pop("mask", None)
         if mask is not None and not all(item is None or hasattr(item, "shape") for item in pytree.tree_leaves(mask)):
             raise ValueError(f"{named(self)}: `mask` must be a tensor or an array; got {short(mask)}.")
         wanted = self._takes_mask and not given
@@ -513,9 +513,10 @@ class Calling(Weights):
             kwargs["mask"] = None
         if not self._takes_masks_of:
             return mask
-        for name, value in (*zip(self._call_parameters, args, strict=False), *kwargs.items()):
+        left = {*self._call_parameters} - {*self._call_places[: len(args)]}
+        for name, value in (*zip(self._call_places, args, strict=False), *kwargs.items()):
             key = f"{name}_mask"
-            if key in self._call_parameters[len(args) :] and kwargs.get(key) is None:
+            if key in left and kwargs.get(key) is None:
                 kwargs[key] = masking.masks_of(value)
         return mask
 

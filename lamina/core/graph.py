@@ -285,7 +285,7 @@ class Plan:
         ends = {*map(id, outputs)} if self._scored else set()
         for call in calls(graph.nodes, [*outputs, *graph.masks.values()]):
             node, layer = call.node, call.node.layer
-            given = "training" in node.kwargs or "training" in layer._call_parameters[: len(node.args)]
+            given = "training" in node.kwargs or "training" in layer._call_places[: len(node.args)]
             tells = given and next(layer.children(), None) is not None  # an explicit flag is one for what is inside
             bare = not (layer._care & care.IN_PLAN or tells)
             self._near = node.inputs[0]

@@ -100,6 +100,7 @@ def _facts_of(call: Callable) -> dict[str, Any]:
     return {
         "_call_signature": signature,
         "_call_parameters": words,
+        "_call_places": tuple(p.name for p in taken if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)),
         "_needed_by_call": frozenset(p.name for p in taken[1:] if p.default is p.empty and p.kind not in _REST),
         "_takes_training": "training" in words,
         "_takes_one": on_one and call.__module__.startswith("lamina."),
@@ -163,6 +164,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
     log_space: Any = kept()  # the softmax or sigmoid that the last thing it does is
     ends_in_relu: Any = kept()  # whether the last thing it does is to take the positive part; None: hard to tell
     _call_parameters: ClassVar[tuple[str, ...]] = ()
+    _call_places: ClassVar[tuple[str, ...]] = ()  # those that are given by position; the last may take several
     _needed_by_call: ClassVar[frozenset[str]] = frozenset()  # its parameters without a default, but the first
     _call_read: ClassVar[Any] = Calling.call  # from which these are
     _call_signature: ClassVar[inspect.Signature] = inspect.signature(Calling.call)
@@ -617,7 +619,7 @@ class Layer(Calling, symbolic.Nodes, Declared, nn.Module):
         if type(self).call is Layer.call:
             self.call()  # says that there is none
         names = _shapes_of_build(self)
-        given = {**dict(zip(self._call_parameters, args, strict=False)), **kwargs}
+        given = {**dict(zip(self._call_places, args, strict=False)), **kwargs}
         shapes = {f"{key}_shape": symbolic.shapes_of(value) for key, value in given.items()}
         device = next((leaf.device for leaf in pytree.tree_leaves(args) if isinstance(leaf, Tensor)), None)
         vars(self)["_called"] = True  # the call builds what is inside

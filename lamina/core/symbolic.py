@@ -368,7 +368,7 @@ def _by_rule(layer: Layer, args: tuple, kwargs: Mapping[str, Any]) -> Any:
     names = layer._shape_parameters
     if len(names) <= 1:
         return layer.compute_output_shape(shapes_of(first))
-    given = {**dict(zip(layer._call_parameters, args, strict=False)), **kwargs}
+    given = {**dict(zip(layer._call_places, args, strict=False)), **kwargs}
     by_name = {f"{key}_shape": shapes_of(value) for key, value in given.items()}
     named_shapes = {name: by_name[name] for name in names[1:] if by_name.get(name) is not None}
     return layer.compute_output_shape(shapes_of(first), **named_shapes)  # a subclass may call the first otherwise
@@ -403,7 +403,7 @@ def _as_computed(leaf: Any, layer: Layer, cast: bool = True) -> Any:
 def call_on_trial_tensors(layer: Any, args: Any, kwargs: Mapping[str, Any]) -> Any:
     """Run `call` as inference, on weights in the type it computes in: its `training` may have no default."""
     asks = layer._takes_training and layer._untold is not True
-    if asks and "training" not in layer._call_parameters[: len(args)]:
+    if asks and "training" not in layer._call_places[: len(args)]:
         kwargs = {**kwargs, "training": False}
     run = run_on_trial_tensors if layer._ours else run_beside_known_sizes
     casts = layer.dtype_policy.compute is not layer.dtype_policy.variable

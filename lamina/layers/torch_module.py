@@ -21,13 +21,17 @@ class TorchModuleWrapper(Layer):
     output_shape: with the batch axis; found by running where not given.
     """
 
-    _autocast = False
+    _autocast = False  # but to the one type that a module's parameters have
     _creates_mask = False
 
     def __init__(self, module: nn.Module, name: str | None = None, output_shape: Any = None, **kwargs: Any):
         if not isinstance(module, nn.Module):
             raise TypeError(f"TorchModuleWrapper: `module` must be a torch.nn.Module; got {short(module)}.")
         super().__init__(name=name, **kwargs)
+        types = {one.dtype for one in module.parameters() if one.is_floating_point()}
+        if kwargs.get("autocast", True) and types == {self.dtype_policy.compute}:
+            vars(self)["_autocast"] = True
+            self._set_policy(self.dtype_policy)
         self.module = module
         self._output_shape = None if output_shape is None else tuple(output_shape)
 

@@ -99,7 +99,7 @@ def calls_by_layer(graph: Any) -> dict[int, list[Node]]:
 def own_kwargs(node: Node) -> dict[str, Any]:
     """The keyword arguments without the masks that ride on the inputs: loading routes those anew."""
     carried = {"mask": masking.masks_of(node.args[0])} if node.args else {}
-    names = node.layer._call_parameters
+    names = node.layer._call_places
     carried |= {f"{name}_mask": masking.masks_of(value) for name, value in zip(names, node.args, strict=False)}
 
     def rides(key: str, value: Any) -> bool:
