@@ -1034,3 +1034,33 @@ def test_weights_of_samples_hold_for_all_values_of_an_own_loss() -> None:
     model = tf_keras.Sequential([L.Dense(2, kernel_initializer="identity", input_shape=(2,))])
     model.compile("sgd", Distance())
     np.testing.assert_allclose(model.evaluate(y, y**2, sample_weight=weights, verbose=0), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["layer", "model"])
+def test_a_call_that_takes_any_word_is_given_the_flag_and_the_mask(kind: str) -> None:
+    told: list[dict[str, Any]] = []
+    space: Any = tf_keras
+
+    class Told(space.Model if kind == "model" else space.layers.Layer):
+        supports_masking = True
+
+        def call(self, inputs, *more, **kwargs):
+            told.append(kwargs)
+            return inputs * (2.0 if kwargs["training"] else 1.0)
+
+    class Below(Told):
+        pass
+
+    x = np.array([[[1.0], [0.0]]], "float32")
+    for cls in (Told, Below):
+        inputs = space.Input((2, 1))
+        same = space.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        model = space.Model(inputs, same(cls()(space.layers.Masking()(inputs))))
+        model.compile("sgd", "mae")
+        assert model.predict(x, verbose=0).ravel().tolist() == [1, 0]
+        assert told[-1]["mask"].tolist() == [[True, False]] and told[-1]["training"] is False
+        assert model(x, training=True).detach().numpy().ravel().tolist() == [2, 0]
+        assert cls()(x, training=True).detach().numpy().ravel().tolist() == [2, 0]
+        assert "mask" not in told[-1]
+        model.fit(x, x, verbose=0)
+        assert told[-1]["training"] is True

@@ -215,6 +215,15 @@ class Habits(_Modern):
                 bases.insert(bases.index(asked), _Above)
                 cls.__bases__ = tuple(bases)
 
+    @classmethod
+    def _read_call(cls) -> None:
+        known = cls._call_read
+        super()._read_call()
+        if cls._call_read is known or is_of_ours(cls.call) or not cls._dialect.table.shares_modern:
+            return
+        if any(one.kind is one.VAR_KEYWORD for one in cls._call_signature.parameters.values()):
+            cls._takes_training = cls._takes_mask = True  # tf.keras gives both to whoever takes any word
+
     def _only_node(self, what: str) -> Any:
         """Of a layer that was called once."""
         if len(self._nodes) > 1:
