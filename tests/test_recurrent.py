@@ -481,6 +481,7 @@ def test_a_compiled_layer_has_gradients_for_its_weights(name: str, given: bool) 
     states = {"SimpleRNN": 1, "GRU": 1, "LSTM": 2, "Bidirectional": 4}[name] if given else 0
     start = [torch.full((2, 3), 0.1) for _ in range(states)] or None
     layer(x, initial_state=start)
+    torch._dynamo.reset()
     found = []
     for run in (layer, torch.compile(layer, fullgraph=True, backend="aot_eager")):
         layer.zero_grad()

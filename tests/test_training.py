@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import pickle
@@ -1249,10 +1250,29 @@ def test_any_torch_module_trains() -> None:
 
 def test_jit_compile_uses_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(torch, "compile", lambda model: made.append(model) or model)
+    monkeypatch.setattr(torch, "compile", lambda call: made.append(call) or call)
     model = compiled(jit_compile=True)
     assert curve(model, X, TARGETS) == curve(compiled(), X, TARGETS)
-    assert made == [model]
+    (call,) = made
+    assert torch.equal(call(X[:3]), model(X[:3]))
+
+
+def test_models_are_compiled_each_for_its_own_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = []
+
+    def counting(graph: Any, inputs: Any) -> Any:
+        graphs.append([type(each) for each in inputs])
+        return graph.forward
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=counting))
+    sizes = range(2, 2 + torch._dynamo.config.recompile_limit + 2)
+    for size in sizes:
+        model = keras.Sequential([keras.Input((size,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", jit_compile=True)
+        model.fit(np.ones((4, size)), np.ones((4, 1)), batch_size=4, verbose=0)
+    assert len(graphs) == len(sizes)
+    assert int not in {kind for each in graphs for kind in each}  # a size that may change is an input
 
 
 # Single batches -------------------------------------------------------------------------------------------------------
