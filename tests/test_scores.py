@@ -262,4 +262,4 @@ def test_compiled_by_torch_the_loss_sees_probabilities(monkeypatch: pytest.Monke
     model = stacked(scores(activation="softmax"))
     model.compile("sgd", SPARSE, jit_compile=True)
     assert 10 < model.test_on_batch(X, np.zeros(6, "int64")) < 20
-    assert calls == [model] and not model._steps["test"].passes.asks
+    assert len(calls) == 1 and not model._steps["test"].passes.asks

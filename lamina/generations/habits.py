@@ -205,7 +205,13 @@ class Habits(_Modern):
         if "get_output_shape_for" in vars(cls) and "compute_output_shape" not in vars(cls):
             cls.compute_output_shape = vars(cls)["get_output_shape_for"]  # of Keras 1
         super().__init_subclass__(**kwargs)
-        if "_words" in vars(cls) or cls.__module__.startswith("lamina.") or cls._dialect.table.shares_modern:
+        if "_words" in vars(cls) or cls.__module__.startswith("lamina."):
+            return
+        if cls._dialect.table.shares_modern:
+            taken = cls._call_signature.parameters.values()
+            own = not str(getattr(cls.call, "__module__", "")).startswith("lamina.")
+            if own and any(one.kind is one.VAR_KEYWORD for one in taken):
+                cls._takes_training = cls._takes_mask = True  # tf.keras gives both to whoever takes any word
             return
         if any(map(_names_call, vars(cls).values())):
             cls._calls_others = True
@@ -214,15 +220,6 @@ class Habits(_Modern):
             if "call" in vars(cls) and asked is not None and asked.call is not Layer.call:
                 bases.insert(bases.index(asked), _Above)
                 cls.__bases__ = tuple(bases)
-
-    @classmethod
-    def _read_call(cls) -> None:
-        known = cls._call_read
-        super()._read_call()
-        if cls._call_read is known or is_of_ours(cls.call) or not cls._dialect.table.shares_modern:
-            return
-        if any(one.kind is one.VAR_KEYWORD for one in cls._call_signature.parameters.values()):
-            cls._takes_training = cls._takes_mask = True  # tf.keras gives both to whoever takes any word
 
     def _only_node(self, what: str) -> Any:
         """Of a layer that was called once."""
