@@ -158,6 +158,8 @@ class worked_out(Generic[T]):
         self.find, self.name = find, find.__name__
 
     def __get__(self, instance: Any, owner: type | None = None) -> T:
+        if instance is None:
+            raise AttributeError(self.name)  # a class has none
         found = self.find(instance)
         if not is_dynamo_compiling():
             vars(instance)[self.name] = found

@@ -66,22 +66,25 @@ class DropoutRNNCell:
     """What cells of one's own inherit to drop the same values in all steps. They set `dropout`, `recurrent_dropout` and
     a `seed_generator`; with a `dropout_mask_count` there are so many masks, in a list."""
 
+    dropout: float
+    recurrent_dropout: float
+    seed_generator: Any
     dropout_mask_count: int | None = None
     _dropout_mask: Any = None
     _recurrent_dropout_mask: Any = None
 
     def _kept(self, word: str, x: Tensor, rate: float) -> Any:
         if getattr(self, word) is None and rate > 0:
-            ones, seed = torch.ones_like(x), self.seed_generator  # type: ignore[attr-defined]
+            ones, seed = torch.ones_like(x), self.seed_generator
             masks = [dropout(ones, rate, seed=seed) for _ in range(self.dropout_mask_count or 1)]
             vars(self)[word] = masks[0] if self.dropout_mask_count is None else masks
         return getattr(self, word)
 
     def get_dropout_mask(self, step_input: Tensor) -> Any:
-        return self._kept("_dropout_mask", step_input, self.dropout)  # type: ignore[attr-defined]
+        return self._kept("_dropout_mask", step_input, self.dropout)
 
     def get_recurrent_dropout_mask(self, step_input: Tensor) -> Any:
-        return self._kept("_recurrent_dropout_mask", step_input, self.recurrent_dropout)  # type: ignore[attr-defined]
+        return self._kept("_recurrent_dropout_mask", step_input, self.recurrent_dropout)
 
     def reset_dropout_mask(self) -> None:
         vars(self)["_dropout_mask"] = None

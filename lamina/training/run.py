@@ -139,9 +139,18 @@ def unchanged(model: Any, data: Any) -> Iterator[None]:
         yield
     finally:
         for one, items in zip(held, before, strict=True):
-            one.clear()
-            one.extend(items) if type(one) is list else one.update(items)
+            _put_back(one, items)
         put_random_state(generators, state)
+
+
+def _put_back(held: Any, items: Any) -> None:
+    """What a list, a set or a dictionary held. Another thread may be reading of it: it is never without what stays."""
+    if type(held) is list:
+        held[:] = items
+        return
+    held.update(items)
+    for each in {*held} - {*items}:
+        held.pop(each) if type(held) is dict else held.remove(each)
 
 
 def _has_vars(one: object) -> bool:

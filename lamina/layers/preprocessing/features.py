@@ -67,7 +67,8 @@ class Rescaling(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         compute = self.dtype_policy.compute
         x = inputs if inputs.dtype is compute else inputs.to(compute)
-        factor, shift = (self._buffers[name].to(x.device, compute) for name in ("_scale", "_offset"))  # type: ignore
+        own: Any = self._buffers
+        factor, shift = own["_scale"].to(x.device, compute), own["_offset"].to(x.device, compute)
         if config.image_data_format() == "channels_first":
             factor, shift = _along_channels(factor), _along_channels(shift)
         return torch.addcmul(shift, x, factor)
