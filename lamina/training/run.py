@@ -149,8 +149,9 @@ def _put_back(held: Any, items: Any) -> None:
         held[:] = items
         return
     held.update(items)
+    drop: Callable[[Any], object] = held.remove if type(held) is set else held.pop
     for each in {*held} - {*items}:
-        held.pop(each) if type(held) is dict else held.remove(each)
+        drop(each)
 
 
 def _has_vars(one: object) -> bool:
