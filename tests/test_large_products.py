@@ -3,12 +3,14 @@ nothing else sees it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.profiler import profile
 from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
@@ -333,3 +335,30 @@ def test_each_thread_needs_enough_to_do(by_onednn: list) -> None:
     finally:
         torch.set_num_threads(before)
     assert [rows for rows, _ in dict.fromkeys(by_onednn)] == [64, 128, 256]
+
+
+@pytest.mark.parametrize(
+    ("features", "units", "turned"),
+    [(784, 10, True), (9216, 128, True), (64, 10, True), (1000, 1, True), (16, 1000, False), (64, 64, False)],
+)
+def test_kernels_of_dense_lie_in_the_order_in_which_products_are_fast(features, units, turned) -> None:
+    layer = keras.layers.Dense(units)
+    layer.build((None, features))
+    kernel = layer.kernel
+    assert (kernel.t() if turned else kernel).is_contiguous()
+    x = drawn(8, features)
+    layer(x).sum().backward()
+    assert kernel.grad is not None and kernel.grad.stride() == kernel.stride()
+    torch.testing.assert_close(kernel.grad, x.sum(0)[:, None].expand(-1, units), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [10, 300])
+@pytest.mark.parametrize("padding", ["same", "causal", "valid"])
+def test_one_dimensional_convolutions_copy_no_kernel(steps, padding) -> None:
+    layer = keras.layers.Conv1D(24, 3, padding=padding)
+    x = drawn(2, steps, 8)
+    layer(x)
+    with torch.no_grad(), profile(record_shapes=True) as seen:
+        layer(x)
+    copied = [event.input_shapes[0] for event in seen.events() if event.name == "aten::copy_"]
+    assert not any(math.prod(shape) == 24 * 3 * 8 for shape in copied)

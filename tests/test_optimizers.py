@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 import warnings
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.profiler import profile
 
 from lamina import Input, Sequential, callbacks, layers, optimizers
 from lamina.core.weight import Weight, allocate
@@ -306,10 +308,11 @@ def test_step_in_a_cuda_graph(spec):
         torch.testing.assert_close(weight.detach().cpu(), other.detach(), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(3, 2, 4, 5), (3, 3, 32, 32)], ids=["small", "large"])
 @pytest.mark.parametrize("spec", EVERY)
-def test_memory_order_does_not_matter(spec):
+def test_memory_order_does_not_matter(spec, sizes):
     """Kernels may lie permuted in memory, and gradients in yet another order."""
-    plain = [Weight(torch.randn(3, 2, 4, 5, generator=torch.Generator().manual_seed(3)))]
+    plain = [Weight(torch.randn(sizes, generator=torch.Generator().manual_seed(3)))]
     permuted = [Weight(allocate(plain[0].detach(), (3, 0, 1, 2)))]
     one, other = make(spec), make(spec)
     one.build(plain)
@@ -323,6 +326,19 @@ def test_memory_order_does_not_matter(spec):
         one.step()
         other.step()
     torch.testing.assert_close(plain[0], permuted[0])
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("order", [(3, 0, 1, 2), (1, 0, 2, 3), (0, 1, 2, 3)])
+def test_adam_copies_no_large_gradient_whatever_its_memory_order(order, amsgrad):
+    weight = Weight(allocate(torch.randn(3, 3, 32, 32), order))
+    optimizer = optimizers.Adam(amsgrad=amsgrad)
+    optimizer.build([weight])
+    weight.grad = torch.ones_like(weight)
+    with profile(record_shapes=True) as seen:
+        optimizer.step()
+    copied = [event for event in seen.events() if event.name == "aten::clone" and math.prod(event.input_shapes[0]) > 9]
+    assert not copied
 
 
 def test_axes_of_size_one_need_no_copy():

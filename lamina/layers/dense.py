@@ -23,8 +23,18 @@ from .arguments import ActivationBias, KernelBias
 from .lora import LoRA, LowRank, Quantization, Rank
 
 
+_FEW = 32  # units, or times as many inputs
+
+
 class _Units(Declared):
     units: int = arg(integer(1), doc="Size of the output.")
+
+
+def _kernel_order(layer: Dense) -> tuple[int, int] | None:
+    """Memory order of a kernel (in, out): (out, in) where many numbers give few. There its gradient takes down to a
+    seventh, and one sample two thirds of the time; where few give many it is the other way round."""
+    units, features = layer.units, layer.input_spec.axes.get(-1) or 0
+    return (1, 0) if features >= units * (4 if units <= _FEW else _FEW) else None
 
 
 class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
@@ -39,7 +49,7 @@ class Dense(LowRank, KernelBias, ActivationBias, _Units, Activated, LoRA):
     input_spec = InputSpec(min_ndim=2)
     _quantizes = (None, "int8", "int4", "float8")
     _product = "kernel"
-    kernel = weight("features", "units", adapts=True)
+    kernel = weight("features", "units", order=_kernel_order, adapts=True)
     bias = weight("units", when="use_bias")
 
     def build(self, input_shape: tuple) -> None:

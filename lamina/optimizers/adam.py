@@ -51,11 +51,7 @@ def fused_adam(
             shrink(weights, rate * decay)
             decay = 0.0
     lists._fused_adamw_(
-        weights,
-        grads,
-        state["momentum"],
-        state["velocity"],
-        peaks,
+        *group.as_they_lie(weights, grads, state["momentum"], state["velocity"], peaks),
         state["endless"],
         lr=alpha,
         beta1=betas[0],

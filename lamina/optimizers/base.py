@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -97,6 +98,9 @@ def _format(tensor: Tensor) -> tuple:
     return tensor.shape, tensor.stride(), tensor.dtype, tensor.device
 
 
+_LARGE = 6000  # values of a weight from which views take less time than a copy of its gradient
+
+
 @dataclass
 class Group:
     """Weights that one kernel call updates, their places in the optimizer, and tensors for each slot of state.
@@ -138,6 +142,29 @@ class Group:
         weights, state = taken(self.weights), {name: taken(tensors) for name, tensors in self.state.items()}
         formats = [*map(_format, weights)]
         return replace(self, weights=weights, state=state, formats=formats, stored=self.weights, in_parts=in_parts)
+
+    def as_they_lie(self, *slots: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+        """Lists of tensors, one for each weight, with large ones as contiguous views of themselves.
+
+        torch's fused rules on a CPU (as of 2.13) copy each gradient that is not contiguous, to no purpose.
+        """
+        if not self._turned or torch._C._len_torch_function_stack():  # a mode finds weights, not their views
+            return [*slots]
+        seen = [[*tensors] for tensors in slots]
+        for place, order in self._turned:
+            for tensors in filter(None, seen):
+                tensors[place] = tensors[place].permute(order)
+        return seen
+
+    @cached_property
+    def _turned(self) -> list[tuple[int, list[int]]]:
+        """The places of large weights on a CPU that lie in memory by another order of their axes, and this order."""
+        found = []
+        for place, (shape, strides, _, device) in enumerate(self.formats):
+            order = sorted(range(len(shape)), key=strides.__getitem__, reverse=True)
+            if device.type == "cpu" and shape.numel() >= _LARGE and order != sorted(order):
+                found.append((place, order))
+        return found
 
     def put_back(self) -> None:
         """Write copies of whole weights to these."""
