@@ -22,7 +22,6 @@ from .activation import Activated
 from .arguments import ActivationBias, KernelBias
 from .lora import LoRA, LowRank, Quantization, Rank
 
-
 _FEW = 32  # units, or times as many inputs
 
 
