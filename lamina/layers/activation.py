@@ -19,6 +19,8 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import L1L2, regularizer
 
+__all__ = ["ELU", "Activation", "ActivityRegularization", "Identity", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
+
 
 class Activated(Layer):
     """A layer that ends in its `activation`; where that is a ReLU or nothing, `call(relu=...)` says which."""

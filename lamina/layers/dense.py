@@ -22,6 +22,8 @@ from .activation import Activated
 from .arguments import ActivationBias, KernelBias
 from .lora import LoRA, LowRank, Quantization, Rank
 
+__all__ = ["Dense", "EinsumDense"]
+
 
 class _Units(Declared):
     units: int = arg(integer(1), doc="Size of the output.")

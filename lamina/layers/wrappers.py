@@ -20,6 +20,8 @@ from .normalization import BatchNormalization, SpectralNormalization
 from .recurrent import RNN, Holder, with_states
 from .torch_module import layer_inside
 
+__all__ = ["Bidirectional", "Pipeline", "TimeDistributed", "Wrapper"]
+
 
 class Wrapper(Holder):
     """Base of layers round another layer, which is in `layer`."""

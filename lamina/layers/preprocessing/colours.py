@@ -15,6 +15,12 @@ from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from .pictures import Factor, Pictures, Random, Transformation, ValueRange, each, extent, numbers, operations
 
+__all__ = [
+    "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "RandomBrightness",
+    "RandomColorDegeneration", "RandomContrast", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPosterization", "RandomSaturation", "RandomSharpness", "Solarization",
+]  # fmt: skip
+
 _FIRST = "channels_first"
 
 

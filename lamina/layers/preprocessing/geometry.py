@@ -31,6 +31,11 @@ from .pictures import (
     value_range,
 )
 
+__all__ = [
+    "CenterCrop", "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomPerspective", "RandomRotation",
+    "RandomShear", "RandomTranslation", "RandomZoom", "Resizing",
+]  # fmt: skip
+
 # Sizes -----------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from ..spatial import data_format
 from . import colours, geometry, pictures
 from .pictures import Pictures, Random, Size, Transformation, ValueRange, each, extent, interpolation, said, value_range
 
+__all__ = ["AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomColorJitter"]
+
 
 class _InTurn(Random):
     """Several changes, one after the other: `draw` gives each with what it has drawn."""
