@@ -17,16 +17,9 @@ from .core.dtypes import serialize as serialize
 FloatDTypePolicy = DTypePolicy
 
 __all__ = [
-    "DTypePolicy",
-    "DTypePolicyMap",
-    "FloatDTypePolicy",
-    "Int4DTypePolicy",
-    "QuantizedDTypePolicy",
-    "QuantizedFloat8DTypePolicy",
-    "deserialize",
-    "get",
-    "serialize",
-]
+    "DTypePolicy", "DTypePolicyMap", "FloatDTypePolicy", "Int4DTypePolicy", "QuantizedDTypePolicy",
+    "QuantizedFloat8DTypePolicy", "deserialize", "get", "serialize",
+]  # fmt: skip
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> DTypePolicy:

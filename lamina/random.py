@@ -18,18 +18,9 @@ from .core.random import generator, stream
 from .kernels import noise
 
 __all__ = [
-    "SeedGenerator",
-    "beta",
-    "binomial",
-    "categorical",
-    "dropout",
-    "gamma",
-    "normal",
-    "randint",
-    "shuffle",
-    "truncated_normal",
-    "uniform",
-]
+    "SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle",
+    "truncated_normal", "uniform",
+]  # fmt: skip
 
 
 def _empty(shape: Sequence[int], dtype: Any) -> Tensor:

@@ -22,23 +22,10 @@ from .files.check import check as check
 from .files.editor import KerasFileEditor as KerasFileEditor
 
 __all__ = [
-    "CustomObjectScope",
-    "KerasFileEditor",
-    "check",
-    "convert",
-    "custom_object_scope",
-    "deserialize_keras_object",
-    "get_custom_objects",
-    "get_registered_name",
-    "get_registered_object",
-    "load_model",
-    "load_weights",
-    "read_checkpoint",
-    "register_keras_serializable",
-    "save_model",
-    "save_weights",
-    "serialize_keras_object",
-]
+    "CustomObjectScope", "KerasFileEditor", "check", "convert", "custom_object_scope", "deserialize_keras_object",
+    "get_custom_objects", "get_registered_name", "get_registered_object", "load_model", "load_weights",
+    "read_checkpoint", "register_keras_serializable", "save_model", "save_weights", "serialize_keras_object",
+]  # fmt: skip
 
 
 def convert(old: Any, new: Any, weights: Any = None, custom_objects: Any = None, **options: Any) -> Any:

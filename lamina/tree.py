@@ -18,19 +18,9 @@ from .core.symbolic import is_shape
 Structure = Any  # leaves of any kind in lists, tuples, named tuples, deques and dictionaries, or one leaf alone
 
 __all__ = [
-    "MAP_TO_NONE",
-    "assert_same_paths",
-    "assert_same_structure",
-    "flatten",
-    "flatten_with_path",
-    "is_nested",
-    "lists_to_tuples",
-    "map_shape_structure",
-    "map_structure",
-    "map_structure_up_to",
-    "pack_sequence_as",
-    "traverse",
-]
+    "MAP_TO_NONE", "assert_same_paths", "assert_same_structure", "flatten", "flatten_with_path", "is_nested",
+    "lists_to_tuples", "map_shape_structure", "map_structure", "map_structure_up_to", "pack_sequence_as", "traverse",
+]  # fmt: skip
 
 
 class MAP_TO_NONE:

@@ -16,12 +16,9 @@ from .utils.bounding_boxes import convert_format
 from .utils.pictures import pillow
 
 __all__ = [
-    "draw_bounding_boxes",
-    "draw_segmentation_masks",
-    "plot_bounding_box_gallery",
-    "plot_image_gallery",
+    "draw_bounding_boxes", "draw_segmentation_masks", "plot_bounding_box_gallery", "plot_image_gallery",
     "plot_segmentation_mask_gallery",
-]
+]  # fmt: skip
 
 Colour = Sequence[float]
 

@@ -16,6 +16,7 @@ from lamina.core.declare import arg, boolean, integer
 from lamina.core.layer import Layer
 from lamina.core.weight import Weight, weight
 from lamina.initializers import Constant, initializer
+from lamina.layers import old
 
 L = keras.layers
 
@@ -262,6 +263,16 @@ def test_no_declaration_holds_an_initializer_that_all_layers_would_share() -> No
         if hasattr(declared.options.get("initializer"), "_take_seed")
     ]
     assert shared == []
+
+
+def test_no_layer_counts_as_built_before_the_weights_it_declares_are_there() -> None:
+    made = [*vars(old).values(), *(getattr(L, name) for name in dir(L))]
+    classes = {cls for cls in made if isinstance(cls, type) and issubclass(cls, Layer) and cls._weights}
+    assert len(classes) > 40 and not {cls.__name__ for cls in classes if cls._stateless}
+    layer = old.SReLU()
+    assert not layer.built
+    layer(np.ones((2, 3), "float32"))
+    assert layer.built and layer.get_build_config() == {"input_shape": (2, 3)}
 
 
 def test_a_weight_is_rounded_to_digits() -> None:

@@ -19,6 +19,8 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..regularizers import L1L2, regularizer
 
+__all__ = ["ELU", "Activation", "ActivityRegularization", "Identity", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
+
 
 class Activated(Layer):
     """A layer that ends in its `activation`; where that is a ReLU or nothing, `call(relu=...)` says which."""
@@ -105,24 +107,11 @@ class ELU(_Elementwise):
         return activations.elu(inputs, self.alpha)
 
 
-class PReLU(_Elementwise):
-    """x where positive, else `alpha * x` with a trained alpha for each value, or shared along some axes (He, 2015)."""
+class _PerValue(_Elementwise):
+    """Parameters for each value of a sample, or shared along some axes."""
 
-    alpha_initializer: Any = arg(initializer, default="zeros")
-    alpha_regularizer: Any = arg(regularizer, default=None)
-    alpha_constraint: Any = arg(constraint, default=None)
     _stateless = False
-    shared_axes: Any = arg(
-        Kind(
-            "a list of axes from 1, or one",
-            lambda v, o: list(items(v, integer(), o, alone=True, least=0)),
-            bad=("a", 1.5),
-        ).optional(),
-        default=None,
-        doc="Axes along which alpha is one.",
-    )
-
-    alpha = weight("*places")
+    shared_axes: Any
 
     def build(self, input_shape: tuple) -> None:
         places = list(input_shape[1:])
@@ -134,6 +123,25 @@ class PReLU(_Elementwise):
         shared = self.shared_axes or ()
         axes = {axis: size for axis, size in enumerate(input_shape) if axis and axis not in shared}
         self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)
+
+
+class PReLU(_PerValue):
+    """x where positive, else `alpha * x` with a trained alpha for each value, or shared along some axes (He, 2015)."""
+
+    alpha_initializer: Any = arg(initializer, default="zeros")
+    alpha_regularizer: Any = arg(regularizer, default=None)
+    alpha_constraint: Any = arg(constraint, default=None)
+    shared_axes: Any = arg(
+        Kind(
+            "a list of axes from 1, or one",
+            lambda v, o: list(items(v, integer(), o, alone=True, least=0)),
+            bad=("a", 1.5),
+        ).optional(),
+        default=None,
+        doc="Axes along which alpha is one.",
+    )
+
+    alpha = weight("*places")
 
     def call(self, inputs: Tensor) -> Tensor:
         return torch.where(inputs > 0, inputs, self.alpha * inputs)

@@ -25,6 +25,8 @@ from .arguments import KernelBias
 from .dense import EinsumDense
 from .merge import OfSeveral, _shapes
 
+__all__ = ["AdditiveAttention", "Attention", "GroupedQueryAttention", "MultiHeadAttention"]
+
 
 class _Attention(Layer):
     """What gives its weights, too, where a call asks for them."""

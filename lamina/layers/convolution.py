@@ -25,6 +25,11 @@ from .arguments import ActivationBias, DataFormat, Dilation, Filters, KernelBias
 from .lora import LoRA, lora_alpha, lora_rank
 from .spatial import Windowed
 
+__all__ = [
+    "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "DepthwiseConv1D",
+    "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
+]  # fmt: skip
+
 padding = one_of("valid", "same")
 output_padding = Kind(
     "a non-negative integer, or one for each spatial axis",

@@ -36,6 +36,8 @@ from .arguments import (
 from .convolution import _Convolution, _kernel_order, _refuse_dilated_strides, padding
 from .recurrent import _WEIGHTS, How, _Cell, _OwnCell
 
+__all__ = ["ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"]
+
 
 class _Arguments(ForgetBias, Initializers, Gates, Tanh, Dilation, DataFormat, Window, Filters):
     padding: str = arg(padding, default="valid")

@@ -22,6 +22,8 @@ from .activation import Activated
 from .arguments import ActivationBias, KernelBias
 from .lora import LoRA, LowRank, Quantization, Rank
 
+__all__ = ["Dense", "EinsumDense"]
+
 _FEW = 32  # units, or times as many inputs
 
 

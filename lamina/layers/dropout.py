@@ -14,6 +14,11 @@ from .activation import _Elementwise
 from .arguments import DataFormat
 from .spatial import Spatial
 
+__all__ = [
+    "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
+    "SpatialDropout3D",
+]  # fmt: skip
+
 _INVALID = "Invalid value received for argument `{0}`. Expected"
 _RATE = _INVALID + " a float value between 0 and 1:"
 

@@ -23,6 +23,8 @@ from ..quantizers import quantization_config
 from ..regularizers import regularizer
 from .lora import LoRA, LowRank, lora_alpha, lora_rank
 
+__all__ = ["Embedding", "ReversibleEmbedding"]
+
 
 class _Vectors(Declared):
     input_dim: int = arg(integer(1), doc="Size of the vocabulary, largest index plus 1.")

@@ -10,6 +10,8 @@ from ..core.errors import short
 from ..core.layer import Layer
 from ..core.symbolic import Node, SymbolicTensor
 
+__all__ = ["Input", "InputLayer"]
+
 
 class InputLayer(Layer):
     """Holds one input of a model: its shape without values.

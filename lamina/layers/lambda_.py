@@ -17,6 +17,8 @@ from ..core.layer import Layer
 from ..core.symbolic import is_shape, map_shapes
 from .activation import _Elementwise
 
+__all__ = ["Lambda", "Masking"]
+
 
 def function_of(value: Any, owner: Any, part: str = "function") -> Any:
     """The function that stands in a config: by its name, by its description, or as code, which is rebuilt.

@@ -14,6 +14,8 @@ from ..kernels import local
 from .arguments import ActivationBias, DataFormat, Filters, KernelBias, Window
 from .spatial import Windowed
 
+__all__ = ["LocallyConnected1D", "LocallyConnected2D", "LocallyConnected3D"]
+
 _implementation = Kind(
     "1, 2 or 3",
     lambda value, owner: int(one_of("1", "2", "3").convert(str(value), owner)),

@@ -20,6 +20,11 @@ from ..core.symbolic import Node
 from ..core.trail import Advice, named_sizes
 from ..kernels import products
 
+__all__ = [
+    "Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract", "add", "average",
+    "concatenate", "dot", "maximum", "minimum", "multiply", "subtract",
+]  # fmt: skip
+
 
 class OfSeveral(Layer):
     """Base of layers that are called on a list of inputs."""

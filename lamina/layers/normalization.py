@@ -21,6 +21,11 @@ from ..kernels import normalization as kernels
 from .arguments import BetaGammaLimits, CenterScale
 from .torch_module import layer_inside
 
+__all__ = [
+    "BatchNormalization", "GroupNormalization", "LayerNormalization", "RMSNormalization", "SpectralNormalization",
+    "UnitNormalization",
+]  # fmt: skip
+
 
 def _one_axis(value: Any, owner: Any) -> int:
     if isinstance(value, (list, tuple)):

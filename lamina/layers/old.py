@@ -27,7 +27,7 @@ from ..core.weight import weight
 from ..initializers import initializer
 from ..kernels import noise, normalization, pooling, resize
 from ..kernels.convolution import plan_transposed
-from .activation import LeakyReLU, PReLU, ReLU, Softmax, _Elementwise
+from .activation import LeakyReLU, PReLU, ReLU, Softmax, _Elementwise, _PerValue
 from .arguments import KernelBias
 from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .convolution import Conv2DTranspose, SeparableConv1D
@@ -151,18 +151,6 @@ class ThresholdedReLU(_Elementwise):
 
     def call(self, inputs: Tensor) -> Tensor:
         return functional.threshold(inputs, self.theta, 0.0)
-
-
-class _PerValue(_Elementwise):
-    """Parameters for each value of a sample, or shared along some axes."""
-
-    shared_axes: Any
-
-    def build(self, input_shape: tuple) -> None:
-        shared = self.shared_axes or ()
-        shape = [1 if axis in shared else size for axis, size in enumerate(input_shape) if axis]
-        self.input_spec = InputSpec(ndim=len(input_shape))
-        self.make_weights(places=shape)
 
 
 class ParametricSoftplus(_PerValue):

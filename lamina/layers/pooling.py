@@ -13,6 +13,13 @@ from ..kernels import pooling, window
 from .arguments import DataFormat
 from .spatial import Spatial, Windowed, data_format
 
+__all__ = [
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D", "AdaptiveMaxPooling3D", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
+    "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D", "GlobalMaxPooling3D", "MaxPooling1D", "MaxPooling2D", "MaxPooling3D",
+]  # fmt: skip
+
 _strides = Kind(
     "a positive integer, or one for each spatial axis (None: the pool size)",
     lambda value, owner: None if value is None else as_sizes(value, owner.rank, 1),

@@ -22,6 +22,8 @@ from ..core.weight import held, spend, weight
 from ..kernels import noise, recurrence
 from .arguments import Activity, Constraints, Dropouts, ForgetBias, Gates, Initializers, Regularizers, Seed, Tanh, Units
 
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]
+
 _TANH = (activations.tanh, torch.tanh)
 _SIGMOID = (activations.sigmoid, torch.sigmoid)
 _RELU = (activations.relu, torch.relu)

@@ -16,6 +16,11 @@ from ..core.trail import Advice, named_sizes
 from ..kernels import resize
 from .spatial import Spatial, data_format
 
+__all__ = [
+    "Cropping1D", "Cropping2D", "Cropping3D", "Flatten", "Permute", "RepeatVector", "Reshape", "UpSampling1D",
+    "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
+]  # fmt: skip
+
 
 def _shape(value: Any, owner: Any) -> tuple[int, ...]:
     shape = tuple(as_integer(size) for size in listed(value))

@@ -14,6 +14,8 @@ from ..core.errors import short
 from ..core.layer import Layer
 from ..core.operation import Operation
 
+__all__ = ["TorchModuleWrapper"]
+
 
 class TorchModuleWrapper(Layer):
     """Runs a `torch.nn.Module` as a layer; its parameters are the layer's weights.

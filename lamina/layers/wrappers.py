@@ -20,6 +20,8 @@ from .normalization import BatchNormalization, SpectralNormalization
 from .recurrent import RNN, Holder, with_states
 from .torch_module import layer_inside
 
+__all__ = ["Bidirectional", "Pipeline", "TimeDistributed", "Wrapper"]
+
 
 class Wrapper(Holder):
     """Base of layers round another layer, which is in `layer`."""
@@ -155,12 +157,7 @@ def _takes_samples_singly(module: nn.Module) -> bool:
     return known and not isinstance(module, Lambda) and not getattr(module, "stateful", False)
 
 
-_merge_mode = Kind(
-    one_of("concat", "sum", "ave", "mul").expected + " or None",
-    one_of("concat", "sum", "ave", "mul").optional().convert,
-    good=("concat", "sum", None),
-    bad=("max", 3),
-)
+_merge_mode = one_of("concat", "sum", "ave", "mul").optional()
 
 
 class _Pair:

@@ -1,5 +1,7 @@
 """Metrics: state updated batch by batch, `update_state(y_true, y_pred, sample_weight=None)`, read with `result()`."""
 
+# ruff: noqa: F403, F405
+
 from __future__ import annotations
 
 import inspect as _inspect
@@ -9,6 +11,7 @@ from typing import Any as _Any
 
 from ..core import serialize as _serialize
 from ..core.layer import snake_case as _snake_case
+from ..losses import _ALIASES as _SHORT
 from ..losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -29,63 +32,14 @@ from ..losses import (
 )
 from ..losses.base import kind_of_targets as _kind_of_targets
 from ..losses.base import object_name as _object_name
+from . import confusion, pointwise, scores
 from .base import Mean, MeanMetricWrapper, Metric, Sum
-from .confusion import (
-    AUC,
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    PrecisionAtRecall,
-    Recall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-    TrueNegatives,
-    TruePositives,
-)
-from .pointwise import (
-    Accuracy,
-    BinaryAccuracy,
-    BinaryCrossentropy,
-    CategoricalAccuracy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    ConcordanceCorrelation,
-    CosineSimilarity,
-    Hinge,
-    KLDivergence,
-    LogCoshError,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    PearsonCorrelation,
-    Poisson,
-    RootMeanSquaredError,
-    SparseCategoricalAccuracy,
-    SparseCategoricalCrossentropy,
-    SparseTopKCategoricalAccuracy,
-    SquaredHinge,
-    TopKCategoricalAccuracy,
-    binary_accuracy,
-    categorical_accuracy,
-    concordance_correlation,
-    pearson_correlation,
-    sparse_categorical_accuracy,
-    sparse_top_k_categorical_accuracy,
-    top_k_categorical_accuracy,
-)
-from .scores import BinaryIoU, F1Score, FBetaScore, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU, R2Score
+from .confusion import *
+from .pointwise import *
+from .scores import *
 
 _ALIASES = {_snake_case(name): name for name, item in list(globals().items()) if _inspect.isclass(item)}
-_ALIASES |= {
-    "bce": "BinaryCrossentropy",
-    "mae": "MeanAbsoluteError",
-    "mape": "MeanAbsolutePercentageError",
-    "mse": "MeanSquaredError",
-    "msle": "MeanSquaredLogarithmicError",
-}
-_ALIASES |= {short.upper(): _ALIASES[short] for short in ("bce", "mae", "mape", "mse", "msle")}
+_ALIASES |= {short: _ALIASES[full] for short, full in _SHORT.items()}
 
 
 def get(identifier: _Any) -> _Any:
@@ -135,18 +89,12 @@ def resolve(identifier: _Any, y_true_shape: _Sequence[int | None], y_pred_shape:
 
 
 __all__ = [
-    "AUC", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU", "CategoricalAccuracy",
-    "CategoricalCrossentropy", "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "F1Score",
-    "FBetaScore", "FalseNegatives", "FalsePositives", "Hinge", "IoU", "KLDivergence", "LogCoshError", "Mean",
-    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU", "MeanMetricWrapper", "MeanSquaredError",
-    "MeanSquaredLogarithmicError", "Metric", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation", "Poisson", "Precision",
-    "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "RootMeanSquaredError", "SensitivityAtSpecificity",
-    "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy",
-    "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
-    "binary_accuracy", "binary_crossentropy", "binary_focal_crossentropy", "categorical_accuracy",
-    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "concordance_correlation",
-    "deserialize", "get", "hinge", "huber", "kl_divergence", "log_cosh", "mean_absolute_error",
-    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "pearson_correlation",
-    "poisson", "resolve", "serialize", "sparse_categorical_accuracy", "sparse_categorical_crossentropy",
-    "sparse_top_k_categorical_accuracy", "squared_hinge", "top_k_categorical_accuracy",
+    "Mean", "MeanMetricWrapper", "Metric", "Sum", "binary_crossentropy", "binary_focal_crossentropy",
+    "categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge", "deserialize", "get", "hinge",
+    "huber", "kl_divergence", "log_cosh", "mean_absolute_error", "mean_absolute_percentage_error", "mean_squared_error",
+    "mean_squared_logarithmic_error", "poisson", "resolve", "serialize", "sparse_categorical_crossentropy",
+    "squared_hinge",
 ]  # fmt: skip
+__all__ += confusion.__all__
+__all__ += pointwise.__all__
+__all__ += scores.__all__

@@ -15,6 +15,11 @@ from ..core.errors import show_shape
 from ..losses.base import DECLARED_BELOW, as_tensor, divide_no_nan, misfit, same_rank
 from .base import DeclaredMetric
 
+__all__ = [
+    "AUC", "FalseNegatives", "FalsePositives", "Precision", "PrecisionAtRecall", "Recall", "RecallAtPrecision",
+    "SensitivityAtSpecificity", "SpecificityAtSensitivity", "TrueNegatives", "TruePositives",
+]  # fmt: skip
+
 _BELOW_ALL = -1e10  # the score of classes that are not among the best k
 _COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 

@@ -13,6 +13,16 @@ from ..core.operation import recorded
 from ..losses.base import as_float, as_tensor, class_numbers, misfit, name_arg, pair
 from .base import FunctionMetric, Mean, PlainMetric
 
+__all__ = [
+    "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "CategoricalAccuracy", "CategoricalCrossentropy",
+    "CategoricalHinge", "ConcordanceCorrelation", "CosineSimilarity", "Hinge", "KLDivergence", "LogCoshError",
+    "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError",
+    "PearsonCorrelation", "Poisson", "RootMeanSquaredError", "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy", "SquaredHinge", "TopKCategoricalAccuracy",
+    "binary_accuracy", "categorical_accuracy", "concordance_correlation", "pearson_correlation",
+    "sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy", "top_k_categorical_accuracy",
+]  # fmt: skip
+
 
 def _as_matches(matches: Tensor) -> Tensor:
     return matches.to(dtypes.torch_dtype(config.floatx()))

@@ -16,6 +16,8 @@ from ..losses.base import as_tensor, class_numbers, misfit, name_arg, pair
 from .base import DeclaredMetric
 from .confusion import spread
 
+__all__ = ["BinaryIoU", "F1Score", "FBetaScore", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "R2Score"]
+
 
 def _columns(metric: DeclaredMetric, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     """Targets and predictions of one shape (batch, outputs), in the metric's dtype. Raises ValueError for others."""

@@ -19,6 +19,8 @@ from ...kernels import window
 from ..arguments import DataFormat
 from ..spatial import Spatial
 
+__all__ = ["MelSpectrogram", "STFTSpectrogram"]
+
 
 def mel_weights(bins: int, low: float, high: float, frequencies: int, top: float) -> Tensor:
     """(frequencies, bins): triangles that stand side by side on the mel scale, of frequencies from 0 to `top` hertz."""

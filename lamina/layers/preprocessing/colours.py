@@ -9,11 +9,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...core import config
-from ...core.declare import Declared, Kind, Refused, arg, as_integer, as_sizes, integer, listed, number
+from ...core.declare import Kind, Refused, arg, as_integer, as_sizes, integer, listed, number
 from ...kernels import histogram, noise
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
-from .pictures import Factor, Pictures, Random, Transformation, ValueRange, each, extent, numbers, operations
+from .pictures import Chance, Factor, Pictures, Random, Transformation, ValueRange, each, extent, numbers, operations
+
+__all__ = [
+    "AutoContrast", "ContrastLimitedAdaptiveHistogramEqualization", "Equalization", "RandomBrightness",
+    "RandomColorDegeneration", "RandomContrast", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPosterization", "RandomSaturation", "RandomSharpness", "Solarization",
+]  # fmt: skip
 
 _FIRST = "channels_first"
 
@@ -159,12 +165,7 @@ class RandomGrayscale(Seed, DataFormat, Random):
         return torch.where(each(how["should_apply"], x), operations().rgb_to_grayscale(self.coloured(x), _FIRST), x)
 
 
-class _Chance(Declared):
-    bounds = (0, 1)
-    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
-
-
-class RandomInvert(DataFormat, Seed, ValueRange, _Chance, _Coloured):
+class RandomInvert(DataFormat, Seed, ValueRange, Chance, _Coloured):
     """In training, the negative of some of the pictures."""
 
     def draw(self, x: Tensor) -> Transformation:
@@ -184,7 +185,7 @@ def _odd(value: Any, owner: Any) -> tuple[int, ...]:
 _odds = Kind("an odd integer, or one for each of height and width", _odd, good=(3, (5, 1)), bad=(2, "a", None))
 
 
-class RandomGaussianBlur(Seed, DataFormat, ValueRange, _Chance, _Coloured):
+class RandomGaussianBlur(Seed, DataFormat, ValueRange, Chance, _Coloured):
     """In training, some of the pictures smoothed by a Gaussian of random widths."""
 
     kernel_size: Any = arg(_odds, default=3, doc="Size of the kernel.")
@@ -204,7 +205,7 @@ def _fill(value: Any, owner: Any) -> Any:
     return numbers(value, owner, 3) if isinstance(value, (tuple, list)) else number().convert(value, owner)
 
 
-class RandomErasing(DataFormat, Seed, ValueRange, _Chance, _Coloured):
+class RandomErasing(DataFormat, Seed, ValueRange, Chance, _Coloured):
     """In training, a rectangle of some of the pictures filled with one value, or with noise (Zhong et al., 2017)."""
 
     scale: Any = arg(extent, default=(0.02, 0.33), doc="Squares of its sides, in parts of the picture's.")

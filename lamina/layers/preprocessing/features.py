@@ -19,6 +19,8 @@ from ...kernels.encoding import encode
 from ..normalization import _Normalization
 from .adapting import Adapting, as_tensor, dense, encoded_shape, output_mode
 
+__all__ = ["CategoryEncoding", "Discretization", "Normalization", "Rescaling"]
+
 
 def _numbers(value: Any, owner: Layer) -> Any:
     value = serialize.deserialize(value) if isinstance(value, Mapping) else value

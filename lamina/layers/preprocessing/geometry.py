@@ -15,21 +15,26 @@ from ...kernels import noise, resize, warp
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from .pictures import (
+    Chance,
     Factor,
     Filling,
     Pictures,
     Random,
     Size,
     Transformation,
+    ValueRange,
     each,
     extent,
     extent_as_given,
-    fill_mode,
     interpolation,
     operations,
     span,
-    value_range,
 )
+
+__all__ = [
+    "CenterCrop", "RandomCrop", "RandomElasticTransform", "RandomFlip", "RandomPerspective", "RandomRotation",
+    "RandomShear", "RandomTranslation", "RandomZoom", "Resizing",
+]  # fmt: skip
 
 # Sizes -----------------------------------------------------------------------------------------------------------
 
@@ -304,11 +309,9 @@ class RandomShear(Filling, _Warped):
         return _matrix((1.0, across, 0.0), (down, 1.0, 0.0))
 
 
-class RandomPerspective(_Warped):
+class RandomPerspective(Chance, _Warped):
     """In training, some of the pictures as if seen from aside: each corner is moved by a random part of its place."""
 
-    bounds = (0, 1)
-    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
     scale: float = arg(number(0, 1), default=1.0, doc="Twice the largest part.")
     interpolation: str = arg(interpolation, default="bilinear")
     fill_value: float = arg(number(), default=0.0, doc="The value outside.")
@@ -330,18 +333,11 @@ class RandomPerspective(_Warped):
         return torch.where(how["apply_perspective"].reshape(-1, 1, 1), matrix, same)
 
 
-class RandomElasticTransform(Random):
+class RandomElasticTransform(Filling, ValueRange, Chance, Random):
     """In training, some of the pictures distorted like a sheet of rubber (Simard et al., 2003)."""
 
-    bounds = (0, 1)
-    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
     scale: Any = arg(extent, default=1.0, doc="How strong it is.")
-    interpolation: str = arg(interpolation, default="bilinear")
-    fill_mode: str = arg(fill_mode, default="reflect", doc="What is outside of the picture.")
-    fill_value: float = arg(number(), default=0.0, doc="The value outside, for constant.")
-    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
-    seed: Any = arg(seed, default=None)
-    data_format: str = arg(data_format, default=None)
+    _order = ("factor", "scale", "interpolation", "fill_mode", "fill_value", "value_range", "seed", "data_format")
 
     def draw(self, x: Tensor) -> Transformation:
         strength = self.uniform(x, self.scale, 1, 1, 1, count=1)

@@ -16,6 +16,8 @@ from ...kernels.hashing import bucket, crossed
 from .adapting import Salt, dense, encoded_shape, output_mode
 from .strings import Data, Textual, as_array, hashes, texts_of
 
+__all__ = ["HashedCrossing", "Hashing"]
+
 
 def _token(value: Any, owner: Any) -> int | str:
     return value if isinstance(value, str) else as_integer(value)

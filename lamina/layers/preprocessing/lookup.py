@@ -26,6 +26,8 @@ from ...kernels.table import Table
 from .adapting import Adapting, Salt, as_tensor, dense, encoded_shape, output_mode
 from .strings import WIDE, Data, Textual, ascii_words, hashes, texts_of
 
+__all__ = ["IntegerLookup", "StringLookup"]
+
 VOCABULARY = "vocabulary.txt"
 _DROPPED, _UNKNOWN = -1, -2  # places of what counts nowhere, and of what is in no vocabulary
 _MANY = 1_000  # terms, from which on they are looked up in a table of their numbers or bytes

@@ -15,7 +15,9 @@ from ...kernels import boxes
 from ..arguments import DataFormat, Seed
 from ..spatial import data_format
 from . import colours, geometry, pictures
-from .pictures import Pictures, Random, Size, Transformation, ValueRange, each, extent, interpolation, said, value_range
+from .pictures import Pictures, Random, Size, Transformation, ValueRange, each, extent, interpolation, said
+
+__all__ = ["AugMix", "CutMix", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "RandomColorJitter"]
 
 
 class _InTurn(Random):
@@ -94,10 +96,9 @@ class _Chosen(_InTurn):
         return self.uniform(torch.empty(1), (0, below), count=count).long().clamp(max=below - 1).tolist()
 
 
-class RandAugment(DataFormat, Seed, _Chosen):
+class RandAugment(DataFormat, Seed, ValueRange, _Chosen):
     """In training, `num_ops` changes out of eleven, the same ones for a whole batch (Cubuk et al., 2020)."""
 
-    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
     num_ops: int = arg(integer(0), default=2, doc="How many changes, one after the other.")
     factor: Any = arg(extent, default=0.5, doc="How strong each is.")
     interpolation: str = arg(interpolation, default="bilinear")
@@ -118,10 +119,9 @@ class RandAugment(DataFormat, Seed, _Chosen):
         return found
 
 
-class AugMix(DataFormat, Seed, _Chosen):
+class AugMix(DataFormat, Seed, ValueRange, _Chosen):
     """In training, pictures mixed with several chains of changes of themselves (Hendrycks et al., 2020)."""
 
-    value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
     num_chains: int = arg(integer(1), default=3, doc="How many chains.")
     chain_depth: int = arg(integer(0), default=3, doc="How many changes each has, at most.")
     factor: Any = arg(extent, default=0.3, doc="How strong each is.")

@@ -83,6 +83,11 @@ class Factor(Declared):
     factor: Any = arg(extent, doc="How much.")
 
 
+class Chance(Declared):
+    bounds: ClassVar[tuple[float, float]] = (0, 1)
+    factor: Any = arg(extent, default=1.0, doc="The probability of a change, or the range it is drawn from.")
+
+
 class ValueRange(Declared):
     value_range: Any = arg(value_range, default=(0, 255), doc="Least and largest value of a picture.")
 

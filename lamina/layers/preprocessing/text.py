@@ -18,6 +18,8 @@ from .adapting import Adapting, dense, encoded_shape, output_mode
 from .lookup import StringLookup, _Limits, _Weighing, vocabulary
 from .strings import Textual, encoded, texts_of
 
+__all__ = ["TextVectorization"]
+
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 _PUNCTUATION = string.punctuation.encode()
 _STANDARDS = {
