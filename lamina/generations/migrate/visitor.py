@@ -45,6 +45,7 @@ _TELLING = frozenset(
 # Of NumPy up to 1.23.
 _OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
 _SEEN_TO = ("predict_classes", "flow_from_directory", "flow_from_dataframe")  # methods that go another way
+_BY_CALLBACK = r"\b(LearningRateScheduler|ReduceLROnPlateau)\("  # what sets the rate in training, and logs it
 _OF_LAYERS = ("inbound_nodes", "uses_learning_phase")
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
@@ -62,11 +63,13 @@ class Note:
 class Rewriter(Imports):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool, package: str):
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, source: str, package: str):
         super().__init__()
         self.names, self.reader, self.package = names, reader, package
         self.table = dialect.table
-        self.speaker = Speaker(dialect, explicit_format)
+        self.speaker = Speaker(dialect, bool(re.search(r"['\"](th|theano|channels_first)['\"]", source)))
+        self.logs_rate = bool(re.search(_BY_CALLBACK, source))
+        self.sets_rate = bool(re.search(_BY_CALLBACK + r"|optimizer\.(lr|learning_rate)(, |\.assign\(| *= )", source))
         self.notes: set[Note] = set()
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
         self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
@@ -317,6 +320,9 @@ class Rewriter(Imports):
     def _spoken(self, original: cst.Call, updated: cst.Call, how: Spoken) -> cst.Call:
         shape: dict[str, Any] = {}
         args = self._arguments(original, updated.args, how, shape)
+        if self.sets_rate and any("InverseTimeDecay(" in text_of(arg) for arg in args):
+            why = "the rate is set elsewhere, which Keras 3 refuses where a schedule gives it"
+            self.tell(original, "decay", why, "leave the decay out, or reckon it in where the rate is set")
         changed = [text_of(arg) for arg in args] != [text_of(arg) for arg in updated.args]
         if how.home == "layers" and shape:
             args = [*args, *self._first(original, shape)]
@@ -653,10 +659,16 @@ class Rewriter(Imports):
     ) -> cst.SubscriptElement:
         """Results are found under the names that metrics were given."""
         part = updated_node.slice
-        if self.short and isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
-            text = part.value.value
-            if text[1:-1] in ("acc", "val_acc"):
+        if isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
+            text = new = part.value.value
+            if self.short and text[1:-1] in ("acc", "val_acc"):
                 new = text.replace("acc", "accuracy")
+            elif (
+                text[1:-1] == "lr" and self.logs_rate and "lr" not in self.reader.functions
+            ):  # as a metric may be called
+                owner = getattr(self.parent(original_node), "value", None)
+                new = text.replace("lr", "learning_rate") if text_of(owner).endswith(".history") else text
+            if new != text:
                 return updated_node.with_changes(slice=part.with_changes(value=part.value.with_changes(value=new)))
         return updated_node
 
@@ -755,8 +767,7 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     reader = Reader(names, wrapper.resolve(ScopeProvider))
     wrapper.visit(reader)
     source = module.code
-    explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
-    rewriter = Rewriter(dialect, names, reader, explicit, package)
+    rewriter = Rewriter(dialect, names, reader, source, package)
     found = wrapper.visit(rewriter)
     found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:
