@@ -222,6 +222,12 @@ HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom ke
         ("2", "z = Dense(3)(x); model = Sequential(); model.compile('sgd', made_of(z))", "made_of(z)"),
         ("2", "model = Sequential(); model.add_loss(z)", ".add_loss"),
         ("tf", "model = Sequential(); model.add_loss(z); model = model.load_weights('w.h5')", ".add_loss"),
+        ("tf", "self.add_metric(x)", ".add_metric"),
+        ("2", "self.add_update(x)", ".add_update"),
+        ("tf", "self.compiled_loss(y, p)", ".compiled_loss"),
+        ("tf", "self.compiled_metrics.update_state(y, p)", ".compiled_metrics"),
+        ("tf", "self.optimizer.minimize(f, v)", ".minimize"),
+        ("tf", "o = tf.optimizers.Adam(); o.get_weights()", ".get_weights"),
         ("2", "K.sum(x, 1, True, 4)", "sum"),
         ("2", "from keras.optimizers import Nadam; Nadam()", "Nadam"),
         ("2", "model = Sequential(); model.compile('nadam', 'mse')", "Nadam"),
@@ -230,7 +236,8 @@ HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom ke
     ],
 )
 def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
-    notes = migrate(f"{HEAD}{line}\n", keras).notes
+    head = HEAD.replace("from keras.models", "import tensorflow as tf; from tensorflow.keras.models")
+    notes = migrate(f"{HEAD if keras in '12' else head}{line}\n", keras).notes
     assert any(what in note.what and note.line == 4 and note.why and note.suggestion for note in notes), notes
 
 
@@ -510,6 +517,8 @@ def test_tells_of_a_decay_beside_what_sets_the_rate(generation: str, line: str, 
             "tf.optimizers.schedules.ExponentialDecay(0.1, 9, 0.5)",
             "keras.optimizers.schedules.ExponentialDecay(0.1, 9, 0.5)",
         ),
+        ("o = tf.optimizers.SGD(0.1); o.variables()", "o = keras.optimizers.SGD(0.1); o.variables"),
+        ("o = tf.train.AdamOptimizer(); o.minimize(f)", "o = tf.train.AdamOptimizer(); o.minimize(f)"),
         ("tf.metrics.Mean()", "keras.metrics.Mean()"),
         ("tf.losses.Huber()", "keras.losses.Huber()"),
         ("tf.initializers.VarianceScaling(2.0)", "keras.initializers.VarianceScaling(2.0)"),

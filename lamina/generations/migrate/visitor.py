@@ -46,7 +46,8 @@ _TELLING = frozenset(
 _OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
 _SEEN_TO = ("predict_classes", "flow_from_directory", "flow_from_dataframe")  # methods that go another way
 _BY_CALLBACK = r"\b(LearningRateScheduler|ReduceLROnPlateau)\("  # what sets the rate in training, and logs it
-_OF_LAYERS = ("inbound_nodes", "uses_learning_phase")
+_OF_LAYERS = ("inbound_nodes", "uses_learning_phase", "compiled_metrics")
+_OF_OPTIMIZERS = ("minimize", "get_weights", "set_weights")
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
 
@@ -163,6 +164,7 @@ class Rewriter(Imports):
         if name in migrating.RENAMED:
             return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
         gone = "3" not in METHODS.get(name, "3") and name not in (*migrating.ATTRIBUTES, *_SEEN_TO)
+        gone |= name in _OF_OPTIMIZERS and self._is_optimizer(owner)
         if gone and (name in _OF_LAYERS or name.startswith("_") or self.is_called(original)):
             told = migrating.INSTEAD.get(name, "look for what it was used for")
             self.tell(original, f".{name}", "Keras 3 has no such attribute", told)
@@ -170,6 +172,8 @@ class Rewriter(Imports):
 
     def _is_optimizer(self, name: str) -> bool:
         found = self.reader.values.get(name, [])
+        if not found:
+            return name.endswith(".optimizer")  # a model's
         return any(
             isinstance(each, cst.Call) and (self.reader.own(each.func) or "").startswith("optimizers") for each in found
         )
@@ -491,6 +495,8 @@ class Rewriter(Imports):
         method, owner = func.attr.value, func.value
         if method == "add_weight" and text_of(owner) == "self" and self._kind():
             return self._weight(original, updated)
+        if method == "variables" and not original.args and self._is_optimizer(text_of(owner)):
+            return updated.func  # an attribute today
         if method in ("save_weights", "load_weights") and updated.args:
             return self._file(updated, method)
         if method == "add" and original.args:
