@@ -189,16 +189,22 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if _moves(function) and (moved := _by_places(function, args, kwargs)) is not None:
-                return moved
-            told = _at_fault(function, args, kwargs, error)
-            if told is None and type(error) in (RuntimeError, IndexError):  # a device without memory raises another
-                told = symbolic.cannot_take(function.__name__, (args, kwargs), error)
-            if told is None:
-                raise
-            raise told from error
+            return _moved_or_told(function, args, kwargs, error)
 
     return call
+
+
+def _moved_or_told(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> Any:
+    """What a call gives that failed because it moves texts; else raises what is to be said of the error."""
+    moved = _by_places(function, args, kwargs) if _moves(function) else None
+    if moved is not None:
+        return moved
+    told = _at_fault(function, args, kwargs, error)
+    if told is None and type(error) in (RuntimeError, IndexError):  # a device without memory raises another
+        told = symbolic.cannot_take(function.__name__, (args, kwargs), error)
+    if told is None:
+        raise error
+    raise told from error
 
 
 def _at_fault(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> ValueError | None:

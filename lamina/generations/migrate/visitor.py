@@ -69,7 +69,8 @@ class Rewriter(Imports):
         self.names, self.reader, self.package = names, reader, package
         self.table = dialect.table
         self.speaker = Speaker(dialect, bool(re.search(r"['\"](th|theano|channels_first)['\"]", source)))
-        self.logs_rate = bool(re.search(_BY_CALLBACK, source))
+        named_lr = "lr" in reader.functions  # as a metric may be
+        self.logs_rate = bool(re.search(_BY_CALLBACK, source)) and not named_lr
         self.sets_rate = bool(re.search(_BY_CALLBACK + r"|optimizer\.(lr|learning_rate)(, |\.assign\(| *= )", source))
         self.notes: set[Note] = set()
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
@@ -263,6 +264,9 @@ class Rewriter(Imports):
             if own is not None:
                 return self._of_keras(original_node, updated_node, own)
             if isinstance(original_node.func, cst.Attribute):
+                owner, name = text_of(original_node.func.value), original_node.func.attr.value
+                if name == "variables" and not original_node.args and self._is_optimizer(owner):
+                    return updated_node.func  # an attribute today
                 return self._of_object(original_node, updated_node, original_node.func)
         except NoneOfOurs:
             pass
@@ -495,8 +499,6 @@ class Rewriter(Imports):
         method, owner = func.attr.value, func.value
         if method == "add_weight" and text_of(owner) == "self" and self._kind():
             return self._weight(original, updated)
-        if method == "variables" and not original.args and self._is_optimizer(text_of(owner)):
-            return updated.func  # an attribute today
         if method in ("save_weights", "load_weights") and updated.args:
             return self._file(updated, method)
         if method == "add" and original.args:
@@ -669,11 +671,9 @@ class Rewriter(Imports):
             text = new = part.value.value
             if self.short and text[1:-1] in ("acc", "val_acc"):
                 new = text.replace("acc", "accuracy")
-            elif (
-                text[1:-1] == "lr" and self.logs_rate and "lr" not in self.reader.functions
-            ):  # as a metric may be called
-                owner = getattr(self.parent(original_node), "value", None)
-                new = text.replace("lr", "learning_rate") if text_of(owner).endswith(".history") else text
+            elif self.logs_rate and text[1:-1] == "lr":
+                owner = text_of(self.parent(original_node).value)
+                new = text.replace("lr", "learning_rate") if owner.endswith(".history") else text
             if new != text:
                 return updated_node.with_changes(slice=part.with_changes(value=part.value.with_changes(value=new)))
         return updated_node
