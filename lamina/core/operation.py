@@ -28,6 +28,8 @@ KERAS_WORDS = {
     "neg": "negative", "pow": "power", "remainder": "mod", "sub": "subtract", "truediv": "true_divide",
 }  # fmt: skip
 
+# What Keras 3.0 to 3.4 called arguments of `keras.ops`, and what they are called since.
+_SINCE = {"image": "images", "input": "inputs", "new_shape": "newshape"}
 # What puts elements elsewhere and looks at none: texts may be moved so, too.
 _MOVERS = frozenset(
     "broadcast_to concat concatenate copy expand_dims flip gather get_item hstack identity moveaxis ravel repeat "
@@ -195,7 +197,10 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _moved_or_told(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> Any:
-    """What a call gives that failed because it moves texts; else raises what is to be said of the error."""
+    """What a call gives that failed because it moves texts, or for its words; else raises what is to be said."""
+    told_today = _in_words_of_today(function, kwargs) if type(error) is TypeError else kwargs
+    if told_today.keys() != kwargs.keys():
+        return function(*args, **told_today)
     moved = _by_places(function, args, kwargs) if _moves(function) else None
     if moved is not None:
         return moved
@@ -205,6 +210,13 @@ def _moved_or_told(function: Callable, args: tuple, kwargs: dict[str, Any], erro
     if told is None:
         raise error
     raise told from error
+
+
+def _in_words_of_today(function: Callable, kwargs: dict[str, Any]) -> dict[str, Any]:
+    if kwargs.keys().isdisjoint(_SINCE):
+        return kwargs
+    free = inspect.signature(function).parameters.keys() - kwargs.keys()
+    return {_SINCE[word] if _SINCE.get(word) in free else word: value for word, value in kwargs.items()}
 
 
 def _at_fault(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> ValueError | None:
@@ -250,6 +262,7 @@ def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | 
     Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way.
     """
     if kwargs:
+        kwargs = _in_words_of_today(function, kwargs)
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
         parameters = list(bound.signature.parameters.values())
