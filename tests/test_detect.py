@@ -126,6 +126,18 @@ def test_names(expected: str, source: str) -> None:
     assert reason
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from keras_core import layers\nimport tensorflow as tf",
+        "import tensorflow as tf\nimport keras_core as keras\ntf.keras.datasets.mnist",
+        "import keras_core as keras\nkeras.layers.Dense(1, input_shape=(2,))",
+    ],
+)
+def test_keras_core_is_keras_3_whatever_stands_beside_it(source: str) -> None:
+    assert detect(source)[0] == "keras3" and "keras_core" in detect(source)[1]
+
+
 @pytest.mark.parametrize(("expected", "source"), [(g, s) for g, sources in WORDS.items() for s in sources])
 def test_words(expected: str, source: str) -> None:
     generation, reason = detect(IMPORTS + source)

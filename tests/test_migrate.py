@@ -221,6 +221,13 @@ HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom ke
         ("1", "z = Dense(3)(x); model = Sequential(); model.compile('sgd', loss=lambda a, b: a - b + z)", "loss="),
         ("2", "z = Dense(3)(x); model = Sequential(); model.compile('sgd', made_of(z))", "made_of(z)"),
         ("2", "model = Sequential(); model.add_loss(z)", ".add_loss"),
+        ("tf", "model = Sequential(); model.add_loss(z); model = model.load_weights('w.h5')", ".add_loss"),
+        ("tf", "self.add_metric(x)", ".add_metric"),
+        ("2", "self.add_update(x)", ".add_update"),
+        ("tf", "self.compiled_loss(y, p)", ".compiled_loss"),
+        ("tf", "self.compiled_metrics.update_state(y, p)", ".compiled_metrics"),
+        ("tf", "self.optimizer.minimize(f, v)", ".minimize"),
+        ("tf", "o = tf.optimizers.Adam(); o.get_weights()", ".get_weights"),
         ("2", "K.sum(x, 1, True, 4)", "sum"),
         ("2", "from keras.optimizers import Nadam; Nadam()", "Nadam"),
         ("2", "model = Sequential(); model.compile('nadam', 'mse')", "Nadam"),
@@ -229,7 +236,8 @@ HEAD = "from keras.models import Sequential\nfrom keras.layers import *\nfrom ke
     ],
 )
 def test_tells_what_needs_a_person(keras: str, line: str, what: str) -> None:
-    notes = migrate(f"{HEAD}{line}\n", keras).notes
+    head = HEAD.replace("from keras.models", "import tensorflow as tf; from tensorflow.keras.models")
+    notes = migrate(f"{HEAD if keras in '12' else head}{line}\n", keras).notes
     assert any(what in note.what and note.line == 4 and note.why and note.suggestion for note in notes), notes
 
 
@@ -462,6 +470,65 @@ def test_says_what_to_install(monkeypatch: Any, tmp_path: Path, capsys: Any) -> 
     (tmp_path / "one.py").write_text(BEFORE)
     assert cli.main(["migrate", str(tmp_path / "one.py")]) == 1
     assert "pip install 'lamina[migrate]'" in capsys.readouterr().err
+
+
+FITTED = """{imported}
+h = m.fit(x, y, callbacks=[{callback}(f)])
+print(h.history["lr"], self.history["lr"], table["lr"], h.history["loss"])
+"""
+
+
+@pytest.mark.parametrize("generation", ["1", "2", "tf"])
+def test_the_rate_that_callbacks_log(generation: str) -> None:
+    """Keras 3 logs it as "learning_rate"; a metric may be called "lr"."""
+    home = "tensorflow.keras" if generation == "tf" else "keras"
+    for callback in ("LearningRateScheduler", "ReduceLROnPlateau", "EarlyStopping"):
+        source = FITTED.format(imported=f"from {home}.callbacks import {callback}", callback=callback)
+        found = migrate(source, generation).source.splitlines()[-1]
+        new = "lr" if callback == "EarlyStopping" else "learning_rate"
+        assert found == f'print(h.history["{new}"], self.history["{new}"], table["lr"], h.history["loss"])'
+        assert 'h.history["lr"]' in migrate(f"{source}def lr(y_true, y_pred): return rate\n", generation).source
+
+
+@pytest.mark.parametrize("generation", ["1", "2", "tf"])
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("keras.callbacks.LearningRateScheduler(f)", True),
+        ("keras.callbacks.ReduceLROnPlateau()", True),
+        ("keras.backend.set_value(m.optimizer.lr, 0.1)", True),
+        ("m.optimizer.lr = 0.1", True),
+        ("print(m.optimizer.lr == 0.1)", False),
+    ],
+)
+def test_tells_of_a_decay_beside_what_sets_the_rate(generation: str, line: str, told: bool) -> None:
+    """Keras 3's schedules, which a decay becomes, allow no rate to be set."""
+    start = "from tensorflow import keras" if generation == "tf" else "import keras"
+    source = f"{start}\n{line}\nkeras.optimizers.Adam(lr=0.1, decay=0.01)\nkeras.optimizers.SGD(0.1)\n"
+    assert [note.line for note in migrate(source, generation).notes if note.what == "decay"] == [3] * told
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("tf.optimizers.Adam(lr=0.1)", "keras.optimizers.Adam(learning_rate=0.1)"),
+        ("tf.compat.v2.optimizers.SGD(lr=0.1)", "keras.optimizers.SGD(learning_rate=0.1)"),
+        (
+            "tf.optimizers.schedules.ExponentialDecay(0.1, 9, 0.5)",
+            "keras.optimizers.schedules.ExponentialDecay(0.1, 9, 0.5)",
+        ),
+        ("o = tf.optimizers.SGD(0.1); o.variables()", "o = keras.optimizers.SGD(0.1); o.variables"),
+        ("o = tf.train.AdamOptimizer(); o.minimize(f)", "o = tf.train.AdamOptimizer(); o.minimize(f)"),
+        ("tf.metrics.Mean()", "keras.metrics.Mean()"),
+        ("tf.losses.Huber()", "keras.losses.Huber()"),
+        ("tf.initializers.VarianceScaling(2.0)", "keras.initializers.VarianceScaling(2.0)"),
+        ("tf.losses.mean_squared_error(a, b)", "tf.losses.mean_squared_error(a, b)"),  # TensorFlow 1 has one, too
+        ("tf.metrics.accuracy(a, b)", "tf.metrics.accuracy(a, b)"),
+    ],
+)
+def test_what_tensorflow_has_at_its_root(before: str, after: str) -> None:
+    found = migrate(f"import tensorflow as tf\nfrom tensorflow import keras\n{before}\n", "tf")
+    assert found.source.splitlines()[-1] == after and not found.notes
 
 
 OF_SEVERAL = """from keras.models import Model

@@ -1092,3 +1092,21 @@ def test_layers_of_ones_own_are_called_on_nothing_and_on_what_they_know(base: An
 def test_a_layer_of_this_package_is_not_called_on_nothing() -> None:
     with pytest.raises(ValueError, match="got None"):
         keras.layers.Dense(1)(None)
+
+
+def test_a_batch_that_a_reshape_has_written_out() -> None:
+    """Rows of a whole batch put together, as mixtures of experts do, hold for that batch alone."""
+
+    class Joined(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            y = keras.ops.reshape(x, [48, 3])
+            return keras.ops.reshape(y * 2, [keras.ops.shape(x)[0], 6, 3])
+
+    inputs = keras.Input((6, 3))
+    for call in (Joined(), lambda x: keras.ops.reshape(keras.ops.reshape(x, [48, 3]) * 2, (-1, 6, 3))):
+        model = keras.Model(inputs, call(inputs))
+        assert model.output_shape[1:] == (6, 3)
+        data = np.arange(16 * 18.0).reshape(16, 6, 3)
+        np.testing.assert_array_equal(model.predict(data, batch_size=8, verbose=0), data * 2)
+    with pytest.raises(ValueError, match="cannot take inputs"):
+        keras.ops.reshape(keras.Input((5, 3)), [49, 3])

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from support.expressions import EXPRESSIONS, SETTING, TENSORS, tensors_of, used
@@ -253,3 +254,29 @@ def test_every_op_is_defined_once_and_public_there() -> None:
 
 if __name__ == "__main__":
     record()
+
+
+PICTURE = np.random.default_rng(0).random((1, 4, 4, 3)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "before", "now", "others"),
+    [
+        (ops.image.extract_patches, PICTURE, "image", "images", {"size": 2}),
+        (ops.image.resize, PICTURE, "image", "images", {"size": (2, 2)}),
+        (ops.image.affine_transform, PICTURE, "image", "images", {"transform": np.eye(3).ravel()[:8]}),
+        (ops.image.rgb_to_grayscale, PICTURE, "image", "images", {}),
+        (ops.image.map_coordinates, PICTURE[0], "input", "inputs", {"coordinates": np.ones((3, 2)), "order": 1}),
+        (ops.reshape, (-1, 3), "new_shape", "newshape", {"x": PICTURE}),
+    ],
+)
+def test_words_of_the_first_keras_3(function: Any, value: Any, before: str, now: str, others: dict[str, Any]) -> None:
+    """Of 3.0 to 3.4; on values, and in models."""
+    found, wanted = (function(**others, **{word: value}) for word in (before, now))
+    assert torch.equal(found, wanted)
+    if function is not ops.image.map_coordinates:
+        x = lamina.Input(PICTURE.shape[1:])
+        given = {"x": x, before: value} if "x" in others else {**others, before: x}
+        assert torch.equal(lamina.Model(x, function(**given))(torch.tensor(PICTURE)), wanted)
+    with pytest.raises(TypeError, match=before):
+        function(**others, **{before: value, now: value})

@@ -1353,3 +1353,28 @@ def test_words_of_libraries(tf: Any) -> None:
     assert not isinstance(A, tf.RaggedTensorSpec)
     with pytest.raises(AttributeError, match="no TPU"):
         tf.tpu.experimental.embedding.SGD(0.1)
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda tf, x: tf.expand_dims(x, -1),
+        lambda tf, x: tf.squeeze(x, -1),
+        lambda tf, x: tf.reshape(x, (-1,)),
+        lambda tf, x: tf.concat([x, x], 1),
+        lambda tf, x: tf.stack([x, x], axis=1),
+        lambda tf, x: tf.gather(x, [0, 0], axis=1),
+        lambda tf, x: tf.tile(x, [1, 2]),
+        lambda tf, x: tf.identity(x),
+        lambda tf, x: tf.keras.backend.concatenate([x, x]),
+        lambda tf, x: x[:, 0],
+    ],
+)
+def test_texts_are_moved_in_models(tf: Any, move: Any) -> None:
+    lookup = tf.keras.layers.StringLookup(vocabulary=["a", "b"])
+    x = tf.keras.Input((1,), dtype="string")
+    model = tf.keras.Model(x, lookup(move(tf, x)))
+    wanted = move(tf, tf.constant([[1], [2], [0]])).numpy()
+    assert model.output_shape[1:] == wanted.shape[1:]
+    for data in ([["a"], ["b"], ["c"]], np.array([["a"], ["b"], ["c"]], dtype=object)):
+        np.testing.assert_array_equal(model.predict(tf.constant(data), verbose=0), wanted)

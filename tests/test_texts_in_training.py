@@ -214,3 +214,48 @@ def plain() -> Any:
 def test_bad_input(fails: Callable, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         fails()
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda ops, x: ops.expand_dims(x, -1),
+        lambda ops, x: ops.reshape(x, (-1, 1)),
+        lambda ops, x: x[:, None],
+        lambda ops, x: ops.stack([x, x], axis=1),
+        lambda ops, x: ops.squeeze(ops.expand_dims(x, -1), -1),
+    ],
+)
+@pytest.mark.parametrize("kind", [object, str, bytes])
+def test_what_moves_texts_stands_before_a_lookup(move: Any, kind: type, tmp_path: Path) -> None:
+    """In functional models, in own ones, and in their files, as in Keras 3 with TensorFlow, and in tf.keras."""
+    texts = np.array(["cat", "dog", "?", "cat"]).astype(kind)
+
+    def lookup() -> Any:
+        return L.StringLookup(vocabulary=["cat", "dog"])
+
+    class Moved(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lookup = lookup()
+
+        def call(self, x: Any) -> Any:
+            return self.lookup(move(keras.ops, x))
+
+    x = keras.Input((), dtype="string")
+    model = keras.Model(x, lookup()(move(keras.ops, x)))
+    numbers = torch.tensor([1, 2, 0, 1])
+    expected = move(keras.ops, numbers)
+    assert model.output_shape[1:] == expected.shape[1:]
+    model.save(tmp_path / "moved.keras")
+    for each in (model, Moved(), keras.saving.load_model(tmp_path / "moved.keras")):
+        for data in (texts, texts[::-1], texts[:2]):
+            wanted = expected.flip(0) if data is not texts and len(data) == 4 else expected[: len(data)]
+            assert torch.equal(torch.as_tensor(each.predict(data, verbose=0)), wanted)
+
+
+def test_several_texts_are_put_together() -> None:
+    x, y = (keras.Input((1,), dtype="string") for _ in range(2))
+    model = keras.Model([x, y], L.StringLookup(vocabulary=["a", "b"])(keras.ops.concatenate([x, y], axis=-1)))
+    found = model.predict([np.array([["a"], ["?"]], object), np.array([["b"], ["a"]])], verbose=0)
+    assert found.tolist() == [[1, 2], [0, 1]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from . import symbolic
+from . import arrays, dtypes, symbolic
 from .errors import BadConfig, NoSuchAxis, short, show_shape
 from .layer import Layer, unique_name
 from .symbolic import SymbolicTensor
@@ -28,6 +28,13 @@ KERAS_WORDS = {
     "neg": "negative", "pow": "power", "remainder": "mod", "sub": "subtract", "truediv": "true_divide",
 }  # fmt: skip
 
+# What Keras 3.0 to 3.4 called arguments of `keras.ops`, and what they are called since.
+_SINCE = {"image": "images", "input": "inputs", "new_shape": "newshape"}
+# What puts elements elsewhere and looks at none: texts may be moved so, too.
+_MOVERS = frozenset(
+    "broadcast_to concat concatenate copy expand_dims flip gather get_item hstack identity moveaxis ravel repeat "
+    "reshape roll split squeeze stack swapaxes take tile transpose unstack vstack".split()
+)
 SEARCHED = {SymbolicTensor, list, tuple, dict}  # and classes of symbols that record functions their own way
 
 
@@ -62,6 +69,11 @@ class Operation(Layer):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if self._known_outputs is not None:
             return self._known_outputs
+        leaves = pytree.tree_leaves((args, kwargs))
+        if _moves(self.function) and any(getattr(leaf, "torch_dtype", None) == dtypes.TEXT for leaf in leaves):
+            args, kwargs = pytree.tree_map(functools.partial(_retyped, dtypes.TEXT, torch.int64), (args, kwargs))
+            found = symbolic.run_beside_known_sizes(self.function, args, kwargs, self)
+            return pytree.tree_map(functools.partial(_retyped, torch.int64, dtypes.TEXT), found)
         return symbolic.run_beside_known_sizes(self.function, args, kwargs, self)
 
     def copy_of_call(self, node: symbolic.Node, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -73,6 +85,36 @@ class Operation(Layer):
             return self(*args, **kwargs)
         finally:
             vars(self).pop("_known_outputs", None)
+
+
+def _moves(function: Callable) -> bool:
+    word = getattr(function, "__name__", "").strip("_")
+    return KERAS_WORDS.get(word, word) in _MOVERS
+
+
+def _retyped(before: Any, after: Any, leaf: Any) -> Any:
+    """A symbol of one type as one of another."""
+    fits = isinstance(leaf, SymbolicTensor) and leaf.torch_dtype == before
+    return SymbolicTensor(leaf.shape, after) if fits else leaf
+
+
+def _by_places(function: Callable, args: tuple, kwargs: Mapping[str, Any]) -> Any:
+    """A call that moves texts, of which there are no tensors: it moves their places. None where there are no texts."""
+    held: list[np.ndarray] = []
+
+    def places(leaf: Any) -> Any:
+        found = arrays.texts(leaf) if arrays.is_array(leaf) else None
+        if found is None:
+            return leaf
+        start = sum(each.size for each in held)
+        held.append(found.ravel())
+        return torch.arange(start, start + found.size, device="cpu").reshape(found.shape)
+
+    args, kwargs = pytree.tree_map(places, (args, dict(kwargs)))
+    if not held:
+        return None
+    flat = np.concatenate(held)
+    return pytree.tree_map_only(Tensor, lambda at: flat[at.numpy()], function(*args, **kwargs))
 
 
 def _alike(before: Any, after: Any) -> bool:
@@ -149,14 +191,32 @@ def recorded(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            told = _at_fault(function, args, kwargs, error)
-            if told is None and type(error) in (RuntimeError, IndexError):  # a device without memory raises another
-                told = symbolic.cannot_take(function.__name__, (args, kwargs), error)
-            if told is None:
-                raise
-            raise told from error
+            return _moved_or_told(function, args, kwargs, error)
 
     return call
+
+
+def _moved_or_told(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> Any:
+    """What a call gives that failed because it moves texts, or for its words; else raises what is to be said."""
+    told_today = _in_words_of_today(function, kwargs) if type(error) is TypeError else kwargs
+    if told_today.keys() != kwargs.keys():
+        return function(*args, **told_today)
+    moved = _by_places(function, args, kwargs) if _moves(function) else None
+    if moved is not None:
+        return moved
+    told = _at_fault(function, args, kwargs, error)
+    if told is None and type(error) in (RuntimeError, IndexError):  # a device without memory raises another
+        told = symbolic.cannot_take(function.__name__, (args, kwargs), error)
+    if told is None:
+        raise error
+    raise told from error
+
+
+def _in_words_of_today(function: Callable, kwargs: dict[str, Any]) -> dict[str, Any]:
+    if kwargs.keys().isdisjoint(_SINCE):
+        return kwargs
+    free = inspect.signature(function).parameters.keys() - kwargs.keys()
+    return {_SINCE[word] if _SINCE.get(word) in free else word: value for word, value in kwargs.items()}
 
 
 def _at_fault(function: Callable, args: tuple, kwargs: dict[str, Any], error: Exception) -> ValueError | None:
@@ -202,6 +262,7 @@ def record(function: Callable, args: tuple, kwargs: dict[str, Any], name: str | 
     Tensors, and None where it is not the default, go by position: a layer's call reads keywords its own way.
     """
     if kwargs:
+        kwargs = _in_words_of_today(function, kwargs)
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.apply_defaults()
         parameters = list(bound.signature.parameters.values())

@@ -8,6 +8,7 @@ import itertools
 import logging
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -431,7 +432,7 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
         return run_on_trial_tensors(function, args, kwargs, layer)
     except UnsettledError:
         raise
-    except ValueError:
+    except ValueError as error:
         kinds = Tensor, SymbolicTensor, np.ndarray
         shaped = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, kinds)]
         if not any(None in leaf.shape for leaf in shaped):
@@ -445,12 +446,20 @@ def run_beside_known_sizes(function: Callable, args: Any, kwargs: Any, layer: An
             with contextlib.suppress(ValueError):
                 first, second = TRIAL_SIZES
                 return _tried(function, args, kwargs, layer, (first * math.prod(counts), second * math.prod(counts)))
-        for size in dict.fromkeys([1, *(size for leaf in shaped for size in leaf.shape if size is not None)]):
+        known = [size for leaf in shaped for size in leaf.shape if size is not None]
+        for size in dict.fromkeys([1, *_asked_for(str(error)), *known]):
             try:
                 return _tried(function, args, kwargs, layer, (size, size))
             except ValueError:
                 continue
         raise
+
+
+def _asked_for(error: str) -> list[int]:
+    """The unknown size for which a reshape to written sizes is right, by what torch says against the first trial."""
+    told = re.search(r"shape '\[([\d, ]+)\]' is invalid for input of size (\d+)", error)
+    whole = math.prod(map(int, told[1].split(","))) * TRIAL_SIZES[0] if told else 0
+    return [whole // int(told[2])] if told and whole and whole % int(told[2]) == 0 else []
 
 
 class UnsettledError(ValueError):

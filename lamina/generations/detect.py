@@ -12,7 +12,8 @@ _NAMES = {"1": "keras1", "2": "keras2", "t": "tf_keras", "3": "keras3"}
 _VERSIONS = {"1": "Keras 1", "2": "Keras 2", "t": "tf.keras", "3": "Keras 3"}
 _ORDER = "32t1"  # where several are left, the first is taken
 
-_TOLD = re.compile(r"^[ \t]*(?:import|from) (?:keras|lamina)\b.*# Keras 3\s*$", re.MULTILINE)  # by `lamina migrate`
+# By `lamina migrate`; and what Keras 3 was called at first.
+_TOLD = re.compile(r"^[ \t]*(?:import|from) (?:(?:keras|lamina)\b.*# Keras 3\s*$|keras_core\b)", re.MULTILINE)
 Found = dict[tuple[str, str], str]  # what is of which generations: where it stands
 
 
@@ -30,7 +31,8 @@ def detect(source: str | Mapping[str, str], cells: bool = False) -> tuple[str, s
     for name, text in sources.items():
         told = _TOLD.search(text) if reader is None or cells else None
         if told:
-            return "keras3", f"{_place(name, text.count(chr(10), 0, told.end()) + 1)}: a remark says so"
+            why = "keras_core" if told[0].endswith("keras_core") else "a remark says so"
+            return "keras3", f"{_place(name, text.count(chr(10), 0, told.end()) + 1)}: {why}"
         tree, unread = parsed(text)
         reader = Reader(tree, reader if cells else None)
         if reader.of_tensorflow and not plain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +23,10 @@ MODEL_MAKERS = frozenset(
     ("Sequential", "Model", "Functional", "load_model", "clone_model", "model_from_json", "model_from_config",
      "model_from_yaml", "multi_gpu_model")
 )  # fmt: skip
+
+
+# What TensorFlow 2 has at its own root, too; small names there may be those of TensorFlow 1.
+_AT_ROOT = re.compile(r"^tensorflow(\.compat\.v2)?\.(?=optimizers\.|(losses|metrics|initializers)\.[A-Z])")
 
 
 class Target(NamedTuple):
@@ -180,7 +185,7 @@ class Reader(cst.CSTVisitor):
     def own(self, node: cst.CSTNode) -> str | None:
         """The part of the full name below `keras`; None for what is not Keras'."""
         path = self.path(node) if _is_chain(node) else None
-        return None if path is None else below(path)[1]
+        return None if path is None else below(_AT_ROOT.sub("keras.", path))[1]
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
         if isinstance(node.names, cst.ImportStar) and node.module is not None and not node.relative:
@@ -251,7 +256,8 @@ class Reader(cst.CSTVisitor):
             found = self.returns.get(name.removeprefix("self."), [])
             return bool(found) and all(self.is_model(each, depth + 1) for each in found)
         name = text_of(node)
-        found = [each for each in self.values.get(name, []) if text_of(each) != "None"]
+        nothing = ("None", f"{name}.load_weights")
+        found = [each for each in self.values.get(name, []) if not text_of(each).startswith(nothing)]
         return bool(found) and all(self.is_model(each, depth + 1) for each in found)
 
     def symbol_in(self, node: cst.BaseExpression) -> str | None:

@@ -45,7 +45,9 @@ _TELLING = frozenset(
 # Of NumPy up to 1.23.
 _OF_PYTHON = frozenset(f"numpy.{name}" for name in ("bool", "complex", "float", "int", "object", "str"))
 _SEEN_TO = ("predict_classes", "flow_from_directory", "flow_from_dataframe")  # methods that go another way
-_OF_LAYERS = ("inbound_nodes", "uses_learning_phase")
+_BY_CALLBACK = r"\b(LearningRateScheduler|ReduceLROnPlateau)\("  # what sets the rate in training, and logs it
+_OF_LAYERS = ("inbound_nodes", "uses_learning_phase", "compiled_metrics")
+_OF_OPTIMIZERS = ("minimize", "get_weights", "set_weights")
 _OF_KERAS = ("fit_generator", "evaluate_generator", "predict_generator", "predict_classes", "train_on_batch")
 
 
@@ -62,11 +64,14 @@ class Note:
 class Rewriter(Imports):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
-    def __init__(self, dialect: Dialect, names: Names, reader: Reader, explicit_format: bool, package: str):
+    def __init__(self, dialect: Dialect, names: Names, reader: Reader, source: str, package: str):
         super().__init__()
         self.names, self.reader, self.package = names, reader, package
         self.table = dialect.table
-        self.speaker = Speaker(dialect, explicit_format)
+        self.speaker = Speaker(dialect, bool(re.search(r"['\"](th|theano|channels_first)['\"]", source)))
+        named_lr = "lr" in reader.functions  # as a metric may be
+        self.logs_rate = bool(re.search(_BY_CALLBACK, source)) and not named_lr
+        self.sets_rate = bool(re.search(_BY_CALLBACK + r"|optimizer\.(lr|learning_rate)(, |\.assign\(| *= )", source))
         self.notes: set[Note] = set()
         self.before: dict[cst.CSTNode, list[str]] = {}  # statements to stand before another
         self.inputs: dict[cst.CSTNode, str] = {}  # inputs to stand before a layer in a list
@@ -160,6 +165,7 @@ class Rewriter(Imports):
         if name in migrating.RENAMED:
             return updated.with_changes(attr=cst.Name(migrating.RENAMED[name]))
         gone = "3" not in METHODS.get(name, "3") and name not in (*migrating.ATTRIBUTES, *_SEEN_TO)
+        gone |= name in _OF_OPTIMIZERS and self._is_optimizer(owner)
         if gone and (name in _OF_LAYERS or name.startswith("_") or self.is_called(original)):
             told = migrating.INSTEAD.get(name, "look for what it was used for")
             self.tell(original, f".{name}", "Keras 3 has no such attribute", told)
@@ -167,6 +173,8 @@ class Rewriter(Imports):
 
     def _is_optimizer(self, name: str) -> bool:
         found = self.reader.values.get(name, [])
+        if not found:
+            return name.endswith(".optimizer")  # a model's
         return any(
             isinstance(each, cst.Call) and (self.reader.own(each.func) or "").startswith("optimizers") for each in found
         )
@@ -256,6 +264,9 @@ class Rewriter(Imports):
             if own is not None:
                 return self._of_keras(original_node, updated_node, own)
             if isinstance(original_node.func, cst.Attribute):
+                owner, name = text_of(original_node.func.value), original_node.func.attr.value
+                if name == "variables" and not original_node.args and self._is_optimizer(owner):
+                    return updated_node.func  # an attribute today
                 return self._of_object(original_node, updated_node, original_node.func)
         except NoneOfOurs:
             pass
@@ -317,6 +328,9 @@ class Rewriter(Imports):
     def _spoken(self, original: cst.Call, updated: cst.Call, how: Spoken) -> cst.Call:
         shape: dict[str, Any] = {}
         args = self._arguments(original, updated.args, how, shape)
+        if self.sets_rate and any("InverseTimeDecay(" in text_of(arg) for arg in args):
+            why = "the rate is set elsewhere, which Keras 3 refuses where a schedule gives it"
+            self.tell(original, "decay", why, "leave the decay out, or reckon it in where the rate is set")
         changed = [text_of(arg) for arg in args] != [text_of(arg) for arg in updated.args]
         if how.home == "layers" and shape:
             args = [*args, *self._first(original, shape)]
@@ -653,10 +667,14 @@ class Rewriter(Imports):
     ) -> cst.SubscriptElement:
         """Results are found under the names that metrics were given."""
         part = updated_node.slice
-        if self.short and isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
-            text = part.value.value
-            if text[1:-1] in ("acc", "val_acc"):
+        if isinstance(part, cst.Index) and isinstance(part.value, cst.SimpleString):
+            text = new = part.value.value
+            if self.short and text[1:-1] in ("acc", "val_acc"):
                 new = text.replace("acc", "accuracy")
+            elif self.logs_rate and text[1:-1] == "lr":
+                owner = text_of(self.parent(original_node).value)
+                new = text.replace("lr", "learning_rate") if owner.endswith(".history") else text
+            if new != text:
                 return updated_node.with_changes(slice=part.with_changes(value=part.value.with_changes(value=new)))
         return updated_node
 
@@ -755,8 +773,7 @@ def rewrite(module: cst.Module, dialect: Dialect, package: str = "keras") -> tup
     reader = Reader(names, wrapper.resolve(ScopeProvider))
     wrapper.visit(reader)
     source = module.code
-    explicit = bool(re.search(r"['\"](th|theano|channels_first)['\"]", source))
-    rewriter = Rewriter(dialect, names, reader, explicit, package)
+    rewriter = Rewriter(dialect, names, reader, source, package)
     found = wrapper.visit(rewriter)
     found = found.visit(Unused(found, rewriter.touched))
     if found.code != source:

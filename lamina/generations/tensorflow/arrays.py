@@ -295,6 +295,7 @@ def _joining(function):
         kind = next((each.dtype for each in values if isinstance(each, Tensor)), None)
         return function([each if kind is None else _beside(each, kind) for each in values], axis)
 
+    call.__name__ = function.__name__  # of which it is known that texts may be moved so
     return recorded(call)
 
 
