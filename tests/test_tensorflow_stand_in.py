@@ -1351,6 +1351,11 @@ def test_projected_pictures_that_come_again(tf: Any, shift: float, how: str, exp
 
 
 def test_words_of_libraries(tf: Any) -> None:
+    assert tf.math.polyval([2.0, -1.0, 0.5], tf.constant([[1.0, 2.0], [3.0, -4.0]])).tolist() == [
+        [1.5, 6.5],
+        [15.5, 36.5],
+    ]
+    assert tf.realdiv([1.0], [4.0]).tolist() == [0.25] and tf.scalar_mul(2.0, tf.constant([1.0])).tolist() == [2]
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], tf.constant([1], tf.int64)), -1)
     assert (int(table.default_value), table.key_dtype, table.value_dtype) == (-1, tf.string, tf.int64)
     assert (

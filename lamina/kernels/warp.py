@@ -44,7 +44,7 @@ def displace(x: Tensor, places: Tensor, interpolation: str, fill_mode: str, fill
 
 
 def settled_as_tensorflow(places: Tensor, size: Tensor, interpolation: str, fill_mode: str) -> Tensor:
-    """Places (..., 2) in pictures of `size` (2,) as TensorFlow has them: halves go away from zero, after what is outside.
+    """Places (..., 2) in pictures of `size` (2,) as in TensorFlow: in a picture first, then halves away from zero.
 
     Its "wrap" shows the nearer end between the last and the first values, and goes by steps of the size less one.
     Source: ImageProjectiveTransformV3.
