@@ -901,19 +901,19 @@ class RandomCropOrMiddle(RandomCrop):
         return self._like(resize.resize(resize.to_ratio(x, self.size, False), self.size, "bilinear"), alone)
 
 
-class RandomRotationBetween(RandomRotation):
+class RandomRotationAsTensorFlow(RandomRotation):
     """Places outside, and those halfway, as TensorFlow has them."""
 
     _settle = staticmethod(warp.settled_as_tensorflow)
 
 
-class RandomTranslationBetween(RandomTranslation):
+class RandomTranslationAsTensorFlow(RandomTranslation):
     """Places outside, and those halfway, as TensorFlow has them."""
 
     _settle = staticmethod(warp.settled_as_tensorflow)
 
 
-class RandomZoomBetween(RandomZoom):
+class RandomZoomAsTensorFlow(RandomZoom):
     """Places outside, and those halfway, as TensorFlow has them."""
 
     _settle = staticmethod(warp.settled_as_tensorflow)
