@@ -1022,6 +1022,30 @@ def test_products_that_are_zero_at_zero_have_gradients_of_zero_there(installed: 
     np.testing.assert_allclose([float(first[2]), float(second[2])], [value, by_y], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["keras2", "tf_keras"])
+def test_an_own_loss_takes_its_reduction_first_and_may_have_any_fn(name: str) -> None:
+    keras: Any = importlib.import_module(f"lamina.{name}")
+
+    class Pairs(keras.losses.Loss):
+        def __init__(self, reduction: str = "sum", name: str = "pairs"):
+            super().__init__(reduction, name)
+            self.fn = lambda first, second, third, fourth: (first - fourth) ** 2 + (second - third) ** 2
+
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return self.fn(y_true, y_pred, y_true, y_pred)
+
+    for reduction, name, expected in (("sum", "a", 20), ("sum_over_batch_size", "b", 10), ("none", "c", [2, 18])):
+        loss = Pairs(reduction, name)
+        assert (loss.reduction, loss.name) == (reduction, name)
+        assert loss(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 5.0])).tolist() == expected
+    made = Pairs.from_config(Pairs("none", "n").get_config())
+    assert (made.reduction, made.name) == ("none", "n")
+    assert isinstance(keras.losses.MeanSquaredError(), keras.losses.Loss) and issubclass(Pairs, keras.losses.Loss)
+    model = keras.models.Sequential([keras.layers.Dense(1, kernel_initializer="ones", input_shape=(1,))])
+    model.compile("sgd", Pairs())
+    assert float(np.sum(model.evaluate([[1.0], [2.0]], [[2.0], [5.0]], verbose=0))) == 20
+
+
 def test_weights_of_samples_hold_for_all_values_of_an_own_loss() -> None:
     class Distance(tf_keras.losses.Loss):
         def call(self, y_true: Any, y_pred: Any) -> Any:

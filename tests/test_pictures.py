@@ -706,6 +706,27 @@ def test_random_sides(name: str, axis: int, pictures: Tensor) -> None:
             make(bad)
 
 
+@pytest.mark.parametrize(
+    ("part", "fill_mode", "nearest", "bilinear"),
+    [
+        (0.3, "constant", [0, 0, 2, 3, 4], [0, 0.5, 1.5, 2.5, 3.5]),
+        (0.3, "reflect", [2, 1, 2, 3, 4], [1.5, 1, 1.5, 2.5, 3.5]),
+        (0.3, "wrap", [5, 5, 2, 3, 4], [4.5, 5, 1.5, 2.5, 3.5]),
+        (-0.3, "nearest", [3, 4, 5, 5, 5], [2.5, 3.5, 4.5, 5, 5]),
+        (-0.3, "wrap", [3, 4, 5, 1, 2], [2.5, 3.5, 4.5, 1, 1.5]),
+        (0.9, "reflect", [5, 4, 3, 2, 1], [4.5, 3.5, 2.5, 1.5, 1]),
+        (0.9, "wrap", [5, 3, 4, 5, 5], [5, 2.5, 3.5, 4.5, 5]),
+    ],
+)
+def test_places_outside_and_halfway_are_tensorflows(part: float, fill_mode: str, nearest: list, bilinear: list) -> None:
+    """By tf_keras 2.21; turns and zooms go by the same rules."""
+    row = torch.arange(1.0, 6.0).reshape(1, 1, 5, 1)
+    for how, expected in (("nearest", nearest), ("bilinear", bilinear)):
+        found = OLD.RandomTranslation(0.0, (part, part), fill_mode, how)(row, training=True)
+        torch.testing.assert_close(found.flatten(), torch.tensor(expected, dtype=torch.float32), rtol=1e-5, atol=1e-5)
+    assert OLD.RandomTranslation._settle is OLD.RandomRotation._settle is OLD.RandomZoom._settle
+
+
 def test_a_crop_at_inference_is_the_middle_resized(pictures: Tensor) -> None:
     layer = OLD.RandomCrop(6, 4)
     assert layer(pictures, training=True).shape == (64, 6, 4, 3)

@@ -1331,11 +1331,31 @@ def test_projected_pictures(tf: Any, numbers: tuple, expected: list) -> None:
     told = {"output_shape": tf.constant([3, 5]), "fill_value": tf.constant(-1.0), "interpolation": "NEAREST"}
     found = tf.raw_ops.ImageProjectiveTransformV3(images=picture, transforms=tf.constant([numbers]), **told)
     assert found[0, :, :, 0].tolist() == expected
-    with pytest.raises(ValueError, match="WRAP"):
-        tf.raw_ops.ImageProjectiveTransformV3(images=picture, transforms=[numbers], fill_mode="WRAP", **told)
+
+
+@pytest.mark.parametrize(
+    ("shift", "how", "expected"),
+    [
+        (-3.4, "NEAREST", [3, 4, 5, 5, 2]),
+        (-3.4, "BILINEAR", [2.6, 3.6, 4.6, 5, 1.6]),
+        (7.3, "NEAREST", [3, 1, 1, 1, 2]),
+        (7.3, "BILINEAR", [3.3, 1, 1, 1.3, 2.3]),
+    ],
+)
+def test_projected_pictures_that_come_again(tf: Any, shift: float, how: str, expected: list) -> None:
+    """By TensorFlow 2.21, whose period is another one."""
+    picture, numbers = np.arange(1, 6, dtype="float32").reshape(1, 1, 5, 1), [[1, 0, shift, 0, 1, 0, 0, 0]]
+    told = {"output_shape": [1, 5], "fill_value": 0.0, "interpolation": how, "fill_mode": "WRAP"}
+    found = tf.raw_ops.ImageProjectiveTransformV3(images=picture, transforms=tf.constant(numbers), **told)
+    np.testing.assert_allclose(found.flatten(), expected, rtol=1e-5)
 
 
 def test_words_of_libraries(tf: Any) -> None:
+    assert tf.math.polyval([2.0, -1.0, 0.5], tf.constant([[1.0, 2.0], [3.0, -4.0]])).tolist() == [
+        [1.5, 6.5],
+        [15.5, 36.5],
+    ]
+    assert tf.realdiv([1.0], [4.0]).tolist() == [0.25] and tf.scalar_mul(2.0, tf.constant([1.0])).tolist() == [2]
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a"], tf.constant([1], tf.int64)), -1)
     assert (int(table.default_value), table.key_dtype, table.value_dtype) == (-1, tf.string, tf.int64)
     assert (

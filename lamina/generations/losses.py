@@ -16,6 +16,7 @@ from ..core import config
 from ..core.operation import recorded
 from ..losses import base as _base
 from ..metrics.pointwise import accuracy
+from .dialect import CountsOthers
 
 
 def _tensors(y_true: object, y_pred: object) -> tuple[Tensor, Tensor]:
@@ -359,6 +360,15 @@ def _of_time(cls: type, home: str) -> type:
     return type(cls)(cls.__name__, (cls,), body)
 
 
+class ByReduction(losses.Loss):
+    """A loss of one's own takes its reduction before its name (Keras 2, tf.keras)."""
+
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None):
+        super().__init__(name, reduction)
+
+
+_OWN_LOSS = {"__module__": "lamina.keras2.losses", "__doc__": losses.Loss.__doc__, "_instances_of": losses.Loss}
+
 _CLASSES: Mapping[str, Mapping[str, type]] = {
     "losses": {
         cls.__name__: _of_time(cls, "keras.losses")
@@ -375,7 +385,8 @@ OWN: Mapping[str, Mapping[str, Mapping[str, Callable[..., Any]]]] = {
     "keras1": {"losses": _KERAS1, "metrics": {**{name: _of_batch(one) for name, one in _KERAS1.items()}, **_COUNTS}},
     "keras2": {
         "losses": dict.fromkeys(_COSINES, cosine_proximity)
-        | {"huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH, **_CLASSES["losses"]},
+        | {"huber_loss": huber_loss, "Huber": Huber, **_LOGCOSH, **_CLASSES["losses"]}
+        | {"Loss": CountsOthers("Loss", (ByReduction,), _OWN_LOSS)},
         "metrics": dict.fromkeys(_COSINES, cosine_of) | {**_LOGCOSH, **_BY_SHAPES, **_NEAREST, **_CLASSES["metrics"]},
     },
     "tf_keras": {

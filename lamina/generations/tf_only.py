@@ -24,7 +24,7 @@ from ..metrics.base import PlainMetric, samplewise
 from ..training.data import unpack
 from .dialect import CountsOthers, Dialect, Find
 from .experimental import LinearCosineDecay, fourier_features, sharpness_aware
-from .losses import OF_SCORES
+from .losses import OF_SCORES, ByReduction
 from .rules import StepsOfTensorFlow, WeightsAsArrays
 from .utils import losses_utils
 from .weighting import of_steps
@@ -90,14 +90,14 @@ def _made(home: str, name: str, found: Any, *bases: type, root: str = _ROOT) -> 
     return CountsOthers(name, (*bases, found), members)
 
 
-_LOSS = _made("losses", "Loss", Loss, _Reduced)
+_LOSS = _made("losses", "Loss", Loss, _Reduced, ByReduction)
 
 
 def _loss(name: str) -> Any:
     found = getattr(losses, name, None)
     if not (inspect.isclass(found) and issubclass(found, Loss)):
         return Reduction if name == "Reduction" else None
-    return _LOSS if found is Loss else _made("losses", name, found, _LOSS)
+    return _LOSS if found is Loss else _made("losses", name, found, _Reduced)
 
 
 class _Reused(_Modern):

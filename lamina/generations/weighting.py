@@ -212,7 +212,7 @@ class NamedLoss(_NamesOutputs, CompiledLoss):
             measured[0].tracker = metrics.Mean(name=f"{measured[0].name}_loss").to(device)
             self.metrics.append(measured[0].tracker)
         for part in measured:
-            if hasattr(part.loss, "fn") and not isinstance(part.loss, losses_of.Huber):
+            if isinstance(part.loss, losses.LossFunctionWrapper):  # others may have an `fn` of any kind
                 part.loss = copy.copy(part.loss)
                 part.loss.fn = _over_features(part.loss.fn)
 

@@ -25,7 +25,7 @@ from ..core.operation import recorded
 from ..core.symbolic import is_shape
 from ..core.weight import weight
 from ..initializers import initializer
-from ..kernels import noise, normalization, pooling, resize
+from ..kernels import noise, normalization, pooling, resize, warp
 from ..kernels.convolution import plan_transposed
 from .activation import LeakyReLU, PReLU, ReLU, Softmax, _Elementwise, _PerValue
 from .arguments import KernelBias
@@ -47,7 +47,7 @@ from .pooling import (
     MaxPooling3D,
 )
 from .preprocessing.features import Normalization
-from .preprocessing.geometry import RandomCrop, Resizing
+from .preprocessing.geometry import RandomCrop, RandomRotation, RandomTranslation, RandomZoom, Resizing
 from .preprocessing.pictures import Random, Size, Transformation, numbers, span
 from .recurrent import RNN, StackedRNNCells, _build_cell, _cell, _listed, _output_size
 from .reshape import UpSampling2D
@@ -887,6 +887,24 @@ class RandomCropOrMiddle(RandomCrop):
             return super().call(data)
         x, alone = self._batch(self._images(data))
         return self._like(resize.resize(resize.to_ratio(x, self.size, False), self.size, "bilinear"), alone)
+
+
+class RandomRotationAsTensorFlow(RandomRotation):
+    """Places outside, and those halfway, as TensorFlow has them."""
+
+    _settle = staticmethod(warp.settled_as_tensorflow)
+
+
+class RandomTranslationAsTensorFlow(RandomTranslation):
+    """Places outside, and those halfway, as TensorFlow has them."""
+
+    _settle = staticmethod(warp.settled_as_tensorflow)
+
+
+class RandomZoomAsTensorFlow(RandomZoom):
+    """Places outside, and those halfway, as TensorFlow has them."""
+
+    _settle = staticmethod(warp.settled_as_tensorflow)
 
 
 def _stretch(value: Any, owner: Any) -> Any:

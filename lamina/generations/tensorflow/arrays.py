@@ -806,6 +806,8 @@ _IN_A_LINE: dict[str, Callable] = {
     "math.sigmoid sigmoid": lambda x: activations.sigmoid_of_tf(floating(x)),
     "math.nextafter": lambda x1, x2: torch.nextafter(*tensors(floating(x1), floating(x2))),
     "math.invert_permutation": lambda x: torch.argsort(tensor(x)).int(),
+    "math.polyval": lambda coeffs, x: functools.reduce(lambda made, each: made * tensor(x) + each, map(tensor, coeffs)),
+    "math.scalar_mul scalar_mul": lambda scalar, x: ops.multiply(scalar, x),
     "nn.l2_loss": lambda t: tensor(t).square().sum() / 2,
     "nn.zero_fraction": lambda value: (tensor(value) == 0).float().mean(),
     "vectorized_map": lambda fn, elems: map_fn(fn, elems),

@@ -16,6 +16,7 @@ from ...core import dtypes
 from ...core.devices import here
 from ...kernels import resize as kernel
 from ...kernels.boxes import overlaps
+from ...kernels.warp import settled_as_tensorflow
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
 from ...utils.pictures import pillow
@@ -456,19 +457,13 @@ def combined_non_max_suppression(
 def projective_transform(images, transforms, output_shape, fill_value, interpolation, fill_mode="CONSTANT"):
     """Pictures of `output_shape`: place (x, y) shows what was at ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k).
 
-    `transforms`: (a0, a1, a2, b0, b1, b2, c0, c1), one or one for each picture; k = c0 x + c1 y + 1. Raises ValueError
-    for `fill_mode="WRAP"`.
+    `transforms`: (a0, a1, a2, b0, b1, b2, c0, c1), one or one for each picture; k = c0 x + c1 y + 1.
     """
-    if fill_mode == "WRAP":
-        raise ValueError('ImageProjectiveTransformV3: fill_mode "WRAP" is not here; use "REFLECT".')
     x, transforms = tensor(images).movedim(-1, 1), floating(transforms)
     rows, columns = pictures._projected(x, transforms.expand(len(x), 8), whole(output_shape))
-    order = int(interpolation != "NEAREST")
-    if not order:
-        rows, columns = (
-            (at + torch.copysign(at.new_tensor(0.5), at)).trunc() for at in (rows, columns)
-        )  # halves go out
-    made = pictures._warped(x.float(), rows, columns, order, fill_mode.lower(), float(fill_value))
+    places, size, fill_mode = torch.stack([rows, columns], -1), rows.new_tensor(x.shape[2:]), fill_mode.lower()
+    rows, columns = settled_as_tensorflow(places, size, interpolation.lower(), fill_mode).unbind(-1)
+    made = pictures._warped(x.float(), rows, columns, int(interpolation != "NEAREST"), fill_mode, float(fill_value))
     return made.movedim(1, -1).to(x.dtype)
 
 

@@ -205,13 +205,14 @@ class _Warped(Random):
     """Base of layers that draw pictures anew: `matrix` (N, 2 or 3, 3) tells where places come from."""
 
     interpolation, fill_mode, fill_value = "bilinear", "constant", 0.0
+    _settle = None  # rules for what is outside and between, if not the usual ones
 
     def matrix(self, size: Size, how: Transformation) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__} needs a `matrix` method.")
 
     def transform(self, x: Tensor, how: Transformation) -> Tensor:
         matrix = self.matrix((x.shape[2], x.shape[3]), how)
-        y = warp.project(x, matrix, self.interpolation, self.fill_mode, self.fill_value)
+        y = warp.project(x, matrix, self.interpolation, self.fill_mode, self.fill_value, self._settle)
         same = torch.eye(3, dtype=matrix.dtype, device=x.device)[: matrix.shape[1]]
         return torch.where((matrix == same).flatten(1).all(1).reshape(-1, 1, 1, 1), x, y)
 
