@@ -1092,3 +1092,11 @@ def test_layers_of_ones_own_are_called_on_nothing_and_on_what_they_know(base: An
 def test_a_layer_of_this_package_is_not_called_on_nothing() -> None:
     with pytest.raises(ValueError, match="got None"):
         keras.layers.Dense(1)(None)
+
+
+@pytest.mark.parametrize("shape", [5, 5.0, "x"])
+def test_what_is_no_shape_builds_no_sequential(shape: Any) -> None:
+    model = keras.Sequential([keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=rf"Sequential \"sequential.*\": give the shape of its input.*; got {shape!r}"):
+        model.build(shape)
+    assert not model.built and model(torch.ones(3, 5)).shape == (3, 2)
