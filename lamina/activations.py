@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,10 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from .core import serialize as objects
 from .core import symbolic
-from .core.arrays import taking_arrays
+from .core.arrays import floats_of
 from .core.declare import Kind, Refused, looked_up
 from .core.errors import named, short, show_shape
+from .core.operation import record
 
 __all__ = [
     "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
@@ -24,6 +26,30 @@ __all__ = [
     "selu", "serialize", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus",
     "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
 ]  # fmt: skip
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+_KERAS_WORDS = {"relu": "re_lu", "exponential": "exp"}  # what Keras calls operations that are named otherwise here
+
+
+def _activation(function: Function) -> Function:
+    """A function of a tensor `x` that also takes an array, lists or a number; of a symbol it is one operation."""
+
+    @functools.wraps(function)
+    def taking(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(x, Tensor):
+            if type(x) is symbolic.SymbolicTensor:
+                return record(function, (x, *args), kwargs)
+            x = floats_of(x, function.__name__)
+        return function(x, *args, **kwargs)
+
+    made: Any = taking
+    made.of_tensors = bare = cast(Any, function)
+    bare.keras_word = _KERAS_WORDS.get(function.__name__, function.__name__)
+    bare.__qualname__ += ".of_tensors"  # where pickles find it
+    return made
 
 
 def _of_torch(name: str, function: Callable[[Tensor], Tensor], doc: str) -> Callable[[Tensor], Tensor]:
@@ -34,16 +60,15 @@ def _of_torch(name: str, function: Callable[[Tensor], Tensor], doc: str) -> Call
 
     of_torch.__name__ = of_torch.__qualname__ = name
     of_torch.__doc__ = doc
-    return taking_arrays(of_torch)
+    return _activation(of_torch)
 
 
-@taking_arrays
 def linear(x: Tensor) -> Tensor:
     """`x` itself."""
-    return x
+    return x if isinstance(x, Tensor) else floats_of(x, "linear")
 
 
-@taking_arrays
+@_activation
 def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """`x` above `threshold`, `negative_slope * (x - threshold)` below, and never more than `max_value`."""
     if threshold == 0 and negative_slope == 0:
@@ -57,7 +82,7 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
     return kept if max_value is None else torch.clamp(kept, max=max_value)
 
 
-@taking_arrays
+@_activation
 def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
     """`x` where positive, else `negative_slope * x`."""
     return F.leaky_relu(x, negative_slope)
@@ -66,7 +91,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.2) -> Tensor:
 relu6 = _of_torch("relu6", F.relu6, "`x` kept between 0 and 6.")
 
 
-@taking_arrays
+@_activation
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """`x` where positive, else `alpha * (exp(x) - 1)` (Clevert et al., 2015)."""
     return F.elu(x, alpha)
@@ -77,13 +102,13 @@ selu = _of_torch(
 )
 
 
-@taking_arrays
+@_activation
 def celu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """`x` where positive, else `alpha * (exp(x / alpha) - 1)`: an `elu` with a continuous slope (Barron, 2017)."""
     return torch.celu(x, alpha)
 
 
-@taking_arrays
+@_activation
 def gelu(x: Tensor, approximate: bool = False) -> Tensor:
     """`x` times the normal distribution function of `x`, or its tanh approximation (Hendrycks and Gimpel, 2016)."""
     return F.gelu(x, approximate="tanh" if approximate else "none")
@@ -99,7 +124,7 @@ hard_sigmoid = _of_torch("hard_sigmoid", F.hardsigmoid, "`relu6(x + 3) / 6`.")
 log_sigmoid = _of_torch("log_sigmoid", F.logsigmoid, "`log(sigmoid(x))`, without overflow.")
 
 
-@taking_arrays
+@_activation
 def sparse_sigmoid(x: Tensor) -> Tensor:
     """0 up to -1, 1 from 1 on, a straight line between."""
     return torch.clamp(0.5 * (x + 1.0), 0.0, 1.0)
@@ -110,25 +135,25 @@ hard_tanh = _of_torch("hard_tanh", F.hardtanh, "`x` kept between -1 and 1.")
 tanh_shrink = _of_torch("tanh_shrink", F.tanhshrink, "`x - tanh(x)`.")
 
 
-@taking_arrays
+@_activation
 def hard_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """`x` where `|x|` exceeds `threshold`, else 0."""
     return F.hardshrink(x, threshold)
 
 
-@taking_arrays
+@_activation
 def soft_shrink(x: Tensor, threshold: float = 0.5) -> Tensor:
     """`x` moved towards 0 by `threshold`, and 0 where it would pass it."""
     return F.softshrink(x, threshold)
 
 
-@taking_arrays
+@_activation
 def softplus(x: Tensor) -> Tensor:
     """`log(1 + exp(x))`."""
     return F.softplus(x, threshold=40)
 
 
-@taking_arrays
+@_activation
 def squareplus(x: Tensor, b: float = 4) -> Tensor:
     """`(x + sqrt(x * x + b)) / 2`: a `softplus` without exponentials (Barron, 2021)."""
     half = 0.5 * x  # hypot: the square of a large x overflows, in float16 from 256 on
@@ -136,7 +161,7 @@ def squareplus(x: Tensor, b: float = 4) -> Tensor:
     return half + torch.hypot(half, torch.tensor(0.5 * math.sqrt(b), dtype=dtype, device="cpu"))
 
 
-@taking_arrays
+@_activation
 def sparse_plus(x: Tensor) -> Tensor:
     """0 up to -1, `x` from 1 on, a parabola between: the integral of `sparse_sigmoid`."""
     return torch.where(x < 1.0, 0.25 * torch.square(torch.clamp(x + 1.0, 0.0, 2.0)), x)
@@ -146,25 +171,25 @@ softsign = _of_torch("softsign", F.softsign, "`x / (1 + |x|)`.")
 exponential = _of_torch("exponential", torch.exp, "`exp(x)`.")
 
 
-@taking_arrays
+@_activation
 def threshold(x: Tensor, threshold: float, default_value: float) -> Tensor:
     """`x` where it exceeds `threshold`, else `default_value`."""
     return F.threshold(x, threshold, default_value)
 
 
-@taking_arrays
+@_activation
 def glu(x: Tensor, axis: int = -1) -> Tensor:
     """The first half of `x` along `axis`, times the sigmoid of the second (Dauphin et al., 2016)."""
     return F.glu(x, axis)
 
 
-@taking_arrays
+@_activation
 def softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     """Exponentials that sum to 1 along `axis`, or over several axes together."""
     return torch.softmax(x, axis) if isinstance(axis, int) else torch.exp(log_softmax(x, axis))
 
 
-@taking_arrays
+@_activation
 def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     """`log(softmax(x))`, without overflow."""
     if isinstance(axis, int):
@@ -173,7 +198,7 @@ def log_softmax(x: Tensor, axis: int | tuple[int, ...] = -1) -> Tensor:
     return x - torch.logsumexp(x, axis, keepdim=True)
 
 
-@taking_arrays
+@_activation
 def sparsemax(x: Tensor, axis: int = -1) -> Tensor:
     """`relu(x - tau)` along `axis`, with `tau` so that many values are exactly 0 (after Martins and Astudillo, 2016).
 

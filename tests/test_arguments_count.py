@@ -196,7 +196,6 @@ UNREAD = {
     "kernels.convolution._spread:_": "as torch.conv_transpose2d takes them",
     "core.weight.Known.__array_function__:types": "NumPy's protocol",
     "core.weights._Tracker.lock:msg": "users' own layers give it",
-    "generations.hooks.AttentionParts._build_attention:rank": "a hook: users' own methods look at it",
     "generations.rules.StepsOfTensorFlow.*:name": "named nodes of a graph",
     "generations.rules.StepsOfTensorFlow.apply_gradients:*": "of several replicas",
     "generations.tensorflow.arrays.lstsq:fast": "chose between ways to one result",

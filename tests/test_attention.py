@@ -421,3 +421,37 @@ def test_the_attention_itself_takes_arrays_and_both_masks(scores: bool) -> None:
     both = layer._compute_attention(query, key, value, mask, False, scores, use_causal_mask=True)
     one = layer._compute_attention(query, key, value, mask & np.tril(mask), False, scores)
     torch.testing.assert_close(both[0], one[0])
+
+
+class OwnBuild(L.MultiHeadAttention):
+    """Makes its projections as Keras' own `build` does, by the names that subclasses know, without a bias of keys."""
+
+    def build(self, query_shape: tuple, value_shape: Any = None, key_shape: Any = None) -> None:
+        heads, common = self._num_heads, self._get_common_kwargs_for_sublayer()
+
+        def dense(equation: str, sizes: tuple, bias: Any, name: str, shape: tuple) -> Any:
+            made = L.EinsumDense(equation, output_shape=(None, *sizes), bias_axes=bias, name=name, **common)
+            made.build(shape)
+            return made
+
+        into, bias = "abc,cde->abde", "de" if self._use_bias else None
+        self._query_dense = dense(into, (heads, self._key_dim), bias, "query", query_shape)
+        self._key_dense = dense(into, (heads, self._key_dim), None, "key", value_shape)
+        self._value_dense = dense(into, (heads, self._value_dim), bias, "value", value_shape)
+        self._build_attention(4)
+        joined = (*query_shape[:-1], heads, self._value_dim)
+        self._output_dense = dense("abcd,cde->abe", (query_shape[-1],), "e", "attention_output", joined)
+        self.built = True
+
+
+def test_a_build_of_ones_own_makes_the_projections() -> None:
+    x = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0))
+    own, plain = OwnBuild(2, 3, value_dim=4), L.MultiHeadAttention(2, 3, value_dim=4)
+    plain(x, x)
+    own(x, x)
+    assert [w.path.split("/", 1)[1] for w in own.weights] == [
+        w.path.split("/", 1)[1] for w in plain.weights if w.path != f"{plain.name}/key/bias"
+    ]
+    own.set_weights([w.numpy() for w in plain.weights if w.path != f"{plain.name}/key/bias"])  # it starts at 0
+    for options in ({}, {"use_causal_mask": True}, {"return_attention_scores": True}):
+        torch.testing.assert_close(own(x, x, **options), plain(x, x, **options))

@@ -110,6 +110,6 @@ def test_parts_of_attention() -> None:
     plain, own = tf_keras.layers.MultiHeadAttention(2, 2), Parts(2, 2)
     expected = plain(X, X)
     own(X, X)
-    assert own.made == ["signature", 3] and len(own.weights) == len(plain.weights) + 1
+    assert own.made == ["signature", 4] and len(own.weights) == len(plain.weights) + 1
     own.set_weights([np.ones(1), *plain.get_weights()])
     np.testing.assert_allclose(own(X, X).detach(), 2 * expected.detach(), 1e-5)

@@ -1110,3 +1110,11 @@ def test_a_batch_that_a_reshape_has_written_out() -> None:
         np.testing.assert_array_equal(model.predict(data, batch_size=8, verbose=0), data * 2)
     with pytest.raises(ValueError, match="cannot take inputs"):
         keras.ops.reshape(keras.Input((5, 3)), [49, 3])
+
+
+@pytest.mark.parametrize("shape", [5, 5.0, "x"])
+def test_what_is_no_shape_builds_no_sequential(shape: Any) -> None:
+    model = keras.Sequential([keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=rf"Sequential \"sequential.*\": give the shape of its input.*; got {shape!r}"):
+        model.build(shape)
+    assert not model.built and model(torch.ones(3, 5)).shape == (3, 2)

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 import lamina
 from lamina import ops
+from lamina.core.scope import snake_case
 from lamina.ops import base
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
@@ -170,6 +171,58 @@ TORCH = {
 }
 
 
+# Calls of `lamina.activations`, and what Keras 3.15.1 writes of them; those left out have no options.
+ACTIVATIONS = {
+    "relu(A)": ("ReLU", {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}),
+    "relu(A, 0.1)": ("ReLU", {"negative_slope": 0.1, "max_value": None, "threshold": 0.0}),
+    "relu(A, negative_slope=0.1, max_value=1.5, threshold=0.3)": (
+        "ReLU",
+        {"negative_slope": 0.1, "max_value": 1.5, "threshold": 0.3},
+    ),
+    "threshold(A, 0.2, default_value=7.0)": ("Threshold", {"threshold": 0.2, "default_value": 7.0}),
+    "leaky_relu(A)": ("LeakyRelu", {"negative_slope": 0.2}),
+    "elu(A, alpha=0.3)": ("Elu", {"alpha": 0.3}),
+    "celu(A)": ("Celu", {"alpha": 1.0}),
+    "gelu(A)": ("Gelu", {"approximate": False}),
+    "glu(A, axis=2)": ("Glu", {"axis": 2}),
+    "hard_shrink(A)": ("HardShrink", {"threshold": 0.5}),
+    "soft_shrink(A, 0.7)": ("SoftShrink", {"threshold": 0.7}),
+    "squareplus(A)": ("Squareplus", {"b": 4}),
+    "softmax(A, axis=1)": ("Softmax", {"axis": 1}),
+    "log_softmax(A)": ("LogSoftmax", {"axis": -1}),
+    "sparsemax(A)": ("Sparsemax", {"axis": -1}),
+    "exponential(A)": ("Exp", {}),
+    "swish(A)": ("Silu", {}),
+    "hard_swish(A)": ("HardSilu", {}),
+}
+_WITH_OPTIONS = {expression.partition("(")[0] for expression in ACTIVATIONS} | {"linear", "get", "serialize"}
+ACTIVATIONS |= {
+    f"{name}(A)": ("".join(part.capitalize() for part in name.split("_")), {})
+    for name in lamina.activations.__all__
+    if name not in _WITH_OPTIONS | {"deserialize"}
+}
+
+
+@pytest.mark.parametrize(("expression", "class_name", "config"), [(key, *value) for key, value in ACTIVATIONS.items()])
+def test_activations_of_symbols_are_operations_of_keras(expression: str, class_name: str, config: dict) -> None:
+    symbol = lamina.Input(batch_shape=TENSORS["A"].shape, name="A")
+    model = lamina.Model(symbol, eval(expression, vars(lamina.activations), {"A": symbol}))
+    written = json.loads(model.to_json())["config"]["layers"][-1]
+    room = "activations.activations" if class_name in ("ReLU", "Mish") else "ops."
+    assert written["class_name"] == written["registered_name"] == class_name
+    assert written["module"].startswith(f"keras.src.{room}")
+    assert {key: value for key, value in written["config"].items() if key != "name"} == config
+    assert re.sub(r"_\d+$", "", written["name"]) == snake_case(class_name)
+    expected = [eval(expression, vars(lamina.activations), TENSORS)]
+    assert_same(values_of(model), expected)
+    assert_same(values_of(lamina.models.model_from_json(model.to_json())), expected)
+
+
+def test_the_linear_activation_is_the_symbol() -> None:
+    symbol = lamina.Input((3,))
+    assert lamina.activations.linear(symbol) is symbol
+
+
 def torch_model(expression: str) -> Any:
     inputs = {name: lamina.Input(batch_shape=TENSORS[name].shape, name=name) for name in sorted(set(used(expression)))}
     return lamina.Model(list(inputs.values()), [eval(expression, {"torch": torch, "F": F, **inputs})])
@@ -247,7 +300,7 @@ def test_every_op_is_defined_once_and_public_there() -> None:
     assert len(names) == len(set(names)) > 300
     assert all(getattr(ops, name) is item for room in rooms for name, item in base.public(room).items())
     ours = {word: op for word, op in base.OPS.items() if op.function.__module__.startswith("lamina.")}  # not of tests
-    listed = {word for word, op in ours.items() if op.room != "image"}
+    listed = {word for word, op in ours.items() if op.room not in ("image", "activations")}
     assert 200 < len(listed) and listed <= set(names)
     assert all(getattr(ops, word) is base.OPS[word].function for word in listed)
 

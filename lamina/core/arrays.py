@@ -5,7 +5,7 @@ from __future__ import annotations
 import array as python_array
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,22 +98,6 @@ def floats_of(value: Any, name: str) -> Any:
         return value
     found = here(tensor_of(value, name))
     return found if found.is_floating_point() and hasattr(value, "dtype") else found.to(getattr(torch, config.floatx()))
-
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def taking_arrays(function: Function) -> Function:
-    """A function of a tensor `x` that also takes an array, nested lists or a number."""
-
-    @functools.wraps(function)
-    def taking(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(x if isinstance(x, Tensor) else floats_of(x, function.__name__), *args, **kwargs)
-
-    made: Any = taking
-    made.of_tensors = function
-    function.__qualname__ += ".of_tensors"  # where pickles find it
-    return made
 
 
 def of_tensors(function: Any) -> Any:

@@ -38,6 +38,12 @@ _MOVERS = frozenset(
 SEARCHED = {SymbolicTensor, list, tuple, dict}  # and classes of symbols that record functions their own way
 
 
+def word_of(function: Any) -> str:
+    """What Keras calls a function, of torch too; its own name for any other."""
+    word = getattr(function, "keras_word", None) or getattr(function, "__name__", "").strip("_")
+    return KERAS_WORDS.get(word, word)
+
+
 class Operation(Layer):
     """Calls one function. Has no weights and no arguments of its own: those stand in the recorded call."""
 
@@ -46,8 +52,7 @@ class Operation(Layer):
     _known_outputs: Any = None  # of the call that is being recorded, where another one tells them
 
     def __init__(self, function: Callable, name: str | None = None):
-        word = getattr(function, "__name__", "operation").strip("_")
-        super().__init__(name=name or unique_name(KERAS_WORDS.get(word, word)))
+        super().__init__(name=name or unique_name(word_of(function) or "operation"))
         self.function = function
         self._finish_build()
 

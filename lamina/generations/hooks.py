@@ -230,8 +230,7 @@ class BatchMoments(_Modern):
 
 
 class AttentionParts(_Modern):
-    """Attention whose parts `_build_from_signature(query, value, key)` and, for so many axes, `_build_attention(rank)`
-    make (tf.keras)."""
+    """Attention whose parts `_build_from_signature(query, value, key)` makes (tf.keras)."""
 
     def build(self, query_shape: _Shape, value_shape: _Shape | None = None, key_shape: _Shape | None = None) -> None:
         self._build_from_signature(query_shape, value_shape, key_shape)
@@ -240,7 +239,6 @@ class AttentionParts(_Modern):
         given: list[Any] = [each for each in (query, value, key) if each is not None]
         shapes = [tuple(getattr(each, "shape", each)) for each in given]
         super().build(*shapes)
-        self._build_attention(len(shapes[0]))
 
     def _build_for(self, args: tuple, kwargs: Mapping[str, Any]) -> None:
         """Where a user's `call` names its inputs otherwise, these are query, value and key in order."""
@@ -249,9 +247,6 @@ class AttentionParts(_Modern):
             super()._build_for(args, kwargs)
         else:
             self.build(*(tuple(leaf.shape) for leaf in (given * 2 if len(given) == 1 else given)[:3]))
-
-    def _build_attention(self, rank: int) -> None:
-        """Nothing of its own is left to make."""
 
 
 class BatchAxes(_Modern):

@@ -103,23 +103,24 @@ class _Projected(_Attention):
     def _dense(self, name: str, steps: tuple, inputs: tuple, outputs: tuple, activation: Any = None) -> EinsumDense:
         """A projection of the last axes, of sizes `inputs`, to `outputs`, built for inputs that begin with `steps`."""
         old, new = string.ascii_lowercase[: len(inputs)], string.ascii_uppercase[: len(outputs)]
-        dense = self._makes(
-            f"...{old},{old}{new}->...{new}",
-            outputs,
-            activation,
-            new if self.use_bias else None,
-            kernel_initializer=_anew(self.kernel_initializer),
-            bias_initializer=_anew(self.bias_initializer),
-            kernel_regularizer=self.kernel_regularizer,
-            bias_regularizer=self.bias_regularizer,
-            kernel_constraint=self.kernel_constraint,
-            bias_constraint=self.bias_constraint,
-            activity_regularizer=self._sublayer_regularizer,
-            name=name,
-            dtype=self.dtype_policy,
-        )
+        more = self._get_common_kwargs_for_sublayer()
+        bias = new if self.use_bias else None
+        dense = self._makes(f"...{old},{old}{new}->...{new}", outputs, activation, bias, name=name, **more)
         dense.build((*steps, *inputs))
         return dense
+
+    def _get_common_kwargs_for_sublayer(self) -> dict[str, Any]:
+        """Arguments that all projections share; users' own `build` may make some from them."""
+        return {
+            "kernel_initializer": _anew(self.kernel_initializer),
+            "bias_initializer": _anew(self.bias_initializer),
+            "kernel_regularizer": self.kernel_regularizer,
+            "bias_regularizer": self.bias_regularizer,
+            "kernel_constraint": self.kernel_constraint,
+            "bias_constraint": self.bias_constraint,
+            "activity_regularizer": self._sublayer_regularizer,
+            "dtype": self.dtype_policy,
+        }
 
     def _build(self, shapes: Sequence[tuple], heads: tuple[int, int], sizes: tuple[Any, Any], outputs: tuple) -> None:
         """Make the projections for query, key and value. `heads` of the query and of the others, `sizes` of keys and
@@ -137,7 +138,6 @@ class _Projected(_Attention):
             self._gate_dense = self._dense("gate", steps, query, (heads[0], sizes[1]), "sigmoid")
         self._value_dense = self._dense("value", shapes[2][:-1], value, (heads[1], sizes[1]))
         self._output_dense = self._dense("attention_output", steps, (heads[0], sizes[1]), outputs)
-        vars(self)["_scale"] = 1 / math.sqrt(sizes[0])
 
     def _checked_shapes(self, query: tuple, value: tuple | None, key: tuple | None) -> list[tuple]:
         """Of query, key and value."""
@@ -358,20 +358,27 @@ class MultiHeadAttention(_GateSeed, KernelBias, _Limits, _Axes, _DropoutBias, _H
     def check(self) -> None:
         super().check()
         self.value_dim = self.key_dim if self.value_dim is None else self.value_dim
+        known = {f"_{name}": getattr(self, name) for name in ("num_heads", "key_dim", "value_dim", "use_bias")}
+        vars(self).update(known)  # as users' own `build` reads them
 
     def build(self, query_shape: tuple, value_shape: Any = None, key_shape: Any = None) -> None:
         shapes = self._checked_shapes(query_shape, value_shape, key_shape)
-        rank = len(query_shape)
+        heads = self.num_heads, self.num_heads
+        self._build(shapes, heads, (self.key_dim, self.value_dim), self._output_shape or tuple(query_shape[-1:]))
+        self._build_attention(len(query_shape) + 1)
+
+    def _build_attention(self, rank: int) -> None:
+        """Settle along which axes to attend, for projections of so many axes; a `build` of one's own calls it."""
+        rank -= 1
         axes = self.attention_axes or tuple(range(1, rank - 1))
         if any(not -rank <= axis < rank or axis % rank in (0, rank - 1) for axis in axes):
             raise ValueError(
                 f"{named(self)}: `attention_axes` must lie between batch and features; got {axes} for a query of "
-                f"shape {show_shape(query_shape)}."
+                f"{rank} axes."
             )
         axes = tuple(axis % rank for axis in axes)
-        vars(self).update(attention_axes=axes, _others=[axis for axis in range(rank - 1) if axis not in axes])
-        heads = self.num_heads, self.num_heads
-        self._build(shapes, heads, (self.key_dim, self.value_dim), self._output_shape or tuple(query_shape[-1:]))
+        others = [axis for axis in range(rank - 1) if axis not in axes]
+        vars(self).update(attention_axes=axes, _others=others, _scale=1 / math.sqrt(self.key_dim))
 
     def _route_masks(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Keras 3 takes the masks off query, value and key here: a layer called on one of these later sees none."""
@@ -420,6 +427,7 @@ class GroupedQueryAttention(_GateSeed, KernelBias, _Limits, _DropoutBias, _Group
         if len(query_shape) != 3:
             raise ValueError(f"{named(self)}: expected 3 axes (batch, steps, features); got {show_shape(query_shape)}.")
         heads = self.num_query_heads, self.num_key_value_heads
+        vars(self)["_scale"] = 1 / math.sqrt(self.head_dim)
         self._build(shapes, heads, (self.head_dim, self.head_dim), tuple(query_shape[-1:]))
 
     def compute_output_shape(self, query_shape: tuple, value_shape: Any = None, key_shape: Any = None) -> tuple:

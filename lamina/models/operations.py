@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from ..core import config as settings
 from ..core import dtypes, serialize, symbolic
 from ..core.errors import named
-from ..core.operation import KERAS_WORDS, Operation, record
+from ..core.operation import KERAS_WORDS, Operation, record, word_of
 
 if TYPE_CHECKING:
     from ..ops.base import Op
@@ -140,7 +140,7 @@ def _keras_config(
     if op.word == "get_item":
         call_args[1] = _without_lists(call_args[1])
     written = {
-        "module": f"keras.src.ops.{op.room}",
+        "module": op.module,
         "class_name": op.class_name,
         "config": {"name": operation.name, **serialize.serialize(options)},
         "registered_name": op.class_name,
@@ -160,7 +160,12 @@ def _given(operation: Operation, args: tuple, kwargs: Mapping[str, Any]) -> tupl
     function = operation.function
     word = getattr(function, "__name__", "")
     target, names = word, None
-    if not str(getattr(function, "__module__", "")).startswith("lamina.ops."):
+    home = str(getattr(function, "__module__", ""))
+    if home == "lamina.activations":  # whose defaults may be others than the op's
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        target, args, kwargs = word_of(function), bound.args, bound.kwargs
+    elif not home.startswith("lamina.ops."):
         target, names = of_torch(function)
     op = _by_word().get(target)
     if op is None:
@@ -228,7 +233,7 @@ def is_operation(config: Mapping[str, Any]) -> bool:
     """Whether a layer's entry in a config is an operation: by its module, or in files without, by what it lacks."""
     module = config.get("module")
     if isinstance(module, str):
-        return module in _TORCH_ROOMS or module.startswith(("keras.src.ops.", "keras.ops"))
+        return module in _TORCH_ROOMS or module.startswith(("keras.src.ops.", "keras.ops", "keras.src.activations."))
     inner = config.get("config", {})
     return isinstance(inner, Mapping) and "trainable" not in inner and config.get("class_name") in _by_class()
 

@@ -207,8 +207,9 @@ class Sequential(GraphModel):
         """
         if not self._stack:
             raise ValueError(f"{named(self)} has no layers: add some before building it.")
-        if input_shape is None and self._input is None:
-            raise ValueError(f"{named(self)}: give the shape of its input, as in build((None, 4)).")
+        if (input_shape is None and self._input is None) or isinstance(input_shape, (int, float, str)):
+            got = "" if input_shape is None else f"; got {short(input_shape)}"
+            raise ValueError(f"{named(self)}: give the shape of its input, as in build((None, 4)){got}.")
         if input_shape is None:
             input_shape = self._input.batch_shape
         kind = self._stack[0].input_dtype or self._stack[0].compute_dtype

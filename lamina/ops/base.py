@@ -53,6 +53,10 @@ class Op(NamedTuple):
         return self.function.__name__
 
     @property
+    def module(self) -> str:
+        return "keras.src.activations.activations" if self.room == "activations" else f"keras.src.ops.{self.room}"
+
+    @property
     def signature(self) -> inspect.Signature:
         return inspect.signature(self.function)
 

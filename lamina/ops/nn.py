@@ -16,7 +16,7 @@ from ..core import config
 from ..kernels import attention, convolution, normalization, pooling
 from .arrangement import depth_to_space as depth_to_space
 from .arrangement import space_to_depth as space_to_depth
-from .base import Axis, P, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
+from .base import OPS, Axis, Op, P, as_index, axes_of, channels_last, floating, is_trial, op, same_dtype, tensor
 from .creation import multi_hot as multi_hot
 from .creation import one_hot as one_hot
 from .creation import saturate_cast
@@ -102,6 +102,8 @@ def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
 
 swish = silu
 hard_swish = hard_silu
+OPS["re_lu"] = Op(activations.relu, "activations", "ReLU", None)  # which are operations, and no ops
+OPS["mish"] = Op(activations.mish, "activations", "Mish", None)
 
 # Convolution and pooling: x is (N, *S, C), or (N, C, *S) for "channels_first" -----------------------------------
 

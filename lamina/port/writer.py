@@ -309,9 +309,10 @@ class Writer(Arranging):
         """The outputs of a plain function: itself where it is torch's, else the calls of torch's that it makes."""
         function = node.layer.function  # type: ignore[attr-defined]
         values = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if isinstance(leaf, Value)]
-        if str(getattr(function, "__module__", "")).startswith("lamina.ops."):
+        if str(getattr(function, "__module__", "")).startswith(("lamina.ops.", "lamina.activations")):
             fit = all(value.dtype == values[0].dtype and value.dtype.is_floating_point for value in values)
-            fit = fit and not kwargs and (len(values) == len(args) or function.__name__ not in ("maximum", "minimum"))
+            alike = len(values) == len(args) or function.__name__ not in ("maximum", "minimum", "relu")
+            fit = fit and not kwargs and alike
             function = _OPS.get(function.__name__, function) if fit else function
         word = _word_of_torch(function)
         if word is None:
