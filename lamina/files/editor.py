@@ -38,6 +38,7 @@ class KerasFileEditor:
             raise ValueError(
                 f"KerasFileEditor: the name must end in .keras, .weights.h5 or .weights.json; got {self.filepath!r}."
             )
+        safe.require_file(path)
         if path.suffix == ".keras":
             with safe.zip_members(path) as archive:
                 self.config = safe.read_json(archive, keras3.CONFIG)

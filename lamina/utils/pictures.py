@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import config
-from ..core.errors import needing, short
+from ..core.errors import needing, note, short
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,6 +78,8 @@ def load_img(
     color_mode: "grayscale", "rgb" or "rgba". target_size: (height, width) to bring it to, by `interpolation`;
     keep_aspect_ratio: by cutting off what is too high or too wide. Raises ValueError for words that it does not know.
     """
+    from ..files.safe import require_file
+
     image = pillow()
     if color_mode not in _MODES:
         raise ValueError(f'load_img: `color_mode` must be "grayscale", "rgb" or "rgba"; got {color_mode!r}.')
@@ -86,8 +89,14 @@ def load_img(
         picture = image.open(path)
         picture.load()
     else:
-        with image.open(path.decode() if isinstance(path, bytes) else path) as picture:
-            picture.load()
+        path = Path(os.fsdecode(path))
+        require_file(path)
+        try:
+            with image.open(path) as picture:
+                picture.load()
+        except Exception as error:  # Pillow's are of many classes, and few name the file
+            note(error, f"This is of the picture {path}.")
+            raise
     if color_mode != "grayscale" or picture.mode not in _GRAY:
         picture = picture.convert(_MODES[color_mode])
     if target_size is None:
