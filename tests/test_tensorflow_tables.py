@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lamina.generations.tensorflow import records
+
 
 def test_tables_of_keys_and_values(tf: Any) -> None:
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2]), default_value=-1)
@@ -65,6 +67,15 @@ def test_tensors_as_bytes(tf: Any, code: str) -> None:
     assert found.shape == tensor.shape and found.numpy().tolist() == tensor.numpy().tolist()
     with pytest.raises(ValueError, match="out_type=uint8"):
         tf.io.parse_tensor(written, tf.uint8)
+
+
+@pytest.mark.parametrize("sizes", [[2**40], [2**62, 2**62], [2**63 - 1], [3], [2, 2], [0]])
+def test_tensors_hold_as_many_values_as_their_shape_says(tf: Any, sizes: list[int]) -> None:
+    shape = records._field(2, b"".join(records._field(2, b"\x08" + records._varint(size)) for size in sizes))
+    for content in (b"", records._field(4, b"\0\0\0\0")):
+        if content or sizes != [0]:
+            with pytest.raises(ValueError, match=r"bytes are no values of shape"):
+                tf.io.parse_tensor(tf.constant(b"\x08\x01" + shape + content), tf.float32)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import lamina as keras
-from lamina import layers
+from lamina import files, layers
 from lamina.saving import KerasFileEditor
 
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3" / "shards"
@@ -317,6 +318,15 @@ def test_hostile_files_are_refused(change, message, tmp_path):
     with h5py.File(tmp_path / "m.weights.h5", "a") as file:
         change(file)
     with pytest.raises(ValueError, match=message):
+        KerasFileEditor(tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_weights_by_layers_are_not_shown_as_none(whole, tmp_path):
+    save = keras.Model.save if whole else functools.partial(files.save_weights, by_layers=True)
+    save(small(), tmp_path / "m.h5")
+    (tmp_path / "m.h5").rename(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError, match="weights by layers, as older Keras wrote them"):
         KerasFileEditor(tmp_path / "m.weights.h5")
 
 

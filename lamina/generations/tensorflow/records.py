@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import itertools
+import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -323,6 +324,8 @@ def parse_tensor(serialized, out_type):
         return texts([bytes(one) for one in found.all(8)]).reshape(shape)
     kind = dtypes.torch_dtype(name)
     data = bytearray(found.bytes(4))
+    if len(data) != math.prod(shape) * kind.itemsize:
+        raise ValueError(f"parse_tensor: {len(data)} bytes are no values of shape {tuple(shape)}, type {name}.")
     return torch.frombuffer(data, dtype=kind).reshape(shape) if data else torch.zeros(shape, dtype=kind)
 
 
