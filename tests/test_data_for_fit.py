@@ -370,6 +370,16 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
         assert ImageDataGenerator().flow_from_directory(folder.parent, follow_links=links).samples == count
 
 
+@pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
+def test_pictures_of_16_bits_go_to_255(tmp_path: Path, color_mode: str, channels: int) -> None:
+    values = np.arange(12, dtype="uint16").reshape(3, 4) * 5000
+    Image.fromarray(values).save(tmp_path / "x.png")
+    read = {"labels": None, "image_size": (3, 4), "color_mode": color_mode, "interpolation": "nearest"}
+    ((found,),) = utils.image_dataset_from_directory(tmp_path, verbose=False, **read)
+    np.testing.assert_array_equal(found[:, :, 0], values >> 8)
+    assert found.shape == (3, 4, channels) and (channels < 4 or (found[:, :, 3] == 255).all())
+
+
 @pytest.mark.parametrize("end", [0, 5, 60, 100])
 def test_what_is_said_of_a_damaged_picture_names_it(tmp_path: Path, end: int) -> None:
     utils.save_img(tmp_path / "x.png", np.random.RandomState(0).rand(9, 9, 3))

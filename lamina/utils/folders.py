@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ..core.errors import short
 from .batches import Gathered, check_format, labels_as, loader
-from .pictures import load_img
+from .pictures import MODES, as_mode, opened
 
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 Loaders = DataLoader | tuple[DataLoader, DataLoader]
@@ -186,7 +186,7 @@ def image_dataset_from_directory(
         return image.resize(pictures, image_size, interpolation, data_format="channels_last", **ratio)
 
     def read(path: Path) -> Tensor:
-        array = np.array(load_img(path, color_mode), "float32")
+        array = np.array(as_mode(opened(path), MODES[color_mode]), "float32")
         picture = resized(torch.from_numpy(array if array.ndim == 3 else array[:, :, None]))
         return picture.permute(2, 0, 1) if first else picture
 
