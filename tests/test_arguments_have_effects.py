@@ -397,6 +397,25 @@ def test_input_spec_by_name_squeezed_and_optional() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("given", "fitting", "others"),
+    [
+        ({"min_ndim": 2, "max_ndim": 3}, [(1, 2), (1, 2, 3)], [(1,), (1, 2, 3, 4)]),
+        ({"ndim": 2}, [(4, 5), (None, 5)], [(4,), (4, 5, 6)]),
+        ({"axes": {-2: 2, -1: 3}}, [(2, 3), (5, 2, 3), (None, 3)], [(3, 3), (3, 2, 1)]),
+        ({"axes": {1: 3}}, [(2,), (2, 3), (2, 3, 4)], [(3, 2)]),
+        ({"shape": (2, 3)}, [(2, 3), (None, 3)], [(3, 3), (2, 3, 1)]),
+        ({"shape": (2, 3), "allow_last_axis_squeeze": True}, [(2, 3), (2, 3, 1)], [(2,), (2, 3, 2), (2, 1), (3, 1)]),
+        ({"shape": (2, 3, 1), "allow_last_axis_squeeze": True}, [(2, 3), (2, 3, 1)], [(2, 2), (2,), (2, 3, 3)]),
+    ],
+)
+def test_what_fits_an_input_spec(given: dict[str, Any], fitting: list[Any], others: list[Any]) -> None:
+    spec = L.InputSpec(**given)
+    assert [shape for shape in fitting if spec.problem(shape)] == []
+    assert [shape for shape in others if not spec.problem(shape)] == []
+    assert ("add it with x[None]" in (spec.problem((4,)) or "")) is (spec.ndim == 2)
+
+
 def test_output_shape_of_a_torch_module_counts() -> None:
     symbol = keras.Input((4,))
     assert L.TorchModuleWrapper(torch.nn.Linear(4, 3))(symbol).shape == (None, 3)

@@ -485,3 +485,23 @@ def test_a_model_measured_in_inference_mode_can_be_trained() -> None:
     before = model.get_weights()
     model.fit(X, Y, verbose=0)
     assert not np.array_equal(model.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras, keras2, keras1])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.filterwarnings("ignore:The model has no trainable weights")
+def test_weights_frozen_as_torch_freezes_them(space: Any, optimizer: str, whole: bool) -> None:
+    """By `requires_grad`, of which no layer is told, between two batches: all of them, or some."""
+    first = space.layers.Dense(2, input_dim=5) if space is keras1 else space.layers.Dense(2, input_shape=(5,))
+    model = space.Sequential([first, space.layers.Dense(5)])
+    model.compile(optimizer, "mse")
+    frozen = [*(model if whole else first).parameters()]
+    for free in (True, False, True):
+        for weight in frozen:
+            weight.requires_grad_(free)
+        for _ in range(2):
+            before = [weight.detach().clone() for weight in model.parameters()]
+            model.train_on_batch(X.numpy(), Y.numpy())
+            moved = [not torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True)]
+            assert moved == [free or all(weight is not each for each in frozen) for weight in model.parameters()]

@@ -6,6 +6,7 @@ import base64
 import inspect
 import io
 import json
+import os
 import pickle
 import struct
 import subprocess
@@ -425,6 +426,10 @@ def test_several_files_and_folders(tmp_path: Path, capsys: Any) -> None:
     assert cli.main(["check", str(tmp_path / "a/b")]) == 0
     assert cli.main(["check", str(tmp_path / "nothing")]) == 1
     assert "No such file" in capsys.readouterr().out
+    if sys.platform != "win32":
+        os.mkfifo(tmp_path / "pipe.h5")
+        assert cli.main(["check", str(tmp_path / "pipe.h5"), str(tmp_path / "a/b/good.h5")]) == 1
+        assert "is a pipe" in (told := capsys.readouterr().out) and "\nreads " in told
 
 
 def test_json(capsys: Any) -> None:

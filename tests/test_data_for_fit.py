@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import sys
+import traceback
 import wave
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lamina as keras
 from lamina import preprocessing, utils
+from lamina.preprocessing.image import ImageDataGenerator
 
 X = torch.arange(10.0)
 Y = 2 * X
@@ -321,7 +326,65 @@ def test_folders_of_sounds(tmp_path: Path) -> None:
         make(tmp_path, ragged=True)
     with pytest.raises(ValueError, match="8000 samples a second"):
         list(make(tmp_path, sampling_rate=16000, verbose=False))
-    for damaged in (b"", b"RIFF", b"no sound at all", (tmp_path / "a" / "x.wav").read_bytes()[:30]):
+    sound = (tmp_path / "a" / "x.wav").read_bytes()
+    for damaged in (b"", b"RIFF", b"no sound at all", *(sound[:end] for end in (30, -3, -4))):
         (tmp_path / "b" / "x.wav").write_bytes(damaged)
         with pytest.raises(ValueError, match=r"x\.wav is damaged, or no sound: ."):
             list(make(tmp_path, verbose=False))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("device", [None, "/dev/zero"])
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("x.png", lambda folder: next(iter(utils.image_dataset_from_directory(folder)))),
+        ("x.png", lambda folder: next(ImageDataGenerator().flow_from_directory(folder))),
+        ("x.png", lambda folder: utils.load_img(str(folder / "a" / "x.png").encode())),
+        ("x.txt", lambda folder: next(iter(utils.text_dataset_from_directory(folder)))),
+        ("x.wav", lambda folder: next(iter(utils.audio_dataset_from_directory(folder)))),
+    ],
+)
+def test_pipes_and_devices_among_files_are_refused(tmp_path: Path, name: str, first: Any, device: str | None) -> None:
+    (tmp_path / "a").mkdir()
+    if device is None:
+        os.mkfifo(tmp_path / "a" / name)
+    else:
+        (tmp_path / "a" / name).symlink_to(device)
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is a pipe or a device; expected a file"):
+        first(tmp_path)
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "a"
+    for place in (folder / "in", tmp_path / "elsewhere"):
+        place.mkdir(parents=True)
+        utils.save_img(place / "x.png", np.zeros((2, 2, 3)))
+    (folder / "there").symlink_to(tmp_path / "elsewhere")
+    for place, target in ((folder, folder), (folder, folder.parent), (tmp_path / "elsewhere", folder)):
+        for name in ("back", "again"):
+            (place / f"{name}{target.name}").symlink_to(target)
+    for links, count in ((True, 2), (False, 1)):
+        found = utils.image_dataset_from_directory(folder.parent, follow_links=links, verbose=False)
+        assert len(found.file_paths) == count
+        assert ImageDataGenerator().flow_from_directory(folder.parent, follow_links=links).samples == count
+
+
+@pytest.mark.parametrize(("color_mode", "channels"), [("grayscale", 1), ("rgb", 3), ("rgba", 4)])
+def test_pictures_of_16_bits_go_to_255(tmp_path: Path, color_mode: str, channels: int) -> None:
+    values = np.arange(12, dtype="uint16").reshape(3, 4) * 5000
+    Image.fromarray(values).save(tmp_path / "x.png")
+    read = {"labels": None, "image_size": (3, 4), "color_mode": color_mode, "interpolation": "nearest"}
+    ((found,),) = utils.image_dataset_from_directory(tmp_path, verbose=False, **read)
+    np.testing.assert_array_equal(found[:, :, 0], values >> 8)
+    assert found.shape == (3, 4, channels) and (channels < 4 or (found[:, :, 3] == 255).all())
+
+
+@pytest.mark.parametrize("end", [0, 5, 60, 100])
+def test_what_is_said_of_a_damaged_picture_names_it(tmp_path: Path, end: int) -> None:
+    utils.save_img(tmp_path / "x.png", np.random.RandomState(0).rand(9, 9, 3))
+    content = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(content[:end])
+    with pytest.raises((OSError, SyntaxError)) as error:
+        utils.load_img(tmp_path / "x.png")
+    assert str(tmp_path / "x.png") in "".join(traceback.format_exception(error.value)).rpartition("Error")[2]

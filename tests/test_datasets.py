@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import functools
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import pickle
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -112,13 +115,13 @@ def test_archives_are_unpacked(served: tuple[Path, str], home: Path, name: str, 
 
 def test_archives_write_nothing_outside_their_folder(served: tuple[Path, str], home: Path) -> None:
     tar_of(served[0] / "t.tar.gz", {"../../evil": b"x"})
-    with pytest.raises(tarfile.TarError):
+    with pytest.raises(ValueError, match=r"damaged, or not safe to unpack: '.*(outside|absolute)"):
         get_file("t", f"{served[1]}t.tar.gz", extract=True)
     with tarfile.open(served[0] / "l.tar", "w") as tar:
         link = tarfile.TarInfo("link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc"
         tar.addfile(link)
-    with pytest.raises(tarfile.TarError):
+    with pytest.raises(ValueError, match=r"damaged, or not safe to unpack: '.*(outside|absolute)"):
         get_file("l", f"{served[1]}l.tar", extract=True)
     with zipfile.ZipFile(served[0] / "z.zip", "w") as zipped:
         zipped.writestr("../../evil", "x")
@@ -138,6 +141,71 @@ def test_archives_that_grow_beyond_measure_are_refused(
     with pytest.raises(ValueError, match="unpack to 1000000 bytes"):
         monkeypatch.setattr("lamina.utils.files._RATIO", 1)
         get_file("z", f"{served[1]}z.zip", extract=True)
+
+
+def _members(*kinds: tuple[bytes, int, bytes]) -> bytes:
+    """An archive of members (kind, size that is told, what follows)."""
+    told = b""
+    for kind, size, content in kinds:
+        member = tarfile.TarInfo("a")
+        member.type, member.size = kind, size
+        told += member.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+    return told + bytes(1024)
+
+
+@pytest.mark.parametrize("kind", [*"xgXLK"])
+def test_what_describes_a_member_of_an_archive_is_bounded(served: tuple[Path, str], home: Path, kind: str) -> None:
+    size = 3 << 20
+    (served[0] / "t.tar").write_bytes(bz2.compress(_members((kind.encode(), size, b"a" * size), (b"0", 0, b""))))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"a member is described by {size} bytes"):
+        get_file("t", f"{served[1]}t.tar", extract=True)
+    assert tracemalloc.get_traced_memory()[1] < size
+    tracemalloc.stop()
+    assert not (home / "t").exists()
+
+
+def test_what_would_unpack_to_too_much_is_not_unpacked_to_find_out(
+    served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamina.utils.files._SPARE", 10**6)
+    monkeypatch.setattr(bz2.BZ2File, "seek", lambda *_: pytest.fail("unpacked"))  # as tarfile passes over what it skips
+    (served[0] / "t.tar").write_bytes(bz2.compress(_members((b"0", 10**10, bytes(10**6)))))
+    with pytest.raises(ValueError, match="unpack to 10000000000 bytes"):
+        get_file("t", f"{served[1]}t.tar", extract=True)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, bytes])
+def test_damaged_archives_are_refused_by_name(served: tuple[Path, str], home: Path, compress: Any) -> None:
+    content = np.random.RandomState(0).bytes(2_000_000)  # more than a block of bzip2 holds
+    packed = bytearray(compress(_members((b"0", len(content), content))))
+    (served[0] / "cut").write_bytes(packed[: len(packed) // 2])
+    packed[len(packed) // 2] ^= 9
+    (served[0] / "flipped").write_bytes(packed)
+    for name in ("cut", "flipped")[: 1 if compress is bytes else 2]:  # plain ones have no checksum
+        with pytest.raises(ValueError, match=rf"{name}_archive is (damaged, or not safe to unpack|no archive)"):
+            get_file(name, f"{served[1]}{name}", extract=True)
+        assert not (home / name).exists()
+
+
+def test_an_empty_archive_is_an_empty_folder(served: tuple[Path, str]) -> None:
+    with zipfile.ZipFile(served[0] / "z", "w"):
+        pass
+    assert not list(Path(get_file("z", f"{served[1]}z", extract=True)).iterdir())
+
+
+@pytest.mark.parametrize("change", [(8, 1), (10, 99)], ids=["encrypted", "unknown"])
+def test_zip_archives_that_cannot_be_unpacked_are_refused_by_name(
+    served: tuple[Path, str], home: Path, change: tuple[int, int]
+) -> None:
+    with zipfile.ZipFile(served[0] / "z", "w") as zipped:
+        zipped.writestr("a", "x")
+    content = bytearray((served[0] / "z").read_bytes())
+    content[content.find(b"PK\1\2") + change[0]] = content[change[0] - 2] = change[1]
+    (served[0] / "z").write_bytes(content)
+    with pytest.raises(ValueError, match="z_archive is damaged, or not safe to unpack"):
+        get_file("z", f"{served[1]}z", extract=True)
+    assert not (home / "z").exists()
 
 
 # Data sets -----------------------------------------------------------------------------------------------------------

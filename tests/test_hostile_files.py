@@ -437,11 +437,12 @@ def test_configs_name_no_helpers(name):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".safetensors"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".weights.json", ".safetensors"])
 def test_a_pipe_is_no_file(suffix, tmp_path):
     path = tmp_path / f"m{suffix}"
     os.mkfifo(path)
-    for read in (keras.load_model, _model().load_weights, keras.saving.check):
+    readers = [keras.load_model, _model().load_weights, keras.saving.check]
+    for read in [*readers, keras.saving.KerasFileEditor] if suffix not in (".h5", ".safetensors") else readers:
         with pytest.raises(ValueError, match="is a pipe or a device; expected a file"):
             read(path)
 

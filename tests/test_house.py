@@ -60,6 +60,7 @@ UNUSED = {
     "files.dcp._*.*": "pickle and torch call them",
     "files.editor.KerasFileEditor.*": "users call them",
     "files.safe._Part.*": "io calls them",
+    "utils.files._Member.frombuf": "tarfile calls it",
     "files.program.ExportArchive.*": "users call and read them",
     "generations.*_module": "Python's imports call it",
     "generations.lambdas._World._*": "found by the names of syntax nodes",

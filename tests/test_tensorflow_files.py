@@ -15,6 +15,7 @@ import torch
 
 import lamina
 from lamina import tf_keras
+from lamina.files import object_graph
 from lamina.files.bundle import Bundle, unsnapped
 from lamina.files.crc32c import crc32c
 from lamina.generations import tensorflow
@@ -181,6 +182,39 @@ def test_weights_of_an_own_class_and_its_optimizer(keras: Any, prefix: str) -> N
     model.load_weights(RECORDED / "own" / prefix)
     assert_predicts(model, stored["x0"], stored["p0"])
     assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    model.train_on_batch(stored["x0"], stored["y0"])
+    assert_predicts(model, stored["x0"], stored["q0"])
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_the_optimizer_below_a_part_of_a_checkpoint(inside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `tf.train.Checkpoint(model=model)` writes it, or in a list of that."""
+    read = object_graph.nodes_of
+
+    def nodes_of(bundle: Any) -> list[object_graph.Node]:
+        root, *others = read(bundle) or []
+        below = [root, object_graph.Node({"0": len(others) + 1}, {}, [])] if inside else [root]
+        return [object_graph.Node({"model": len(others) + len(below)}, {}, []), *others, *below]
+
+    monkeypatch.setattr(object_graph, "nodes_of", nodes_of)
+    stored, model = recorded("own"), net(tf_keras)
+    model.compile(tf_keras.optimizers.Adam(0.5), "mse")
+    tf["train.Checkpoint"](model=[model] if inside else model).restore(RECORDED / "own" / "w")
+    model.train_on_batch(stored["x0"], stored["y0"])
+    assert_predicts(model, stored["x0"], stored["q0"])
+
+
+@pytest.mark.parametrize("name", ["v3", "legacy"])
+def test_the_state_of_an_optimizer_that_scales_the_loss(name: str) -> None:
+    stored, home = recorded("scaled"), tf_keras.optimizers if name == "v3" else tf_keras.optimizers.legacy
+    model = tf_keras.Sequential([tf_keras.layers.Dense(2, input_shape=(3,)), tf_keras.layers.Dense(1)])
+    inner = home.SGD(0.5, momentum=0.9)
+    scaling = tf_keras.mixed_precision.LossScaleOptimizer(inner, initial_scale=2.0, dynamic_growth_steps=3)
+    model.compile(scaling, "mse")
+    model.load_weights(RECORDED / "scaled" / name)
+    assert_predicts(model, stored["x0"], stored["p0"])
+    assert (float(scaling.loss_scale), int(scaling.dynamic_counter)) == (stored["scale"], stored["count"])
+    assert int(scaling.iterations) == 4 and float(scaling.learning_rate) == pytest.approx(0.1)
     model.train_on_batch(stored["x0"], stored["y0"])
     assert_predicts(model, stored["x0"], stored["q0"])
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
+from lamina.generations.tensorflow import records
 
 
 def test_tables_of_keys_and_values(tf: Any) -> None:
@@ -65,6 +69,15 @@ def test_tensors_as_bytes(tf: Any, code: str) -> None:
     assert found.shape == tensor.shape and found.numpy().tolist() == tensor.numpy().tolist()
     with pytest.raises(ValueError, match="out_type=uint8"):
         tf.io.parse_tensor(written, tf.uint8)
+
+
+@pytest.mark.parametrize("sizes", [[2**40], [2**62, 2**62], [2**63 - 1], [3], [2, 2], [0]])
+def test_tensors_hold_as_many_values_as_their_shape_says(tf: Any, sizes: list[int]) -> None:
+    shape = records._field(2, b"".join(records._field(2, b"\x08" + records._varint(size)) for size in sizes))
+    for content in (b"", records._field(4, b"\0\0\0\0")):
+        if content or sizes != [0]:
+            with pytest.raises(ValueError, match=r"bytes are no values of shape"):
+                tf.io.parse_tensor(tf.constant(b"\x08\x01" + shape + content), tf.float32)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +151,54 @@ def test_eigenvalues_are_complex(tf: Any) -> None:
     assert found.dtype == tf.complex128
     np.testing.assert_allclose(np.sort(found.numpy()), np.sort(np.linalg.eigvals([[[2.0, 1.0], [-1.0, 3.0]]] * 2)))
     np.testing.assert_allclose(np.sort(tf.linalg.eig(found.numpy()[0] * np.eye(2))[0]), np.sort(found.numpy()[0]))
+
+
+# Files of pictures ---------------------------------------------------------------------------------------------------
+
+
+def _file(pictures: list[Image.Image], kind: str) -> bytes:
+    file = io.BytesIO()
+    more = {"save_all": True, "append_images": pictures[1:]} if kind == "GIF" else {}
+    pictures[0].save(file, kind, **more)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("channels", [0, 1, 3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_pictures_of_16_bits(tf: Any, channels: int, dtype: str) -> None:
+    values = np.arange(12, dtype="uint16").reshape(3, 4, 1) * 5000
+    content = _file([Image.fromarray(values[:, :, 0])], "PNG")
+    expected = np.tile(values, (1, 1, channels or 1)) if dtype == "uint16" else np.tile(values >> 8, channels or 1)
+    if channels == 4:
+        expected[:, :, 3] = 65535 if dtype == "uint16" else 255
+    for decode in (tf.io.decode_image, tf.io.decode_png):
+        found = decode(content, channels=channels, dtype=getattr(tf, dtype))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.numpy(), expected / 255 if dtype == "float32" else expected, rtol=1e-6)
+
+
+def test_pictures_of_a_gif(tf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [np.arange(36, dtype="uint8").reshape(3, 4, 3) * k for k in (2, 5, 7)]
+    content = _file([Image.fromarray(frame).quantize(64) for frame in frames], "GIF")
+    for decode in (tf.io.decode_image, tf.io.decode_gif, tf.image.decode_gif):
+        np.testing.assert_array_equal(decode(content).numpy(), frames)
+    np.testing.assert_array_equal(
+        tf.io.decode_image(content, dtype=tf.uint16).numpy(), np.array(frames) * np.uint16(256)
+    )
+    for first in (tf.io.decode_image(content, expand_animations=False), tf.io.decode_jpeg(content)):
+        np.testing.assert_array_equal(first.numpy(), frames[0])
+    assert tf.io.decode_image(_file([Image.fromarray(frames[0]).quantize(64)], "GIF")).shape == (1, 3, 4, 3)
+    with pytest.raises(ValueError, match="3 channels"):
+        tf.io.decode_gif(content, 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 15)  # twice as many are taken
+    with pytest.raises(ValueError, match="3 pictures has 36 pixels; expected at most 30"):
+        tf.io.decode_gif(content)
+
+
+def test_transparent_palettes_have_four_channels(tf: Any) -> None:
+    picture = Image.new("P", (2, 1), 1)
+    picture.putpalette([9, 9, 9, 70, 80, 90])
+    picture.putpixel((0, 0), 0)
+    picture.info["transparency"] = 0
+    assert tf.io.decode_image(_file([picture], "PNG")).tolist() == [[[9, 9, 9, 0], [70, 80, 90, 255]]]
+    assert tf.io.decode_image(_file([picture], "PNG"), 3).tolist() == [[[9, 9, 9], [70, 80, 90]]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +14,8 @@ import pytest
 import torch
 
 import lamina as keras
-from lamina import layers
+from lamina import files, layers
+from lamina.files import stored
 from lamina.saving import KerasFileEditor
 
 RECORDED = Path(__file__).parent / "golden" / "files" / "keras3" / "shards"
@@ -317,6 +320,34 @@ def test_hostile_files_are_refused(change, message, tmp_path):
     with h5py.File(tmp_path / "m.weights.h5", "a") as file:
         change(file)
     with pytest.raises(ValueError, match=message):
+        KerasFileEditor(tmp_path / "m.weights.h5")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int8])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 256), (256, 3), (2, 128, 3, 128), (1, 2, 3, 4, 512)])
+def test_pieces_are_the_array_however_it_lies(shape, dtype, monkeypatch):
+    monkeypatch.setattr(stored, "PIECE", 4096)
+    values = torch.arange(int(np.prod(shape)), dtype=torch.float64).reshape(shape).to(dtype)
+    for order in itertools.islice(itertools.permutations(range(len(shape))), 0, None, 5):
+        lying = values.permute(order).contiguous().permute(*np.argsort(order).tolist()) if shape else values
+        seen = lying.view(torch.int16) if dtype is torch.bfloat16 else lying
+        joined = np.zeros(shape, str(seen.dtype).removeprefix("torch."))
+        for place, piece in stored.shown_in_pieces(lying):
+            assert piece.nbytes <= 4096 or not place
+            joined[place] = piece
+        np.testing.assert_array_equal(joined, seen)
+        target = torch.zeros_like(lying.float() if dtype is torch.bfloat16 else lying)
+        stored.Given("x", target.numpy() + seen.numpy()).into(target)
+        np.testing.assert_array_equal(target, seen)
+        np.testing.assert_array_equal(stored._apart(seen.numpy()), seen)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_weights_by_layers_are_not_shown_as_none(whole, tmp_path):
+    save = keras.Model.save if whole else functools.partial(files.save_weights, by_layers=True)
+    save(small(), tmp_path / "m.h5")
+    (tmp_path / "m.h5").rename(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError, match="weights by layers, as older Keras wrote them"):
         KerasFileEditor(tmp_path / "m.weights.h5")
 
 

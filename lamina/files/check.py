@@ -444,8 +444,9 @@ def main(names: Iterable[str], as_json: bool = False) -> int:
     for path in paths:
         try:
             checked.append(check(path))
-        except OSError as error:
-            checked.append(Checked(str(path), "missing", "no file", 0, problem=error.strerror or str(error)))
+        except (OSError, ValueError) as error:  # ValueError for a pipe
+            reason = getattr(error, "strerror", None) or str(error)
+            checked.append(Checked(str(path), "missing", "no file", 0, problem=reason))
     if as_json:
         print(json.dumps([one.as_dict() for one in checked], indent=2))
     elif len(checked) == 1:

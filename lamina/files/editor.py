@@ -11,7 +11,7 @@ import torch
 
 from ..core.errors import short, show_shape
 from ..pictures.table import shown as _shown
-from . import keras3, safe, tree
+from . import keras3, layered, safe, tree
 
 _MATCH, _MISS = "color(28)", "color(160)"
 Tree = dict[str, Any]
@@ -38,6 +38,7 @@ class KerasFileEditor:
             raise ValueError(
                 f"KerasFileEditor: the name must end in .keras, .weights.h5 or .weights.json; got {self.filepath!r}."
             )
+        safe.require_file(path)
         if path.suffix == ".keras":
             with safe.zip_members(path) as archive:
                 self.config = safe.read_json(archive, keras3.CONFIG)
@@ -53,6 +54,11 @@ class KerasFileEditor:
             self.console.print(f"Saved by Keras {said['keras_version']}, {said['date_saved']}")
 
     def _take(self, held: safe.Arrays) -> None:
+        if any(map(layered.is_layered, held.files)):
+            raise safe.Misfit(
+                "weights by layers, as older Keras wrote them. `load_weights` of the model reads them, and "
+                "`save_weights` then writes a file that can be edited"
+            )
         arrays = {path: held.of(path) for path in held.paths}
         held.check_total(array for own in arrays.values() for array in own.values())
         self.object_metadata = {path: attrs for path in arrays if (attrs := held.attributes(path))}

@@ -263,6 +263,7 @@ def stored_weights(path: Path) -> Iterator[safe.Arrays]:
     """The open HDF5 files of weights that a `.weights.h5`, `.keras` or `.weights.json` file means, looked through."""
     import h5py
 
+    safe.require_file(path)
     if path.suffix == ".json":
         with shards.reading(path) as held:
             yield held

@@ -254,7 +254,8 @@ class Match:
         """What a checkpoint has of an optimizer. Raises Misfit where that is of other shapes."""
         node = self.nodes[place]
         scaling = self.nodes[node.children.get(checkpoints.LOSS_SCALE, place)]
-        node = self.nodes[node.children.get(checkpoints.WRAPPED, place)]
+        inner = self.nodes[node.children.get(checkpoints.WRAPPED, place)]
+        node = Node({**inner.children, **node.children}, {}, [*inner.slots, *node.slots])
         stored = {(owner, word): slot for owner, word, slot in node.slots} or self._slots_by_name(node)
         if not optimizer.built and stored:
             owned = {owner for owner, _ in stored}

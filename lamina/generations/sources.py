@@ -145,7 +145,7 @@ def cells(text: str) -> Iterator[tuple[int, str, list[str]]]:
         all_cells = told.get("cells") or [cell for sheet in told.get("worksheets", ()) for cell in sheet["cells"]]
         code = [cell for cell in all_cells if cell["cell_type"] == "code"]
         sources = ["".join(cell.get("source", cell.get("input", ""))) for cell in code]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is no notebook: expected JSON with `cells`") from error
     for number, source in enumerate(sources, 1):
         yield number, *_without_magics(source)

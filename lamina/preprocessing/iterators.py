@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core import config
 from ..training.data import PyDataset
+from ..utils.folders import walk
 from ..utils.pictures import array_to_img, img_to_array, load_img
 
 _CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
@@ -351,7 +352,7 @@ class DirectoryIterator(_Files):
 
     def _files_in(self, folder: Path, follow_links: bool) -> Iterating[str]:
         """Pictures below a folder, by their paths from there."""
-        for place, _, names in sorted(os.walk(folder, followlinks=follow_links), key=lambda found: found[0]):
+        for place, names in sorted(walk(folder, follow_links)):
             for name in sorted(names):
                 if name.lower().endswith(".tiff"):
                     warnings.warn("TIFF files with several bands come out distorted; look at them.", stacklevel=4)

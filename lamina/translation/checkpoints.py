@@ -20,7 +20,7 @@ ASIDE = frozenset(_LISTS["aside"].split())
 COUNTS = ("token_counts", "token_document_counts", "num_documents")  # of terms, while a vocabulary is learned
 IDF, SUMMARY = "idf_weights", "summary"  # what else such layers learned
 STATES = "keras_api", "states"  # where those of a recurrent layer hang below it
-WRAPPED = "base_optimizer"  # inside one that scales the loss, up to TensorFlow 2.3; since then its parts are both's
+WRAPPED = "base_optimizer"  # inside one that scales the loss: the state hangs below it, the outer one, or both
 LOSS_SCALE, SCALE, GOOD_STEPS = "loss_scale", ("current_loss_scale",), ("good_steps",)
 
 

@@ -11,10 +11,13 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from ..core.config import keras_home
 
 _RATIO, _SPARE = 1000, 10**8  # an archive may unpack to so many times its size and so many bytes more
+_LONGEST = 1 << 20  # bytes that tell the name of a member and more of it
+_PIECE = 1 << 20
 
 
 def get_file(
@@ -147,20 +150,52 @@ def _forms(form: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def _unpacked(archive: Path, target: Path, forms: Sequence[str]) -> bool:
     """Unpack into a folder, outside of which nothing is written; False for a file that is no such archive."""
-    most = _RATIO * archive.stat().st_size + _SPARE
-    if "tar" in forms and tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
-            _check_size(archive, sum(member.size for member in tar), most)
-            tar.extractall(target, filter="data")  # refuses links and names that lead outside
-        return True
-    if "zip" in forms and zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            _check_size(archive, sum(member.file_size for member in zipped.infolist()), most)
-            zipped.extractall(target)  # drops what leads outside from names
-        return True
-    return False
+    target.mkdir()
+    try:
+        return ("tar" in forms and _untarred(archive, target)) or ("zip" in forms and _unzipped(archive, target))
+    except Exception as error:  # of many classes, by the form of the archive
+        if isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno is not None):  # of the disk
+            raise
+        raise ValueError(f"get_file: {archive} is damaged, or not safe to unpack: {error}") from error
 
 
-def _check_size(archive: Path, size: int, most: int) -> None:
-    if size > most:
+def _untarred(archive: Path, target: Path) -> bool:
+    try:
+        opened = tarfile.open(archive, tarinfo=_Member)
+    except tarfile.ReadError:
+        return False
+    with opened as tar:
+        size, source = 0, cast(Any, tar.fileobj)
+        for member in tar:
+            size += member.size
+            _check_size(archive, size)
+        while piece := source.read(_PIECE):  # to its end, where the checksum stands
+            size += len(piece)
+            _check_size(archive, size)
+        tar.extractall(target, filter="data")  # refuses links and names that lead outside
+    return True
+
+
+def _unzipped(archive: Path, target: Path) -> bool:
+    if not zipfile.is_zipfile(archive):
+        return False
+    with zipfile.ZipFile(archive) as zipped:
+        _check_size(archive, sum(member.file_size for member in zipped.infolist()))
+        zipped.extractall(target)  # drops what leads outside from names
+    return True
+
+
+class _Member(tarfile.TarInfo):
+    """Has no names and notes of any length, all of which tarfile takes into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in b"xgXLK" and member.size > _LONGEST:
+            raise RuntimeError(f"a member is described by {member.size} bytes")
+        return member
+
+
+def _check_size(archive: Path, size: int) -> None:
+    if size > _RATIO * archive.stat().st_size + _SPARE:
         raise ValueError(f"get_file: {archive} would unpack to {size} bytes, far more than an archive of its size may.")

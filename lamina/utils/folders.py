@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ..core.errors import short
 from .batches import Gathered, check_format, labels_as, loader
-from .pictures import load_img
+from .pictures import MODES, as_mode, opened
 
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 Loaders = DataLoader | tuple[DataLoader, DataLoader]
@@ -87,7 +87,7 @@ class _Folder:
     def _files_in(self, folder: Path) -> list[Path]:
         found = [
             Path(place) / name
-            for place, _, names in os.walk(folder, followlinks=self.follow_links)
+            for place, names in walk(folder, self.follow_links)
             for name in names
             if name.lower().endswith(self.endings)
         ]
@@ -121,6 +121,15 @@ class _Folder:
             raise ValueError(f"`validation_split` {self.split} of {len(order)} files leaves one part empty.")
         parts = {"training": order[:-held], "validation": order[-held:]}
         return [*parts.values()] if self.subset == "both" else [parts[self.subset or ""]]
+
+
+def walk(folder: Path, follow_links: bool) -> Iterator[tuple[str, list[str]]]:
+    """Every folder in a folder, and its files' names; links that lead back to where they stand are not followed."""
+    for place, inside, names in os.walk(folder, followlinks=follow_links):
+        if follow_links:
+            above = {os.path.realpath(each) for each in (place, *Path(place).parents)}
+            inside[:] = [name for name in inside if os.path.realpath(Path(place, name)) not in above]
+        yield place, names
 
 
 def _examples(files: list[Path], labels: Tensor | None, read: Callable, together: Callable) -> Gathered:
@@ -177,7 +186,7 @@ def image_dataset_from_directory(
         return image.resize(pictures, image_size, interpolation, data_format="channels_last", **ratio)
 
     def read(path: Path) -> Tensor:
-        array = np.array(load_img(path, color_mode), "float32")
+        array = np.array(as_mode(opened(path), MODES[color_mode]), "float32")
         picture = resized(torch.from_numpy(array if array.ndim == 3 else array[:, :, None]))
         return picture.permute(2, 0, 1) if first else picture
 
@@ -207,9 +216,12 @@ def text_dataset_from_directory(
     max_length: how many bytes of a file are read at most. The other arguments are those of
     `image_dataset_from_directory`.
     """
+    from ..files.safe import require_file
+
     check_format(format, "text_dataset_from_directory")
 
     def read(path: Path) -> str:
+        require_file(path)
         with path.open("rb") as file:
             return file.read(-1 if max_length is None else max_length).decode("utf-8", errors="replace")
 
@@ -244,10 +256,13 @@ def audio_dataset_from_directory(
     arguments are those of `image_dataset_from_directory`. Raises ValueError for `ragged`, which torch has no tensors
     for, and for files of other than 16 bits or of another rate.
     """
+    from ..files.safe import require_file
+
     if ragged:
         raise ValueError("`ragged` must be False: give `output_sequence_length`, or let zeros fill shorter sounds up.")
 
     def read(path: Path) -> Tensor:
+        require_file(path)
         sound, rate = read_sound(str(path))
         if sampling_rate not in (None, rate):
             raise ValueError(f"{path} has {rate} samples a second; expected {sampling_rate}. Convert the file first.")
@@ -268,6 +283,8 @@ def read_sound(source: Any) -> tuple[Tensor, int]:
         with wave.open(source) as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             frames = file.readframes(file.getnframes())
+            if len(frames) < file.getnframes() * width * channels:
+                raise EOFError
     except (EOFError, wave.Error) as error:
         raise ValueError(f"{source} is damaged, or no sound: {str(error) or 'it ends too early'}") from error
     if width != 2:

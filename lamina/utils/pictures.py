@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core import config
-from ..core.errors import needing, short
+from ..core.errors import needing, note, short
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 _GRAY = ("L", "I;16", "I")  # 8, 16 and 32 bits
 
 
@@ -78,7 +79,7 @@ def load_img(
     keep_aspect_ratio: by cutting off what is too high or too wide. Raises ValueError for words that it does not know.
     """
     image = pillow()
-    if color_mode not in _MODES:
+    if color_mode not in MODES:
         raise ValueError(f'load_img: `color_mode` must be "grayscale", "rgb" or "rgba"; got {color_mode!r}.')
     if not isinstance(path, (str, bytes, Path, io.BytesIO)):
         raise TypeError(f"load_img: `path` must be a path or io.BytesIO; got {short(path)}.")
@@ -86,10 +87,9 @@ def load_img(
         picture = image.open(path)
         picture.load()
     else:
-        with image.open(path.decode() if isinstance(path, bytes) else path) as picture:
-            picture.load()
+        picture = opened(Path(os.fsdecode(path)))
     if color_mode != "grayscale" or picture.mode not in _GRAY:
-        picture = picture.convert(_MODES[color_mode])
+        picture = picture.convert(MODES[color_mode])
     if target_size is None:
         return picture
     known = {word.lower(): method for word, method in image.Resampling.__members__.items()}
@@ -100,6 +100,39 @@ def load_img(
         return picture
     box = _inner_box(picture.size, width, height) if keep_aspect_ratio else None
     return picture.resize((width, height), known[interpolation], box=box)
+
+
+def opened(path: Path) -> Image:
+    """The picture in a file. Raises ValueError for a pipe, and what Pillow raises for a damaged one."""
+    from ..files.safe import require_file
+
+    require_file(path)
+    try:
+        with pillow().open(path) as picture:
+            picture.load()
+    except Exception as error:  # Pillow's are of many classes, and few name the file
+        note(error, f"This is of the picture {path}.")
+        raise
+    return picture
+
+
+def is_wide(picture: Image) -> bool:
+    """Whether its one channel has 16 bits."""
+    return picture.mode.startswith("I")
+
+
+def as_mode(picture: Image, mode: str) -> Image:
+    """A picture in another mode, of 8 bits; of 16 bits the higher 8, as TensorFlow has them (Pillow ends at 255)."""
+    if is_wide(picture):
+        picture = pillow().fromarray((np.asarray(picture) >> 8).astype("uint8"))
+    return picture.convert(mode)
+
+
+def check_pixels(picture: Image, count: int) -> None:
+    """Raises ValueError where so many pictures in a file have more pixels together than Pillow takes of one."""
+    most, size = pillow().MAX_IMAGE_PIXELS, picture.width * picture.height * count
+    if most is not None and size > 2 * most:
+        raise ValueError(f"A file of {count} pictures has {size} pixels; expected at most {2 * most}.")
 
 
 def _inner_box(size: tuple[int, int], width: int, height: int) -> tuple[int, int, int, int]:

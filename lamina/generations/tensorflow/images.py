@@ -19,7 +19,7 @@ from ...kernels.boxes import overlaps
 from ...kernels.warp import settled_as_tensorflow
 from ...ops import image as pictures
 from ...ops.base import floating, is_trial, recorded, tensor
-from ...utils.pictures import pillow
+from ...utils.pictures import as_mode, check_pixels, is_wide, pillow
 from .base import NAMES, named, op, ops_by_path, taking, text_bytes, texts, whole
 from .randomness import fresh
 
@@ -470,17 +470,39 @@ def projective_transform(images, transforms, output_shape, fill_value, interpola
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
-@named("image.decode_image image.decode_jpeg image.decode_png image.decode_bmp image.decode_gif "
-       "io.decode_image io.decode_jpeg io.decode_png io.decode_bmp io.decode_gif")  # fmt: skip
-def decode_image(contents, channels=0, dtype="uint8"):
-    """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats."""
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # by the number of channels
+
+
+@named("image.decode_image image.decode_gif io.decode_image io.decode_gif")
+def decode_image(contents, channels=0, dtype="uint8", expand_animations=True):
+    """The picture that a file's bytes hold, of as many channels (0: its own), values 0 to 255, or 0 to 1 of floats.
+
+    Of a GIF all pictures, of shape (pictures, height, width, 3), or the first without `expand_animations`. Where one
+    channel has 16 bits, uint16 gets all of them, other types the higher 8.
+    """
     found = pillow().open(io.BytesIO(text_bytes(contents)))
-    own = {"L": 1, "1": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(found.mode, 3)
-    count = int(channels or own)
-    array = np.array(found.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[count]))
-    if dtypes.dtype_name(dtype) == "uint16":
-        return here(torch.from_numpy(array.reshape(*array.shape[:2], count) * np.uint16(257)))  # as large a share
-    return convert_image_dtype(here(torch.from_numpy(array.reshape(*array.shape[:2], count))), dtype)
+    if found.format == "GIF" and expand_animations:
+        if channels not in (0, 3):
+            raise ValueError(f"decode_image: pictures of a GIF have 3 channels; got channels={channels}.")
+        frames = range(getattr(found, "n_frames", 1))
+        check_pixels(found, len(frames))
+        array = np.stack([np.array(found.convert("RGB")) for at in frames if found.seek(at) is None])
+    else:
+        own = "RGBA" if found.mode == "P" and "transparency" in found.info else {"1": "L"}.get(found.mode, found.mode)
+        own = "L" if is_wide(found) else own if own in _MODES.values() else "RGB"
+        array = np.array(as_mode(found, _MODES.get(int(channels), own)))
+        array = array.reshape(*array.shape[:2], -1)
+    if dtypes.dtype_name(dtype) != "uint16":
+        return convert_image_dtype(here(torch.from_numpy(array)), dtype)
+    array = array * np.uint16(257 if found.format == "PNG" else 256)
+    if is_wide(found):
+        array[..., : array.shape[-1] - 1 + array.shape[-1] % 2] = np.asarray(found)[:, :, None]
+    return here(torch.from_numpy(array))
+
+
+@named("image.decode_jpeg image.decode_png image.decode_bmp io.decode_jpeg io.decode_png io.decode_bmp")
+def decode_png(contents, channels=0, dtype="uint8"):
+    return decode_image(contents, channels, dtype, expand_animations=False)
 
 
 @named("io.encode_jpeg image.encode_jpeg")

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import itertools
+import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,11 @@ def _records(path: object, compression: str | None) -> Iterator[Texts]:
     with _unpacked(path, compression) as file:
         while head := file.read(12):
             (size,) = struct.unpack("<Q", _checked(path, head, 8))
-            yield texts(_checked(path, file.read(size + 4), size))
+            try:
+                data = file.read(size + 4)
+            except (MemoryError, OverflowError):  # a size that no file has
+                data = b""
+            yield texts(_checked(path, data, size))
 
 
 @named("data.TFRecordDataset")
@@ -319,6 +324,8 @@ def parse_tensor(serialized, out_type):
         return texts([bytes(one) for one in found.all(8)]).reshape(shape)
     kind = dtypes.torch_dtype(name)
     data = bytearray(found.bytes(4))
+    if len(data) != math.prod(shape) * kind.itemsize:
+        raise ValueError(f"parse_tensor: {len(data)} bytes are no values of shape {tuple(shape)}, type {name}.")
     return torch.frombuffer(data, dtype=kind).reshape(shape) if data else torch.zeros(shape, dtype=kind)
 
 
