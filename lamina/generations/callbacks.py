@@ -167,6 +167,11 @@ class ToldMore(OfTheTime):
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, **self.facts.get("params", {})})
 
+    def tell_steps(self, steps: int | None) -> None:
+        """With every epoch on a dataset, changed or not."""
+        if self.facts.get("samples") is None:
+            self.set_params({**(self.params or {}), "steps": steps})
+
     def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
         hooks = super().batch_hooks(phase, moment)
         return [functools.partial(self._tell, hooks, phase, moment)] if hooks else []

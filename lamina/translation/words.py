@@ -116,6 +116,8 @@ class Words:
         for key, value in rest.items():
             if not self.now(key):
                 unused.check(self.name, key, value)
+            if key == "consume_less" and "implementation" in newer.known:
+                new["implementation"] = ("cpu", "mem", "gpu").index(value)
             for name, convert in self.now(key):
                 new[name] = value if convert is None or name.endswith("initializer") else convert(value)
         return args, new
