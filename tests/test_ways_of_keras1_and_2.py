@@ -1045,6 +1045,10 @@ def test_words_of_keras_1_in_configs_of_keras_2() -> None:
         for implementation, consumed in enumerate(("cpu", "mem", "gpu")):
             layer = getattr(K2.layers, name)(2, consume_less=consumed)
             assert layer.get_config()["implementation"] == implementation
+    for given in ("one", "zero"):
+        with nullcontext() if given == "one" else pytest.warns(UserWarning, match="forget_bias_init"):
+            assert K2.layers.LSTM(2, forget_bias_init=given).unit_forget_bias is True
+    assert K1.layers.LSTM(2, forget_bias_init="zero").get_config()["forget_bias_init"] == "zero"
 
 
 def test_what_code_takes_from_inside_the_engine() -> None:
