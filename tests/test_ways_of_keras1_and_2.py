@@ -1107,3 +1107,21 @@ def test_one_target_tensor_for_several_outputs() -> None:
     model = K2.models.Model(x, [K2.layers.Dense(1)(x), K2.layers.Dense(1)(x)])
     with pytest.raises(ValueError, match="passed a single tensor as `target_tensors`"):
         model.compile("sgd", "mse", target_tensors=K2.backend.variable(Y))
+
+
+@pytest.mark.parametrize("keras", [lamina, K1, K2, TF], ids=["keras3", "keras1", "keras2", "tf_keras"])
+def test_models_are_saved_into_open_hdf5_files(keras: Any, tmp_path: Path) -> None:
+    """Also into a group of one, twice, and into one in memory alone."""
+    model = keras.models.Sequential([keras.layers.Dense(2, activation="relu", name="d"), keras.layers.Dense(1)])
+    model.build((None, 3))
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(X, Y, verbose=0)
+    with h5py.File(tmp_path / "held", "w", driver="core", backing_store=False) as file:
+        group = file.create_group("models/first")
+        for target in (file, group, group):
+            (keras.models.save_model(model, target) if target is file else model.save(target))
+            loaded = keras.models.load_model(target)
+            assert type(loaded) is type(model)
+            np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+            np.testing.assert_allclose(loaded.train_on_batch(X, Y), model.train_on_batch(X, Y), rtol=1e-6)
+        assert not list(tmp_path.iterdir()) and "model_weights" in group

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -708,8 +709,8 @@ class _ModelWords(Adds):
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """As today's, in Keras 1 and 2 under any name. What in tf.keras is no name of a file is that of a folder, which
         `load_model` takes: it holds `model.keras`."""
-        path = Path(filepath)
-        if self._dialect.table.shares_modern and path.suffix not in (".keras", ".h5", ".hdf5"):
+        is_path = self._dialect.table.shares_modern and isinstance(filepath, (str, os.PathLike))
+        if is_path and (path := Path(filepath)).suffix not in (".keras", ".h5", ".hdf5"):
             path.mkdir(parents=True, exist_ok=True)
             filepath = path / files.IN_FOLDER
             theirs = (type(one) for one in self.modules() if serialize.home_of(type(one)) is None)
