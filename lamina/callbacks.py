@@ -284,6 +284,12 @@ class CallbackList(Callback):
         for item in self.callbacks:
             item.set_params(params)
 
+    def tell_steps(self, steps: int | None) -> None:
+        """How many batches the next epoch has: a dataset's number may change between epochs."""
+        params = self.params or {}
+        if steps != params.get("steps", steps):
+            self.set_params({**params, "steps": steps})
+
     def set_model(self, model: Any) -> None:
         self._model = model
         for item in self.callbacks:

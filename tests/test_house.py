@@ -67,7 +67,7 @@ UNUSED = {
     "generations.tensors.Shape.*": "users of older generations call and read them",
     "generations.scikit_learn.BaseWrapper.get_params": "scikit-learn calls it",
     "generations.hooks.PoolFunction.pool_function": "users of older generations read and set it",
-    "generations.habits.Call.*": "users of older generations read them",
+    "generations.utils.data_utils.OrderedEnqueuer.join_end_of_epoch": "users of Keras 2.3 call it",
     "generations.habits.Habits.[a-z]*": "users of older generations call and read them",
     "generations.models._ModelWords.*": "users of older generations call them",
     "generations.hooks.MergeFunction._compute_elemwise_op_output_shape": "users' own layers call it",

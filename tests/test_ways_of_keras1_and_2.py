@@ -899,3 +899,229 @@ def test_names_of_keras_2_1_are_held() -> None:
     a, b = (K2.layers.Input((3,)) for _ in range(2))
     model = K2.models.Model([a, b], legacy.merge([a, b], mode="mul"))
     np.testing.assert_allclose(model.predict([X, X]), X * X)
+
+
+@pytest.mark.parametrize("given", [["mae", "mse"], ["acc"], {"a": "mae"}, None], ids=str)
+@BOTH
+def test_a_model_is_compiled_again_with_what_it_shows(keras: Any, given: Any) -> None:
+    """Its metrics are those that `compile` was given; in Keras 2.3 objects from the first batch on."""
+    x = keras.layers.Input((3,))
+    outputs = [keras.layers.Dense(1, name=name)(x) for name in "ab"]
+    model = keras.models.Model(x, outputs)
+    model.compile("sgd", "mse", loss_weights=[1, 2], **({"metrics": given} if given else {}))
+    assert model.metrics == (given or [])
+    first = model.evaluate(X, [Y, Y], verbose=0)
+    model.train_on_batch(X, [Y, Y])
+    if keras is K2 and given:
+        assert all(isinstance(one, K2.metrics.Metric) for one in model.metrics)
+        assert {one.name for one in model.metrics} == set(given if isinstance(given, list) else given.values())
+    names, weights = model.metrics_names, model.get_weights()
+    for again in (model, keras.models.Model(x, outputs)):
+        again.compile(model.optimizer, model.loss, metrics=given or model.metrics, loss_weights=model.loss_weights)
+        assert again.metrics_names == names and len(again.evaluate(X, [Y, Y], verbose=0)) == len(first)
+    single = keras.models.Sequential([keras.layers.Dense(1, input_shape=(3,))])
+    single.compile("sgd", "mse", metrics=["mae"])
+    single.fit(X, Y, verbose=0)
+    before = single.evaluate(X, Y, verbose=0)
+    single.compile(single.optimizer, single.loss, metrics=single.metrics)
+    np.testing.assert_allclose(single.evaluate(X, Y, verbose=0), before, rtol=1e-6)
+    assert weights[0].shape == (3, 1)
+
+
+def test_added_metrics_are_shown_in_keras_2_3() -> None:
+    class Counts(K2.models.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = K2.layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            self.add_metric(K2.backend.sum(x), name="summed")
+            return self.dense(x)
+
+    model = Counts()
+    model.compile("sgd", "mse", metrics=[K2.metrics.MeanSquaredError("first")])
+    model.fit(X, Y, verbose=0)
+    assert [one.name for one in model.metrics] == ["first", "summed"]
+    assert [one.name for one in model._compile_metrics] == ["first"]
+
+
+FUNCTIONS = "mean_squared_error hinge kullback_leibler_divergence cosine_proximity categorical_crossentropy".split()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_compiled_models_are_pickled_whatever_their_loss(keras: Any, name: str) -> None:
+    module = keras.objectives if keras is K1 else keras.losses
+    y = np.eye(2)[[0, 1, 0, 1]]
+    for loss in (name, getattr(module, name)):
+        model = keras.models.Sequential([keras.layers.Dense(2, activation="softmax", input_shape=(3,))])
+        model.compile("sgd", loss, metrics=["mse", name, "acc"])
+        model.fit(X, y, verbose=0)
+        copied = pickle.loads(pickle.dumps(model))
+        np.testing.assert_allclose(copied.evaluate(X, y, verbose=0), model.evaluate(X, y, verbose=0), rtol=1e-6)
+        np.testing.assert_allclose(copied.train_on_batch(X, y), model.train_on_batch(X, y), rtol=1e-6)
+
+
+@pytest.mark.parametrize("keras", [K1, K2, TF], ids=["keras1", "keras2", "tf_keras"])
+def test_losses_of_users_are_pickled_with_the_model(keras: Any) -> None:
+    model = keras.models.Sequential([keras.layers.Dense(2, input_shape=(3,))])
+    model.compile("sgd", squares, metrics=[squares])
+    model.fit(X, np.zeros((4, 2)), verbose=0)
+    copied = pickle.loads(pickle.dumps(model))
+    assert copied.evaluate(X, np.zeros((4, 2)), verbose=0) == model.evaluate(X, np.zeros((4, 2)), verbose=0)
+
+
+def squares(y_true: Any, y_pred: Any) -> Any:
+    """A loss of each feature."""
+    return (y_true - y_pred) ** 2
+
+
+def test_callbacks_know_how_many_batches_an_epoch_has() -> None:
+    """Of a dataset whose number changes; the original tells them with every epoch."""
+
+    class Grows(K2.utils.Sequence):
+        size = 1
+
+        def __len__(self) -> int:
+            return -(-4 // self.size)
+
+        def __getitem__(self, index: int) -> Any:
+            return X[: self.size], Y[: self.size]
+
+        def on_epoch_end(self) -> None:
+            self.size += 1
+
+    told, seen = [], []
+
+    class Tells(K2.callbacks.Callback):
+        def set_params(self, params: dict[str, Any]) -> None:
+            super().set_params(params)
+            told.append(params["steps"])
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            seen.append(self.params["steps"])
+
+    model = K2.models.Sequential([K2.layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    model.fit_generator(Grows(), epochs=5, verbose=0, callbacks=[Tells()])
+    assert told == seen == [4, 2, 2, 1, 1]
+    told.clear()
+    model.fit(X, Y, epochs=3, verbose=0, callbacks=[Tells()])
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("keras", [K2, TF], ids=["keras2", "tf_keras"])
+def test_inputs_of_a_subclassed_model_are_set(keras: Any) -> None:
+    class Net(keras.models.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x: Any, training: Any = None) -> Any:
+            return self.dense(x["x"] if isinstance(x, dict) else x)
+
+    spec = lamina.tf_keras.backend.placeholder((None, 3))
+    for like in (X, torch.zeros(1, 3), keras.layers.Input((3,)), spec, {"x": X}):
+        model = Net()
+        model._set_inputs(like, training=False)
+        assert [tuple(weight.shape) for weight in model.weights] == [(3, 2), (2,)]
+        assert model.predict({"x": X} if isinstance(like, dict) else X, verbose=0).shape == (4, 2)
+        with pytest.raises(ValueError, match="known already"):
+            model._set_inputs(like)
+
+
+@pytest.mark.parametrize("modes", [["temporal"], {"c": "temporal"}, {"a": "temporal"}], ids=str)
+@BOTH
+def test_modes_of_weights_are_for_the_outputs(keras: Any, modes: Any) -> None:
+    x = keras.layers.Input((3,))
+    model = keras.models.Model(x, [keras.layers.Dense(1, name=name)(x) for name in "ab"])
+    with pytest.raises(ValueError, match="sample_weight_mode"):
+        model.compile("sgd", "mse", sample_weight_mode=modes)
+    model.compile("sgd", "mse", sample_weight_mode={"a": "temporal", "b": None})
+
+
+def test_words_of_keras_1_in_configs_of_keras_2() -> None:
+    for name in ("LSTM", "GRU"):
+        for implementation, consumed in enumerate(("cpu", "mem", "gpu")):
+            layer = getattr(K2.layers, name)(2, consume_less=consumed)
+            assert layer.get_config()["implementation"] == implementation
+    for given in ("one", "zero"):
+        with nullcontext() if given == "one" else pytest.warns(UserWarning, match="forget_bias_init"):
+            assert K2.layers.LSTM(2, forget_bias_init=given).unit_forget_bias is True
+    assert K1.layers.LSTM(2, forget_bias_init="zero").get_config()["forget_bias_init"] == "zero"
+
+
+def test_what_code_takes_from_inside_the_engine() -> None:
+    training, utils, older = (
+        importlib.import_module(f"lamina.{name}")
+        for name in ("keras2.engine.training", "keras2.engine.training_utils", "keras1.engine.training")
+    )
+    assert training._make_batches(5, 2) == [(0, 2), (2, 4), (4, 5)]
+    assert training._slice_arrays([X], 1, 2)[0].shape == (1, 3)
+    y = np.array([0, 1, 0, 0, 2])
+    for module in (utils, older):
+        weights = module.standardize_weights(y, np.array([0.5, 1, 1, 0, 2]), {0: 0.5, 1: 1.0, 2: 1.5})
+        np.testing.assert_allclose(weights, [0.25, 1, 0.5, 0, 3])
+        np.testing.assert_allclose(module.standardize_weights(y[:, None], sample_weight_mode="temporal"), [[1]] * 5)
+        check, loss = module.check_loss_and_target_compatibility, lamina.losses.categorical_crossentropy
+        check([X, None], [loss, loss], [(4, 3), (4, 3)])
+        check([X], [loss], [(None, None)])
+        with pytest.raises(ValueError, match="You are passing a target array"):
+            check([Y], [loss], [(4, 1)])
+        with pytest.raises(ValueError, match="targets to have the same shape"):
+            check([X], [K2.losses.CategoricalCrossentropy()], [(4, 2)])
+    with pytest.raises(AssertionError, match="diagonal"):
+        importlib.import_module("lamina.keras2.utils.conv_utils").conv_output_length(4, 2, "diagonal", 1)
+    assert importlib.import_module("lamina.keras1.backend.theano_backend").th_sparse_module is False
+
+
+def test_depths_count_all_calls_of_a_layer() -> None:
+    """The inputs of a layer that is called twice lie at the depth of the deeper call."""
+    a, b = (K2.layers.Input((3,), name=name) for name in "ab")
+    shared = K2.layers.Dense(3, name="shared")
+    deep = K2.layers.Dense(3)(K2.layers.Dense(3)(shared(b)))
+    model = K2.models.Model([a, b], K2.layers.add([shared(a), deep]))
+    depths = {layer.name: depth for depth, layers in model._layers_by_depth.items() for layer in layers}
+    assert depths["a"] == depths["b"] == depths["shared"] + 1 == 4
+    assert [node.get_config()["inbound_layers"] for node in shared._inbound_nodes] == [["b"], ["a"]]
+
+
+def test_a_summary_tells_of_layers_that_train_otherwise(capsys: Any) -> None:
+    inner = K2.models.Sequential([K2.layers.Dense(1, input_shape=(3,))])
+    model = K2.models.Sequential([inner, K2.layers.Dense(1)])
+    inner.trainable = False
+    model.compile("sgd", "mse")
+    inner.trainable = True
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="Discrepancy between trainable weights"):
+            model.summary()
+    with pytest.warns(UserWarning, match="Discrepancy"):
+        model.fit(X, Y, verbose=0)
+    model.compile("sgd", "mse")
+    model.summary()
+    assert "Total params" in capsys.readouterr().out
+
+
+def test_one_target_tensor_for_several_outputs() -> None:
+    x = K2.layers.Input((3,))
+    model = K2.models.Model(x, [K2.layers.Dense(1)(x), K2.layers.Dense(1)(x)])
+    with pytest.raises(ValueError, match="passed a single tensor as `target_tensors`"):
+        model.compile("sgd", "mse", target_tensors=K2.backend.variable(Y))
+
+
+@pytest.mark.parametrize("keras", [lamina, K1, K2, TF], ids=["keras3", "keras1", "keras2", "tf_keras"])
+def test_models_are_saved_into_open_hdf5_files(keras: Any, tmp_path: Path) -> None:
+    """Also into a group of one, twice, and into one in memory alone."""
+    model = keras.models.Sequential([keras.layers.Dense(2, activation="relu", name="d"), keras.layers.Dense(1)])
+    model.build((None, 3))
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(X, Y, verbose=0)
+    with h5py.File(tmp_path / "held", "w", driver="core", backing_store=False) as file:
+        group = file.create_group("models/first")
+        for target in (file, group, group):
+            (keras.models.save_model(model, target) if target is file else model.save(target))
+            loaded = keras.models.load_model(target)
+            assert type(loaded) is type(model)
+            np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+            np.testing.assert_allclose(loaded.train_on_batch(X, Y), model.train_on_batch(X, Y), rtol=1e-6)
+        assert not list(tmp_path.iterdir()) and "model_weights" in group

@@ -41,6 +41,20 @@ def _by_one(save: Callable) -> Callable:
     return saved
 
 
+def _is_group(target: object) -> bool:
+    """Whether it is an open HDF5 file, or a group of one."""
+    return type(target).__module__.startswith("h5py.")
+
+
+def _put_into(target: Any, source: Any) -> None:
+    """All that one open group holds into another, in place of what has the same name there."""
+    for name in source:
+        if name in target:
+            del target[name]
+        source.copy(name, target)
+    target.attrs.update(source.attrs)
+
+
 @_by_one
 def save_model(
     model: Any,
@@ -54,7 +68,8 @@ def save_model(
 ) -> None:
     """Write a model to a `.keras` file, or to the older `.h5`; with `any_name` to that under every other name, too.
 
-    In place of a path a binary file that is open for writing, such as an `io.BytesIO`, takes a `.keras` archive.
+    In place of a path a binary file that is open for writing, such as an `io.BytesIO`, takes a `.keras` archive, an
+    open HDF5 file or group what an `.h5` file holds.
     `include_optimizer` is for `.h5`. `save_format`, of Keras 2, says nothing here: the name's suffix decides. The file
     is replaced in one step: whatever fails, the old one stays. Raises ValueError for another suffix, and with
     `overwrite=False` FileExistsError where the file exists and nobody is there to be asked.
@@ -65,6 +80,12 @@ def save_model(
         with tempfile.TemporaryDirectory() as folder:
             keras3.save(model, Path(folder) / IN_FOLDER)
             filepath.write((Path(folder) / IN_FOLDER).read_bytes())
+        return
+    if _is_group(filepath):
+        with tempfile.TemporaryDirectory() as folder:
+            h5.save(model, Path(folder, "model.h5"), include_optimizer)
+            with importlib.import_module("h5py").File(Path(folder, "model.h5")) as file:
+                _put_into(filepath, file)
         return
     path = _path(filepath, "save_model")
     older = path.suffix in _H5 or (any_name and path.suffix != ".keras")
@@ -94,7 +115,7 @@ def load_model(
 ) -> Any:
     """Read a model from a `.keras` or `.h5` file of any Keras, compiled as it was saved unless `compile=False`.
 
-    `filepath` may also be a binary file that is open for reading, such as an `io.BytesIO`.
+    `filepath` may also be a binary file that is open for reading, such as an `io.BytesIO`, or an HDF5 file or group.
     It computes as the Keras that wrote it, which the file tells. custom_objects: classes and functions of your own
     that it names. backend: "tensorflow" or "theano", where a file of Keras 1 does not say which one it ran on. Loading
     never runs code from the file, whatever `safe_mode` says. Raises ValueError for a file that is damaged, no model,
@@ -107,6 +128,11 @@ def load_model(
             copy = Path(folder) / "model"
             copy.write_bytes(filepath.read())
             return load_model(copy, custom_objects, compile, safe_mode, backend=backend)
+    if _is_group(filepath):
+        with tempfile.TemporaryDirectory() as folder:
+            with importlib.import_module("h5py").File(Path(folder, "model.h5"), "w") as file:
+                _put_into(file, filepath)
+            return load_model(Path(folder, "model.h5"), custom_objects, compile, safe_mode, backend=backend)
     path = _path(filepath, "load_model")
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise TypeError(

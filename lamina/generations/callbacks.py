@@ -17,8 +17,8 @@ from ..translation.words import by_name
 
 # What may be left out or say nothing; anything else is no argument here.
 _NOTHING = frozenset(
-    "batch_size count_mode embeddings_data embeddings_layer_names options save_before_preemption stateful_metrics "
-    "write_grads".split()
+    "batch_size count_mode embeddings_data embeddings_layer_names options save_before_preemption "
+    "stateful_metrics".split()
 )
 _SAID = ("batch_size", "count_mode", "stateful_metrics")  # results are means already, and shown by the batch
 
@@ -167,6 +167,11 @@ class ToldMore(OfTheTime):
     def set_params(self, params: dict[str, Any]) -> None:
         super().set_params({**params, **self.facts.get("params", {})})
 
+    def tell_steps(self, steps: int | None) -> None:
+        """With every epoch on a dataset, changed or not."""
+        if self.facts.get("samples") is None:
+            self.set_params({**(self.params or {}), "steps": steps})
+
     def batch_hooks(self, phase: str, moment: str) -> list[Callable[..., None]]:
         hooks = super().batch_hooks(phase, moment)
         return [functools.partial(self._tell, hooks, phase, moment)] if hooks else []
@@ -298,10 +303,12 @@ class ReduceLROnPlateau(_LogsRate, callbacks.ReduceLROnPlateau):
 
 
 class TensorBoard(callbacks.TensorBoard):
-    """Says what of profiles and embeddings it leaves out."""
+    """Says what of profiles, embeddings and gradients it leaves out."""
 
     def __init__(self, *args: Any, profile_batch: Any = 0, embeddings_freq: int = 0, embeddings_metadata: Any = None,
-                 **kwargs: Any):  # fmt: skip
+                 write_grads: bool = False, **kwargs: Any):  # fmt: skip
         if profile_batch or embeddings_freq or embeddings_metadata:
             warn("TensorBoard: profiles and embeddings are not written; torch.profiler does the former.")
         super().__init__(*args, **kwargs)
+        if write_grads and self.histogram_freq:
+            warn("TensorBoard: histograms of gradients are not written; those of weights are.")

@@ -604,6 +604,14 @@ class Call:
     def node_indices(self) -> list[int]:
         return [tensor._keras_history[1] for tensor in self.node.inputs if tensor.node is not None]
 
+    def get_config(self) -> dict[str, Any]:
+        """Which layers' outputs it takes, by their names."""
+        names = {
+            "outbound_layer": self.outbound_layer.name,
+            "inbound_layers": [one.name for one in self.inbound_layers],
+        }
+        return {**names, "node_indices": self.node_indices, "tensor_indices": self.tensor_indices}
+
 
 def when_ready(layer: Any, do: Callable[[], object]) -> None:
     """Do something as soon as a layer has its weights."""

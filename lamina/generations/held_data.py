@@ -27,6 +27,11 @@ def targets_of(targets: object, names: list[str]) -> list[Tensor | None] | None:
         listed = [targets.get(name) for name in names]
     else:
         listed = targets if isinstance(targets, list) else [targets]
+    if len(listed) != len(names) and listed is not targets:
+        raise ValueError(
+            f"compile: The model has {len(names)} outputs, but you passed a single tensor as `target_tensors`. "
+            "Expected a list or a dict of tensors."
+        )
     if len(listed) != len(names):
         raise ValueError(
             "compile: When passing a list as `target_tensors`, it should have one entry per model output. The model "

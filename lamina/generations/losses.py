@@ -44,9 +44,12 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     return _similarity(y_true, y_pred, axis).sum(axis)
 
 
-@functools.wraps(cosine_proximity)  # of which, as a metric, this was
 def cosine_of(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    """The cosine between targets and predictions, along `axis`."""
     return -cosine_proximity(y_true, y_pred, axis)
+
+
+cosine_of.__name__ = cosine_proximity.__name__  # of which, as a metric, this was
 
 
 @recorded
@@ -246,6 +249,12 @@ def matthews_correlation(y_true: Any, y_pred: Any) -> Tensor:
 # Today's functions take (n, 1) and (n,) as n pairs; those of older generations compared each of n with each.
 
 
+def _found(prefix: str, function: Callable[..., Tensor], meant: Callable[..., Any]) -> Callable[..., Tensor]:
+    """`function`, which stands for another one, under a name of this module by which pickle finds it."""
+    function.__module__, function.__qualname__ = __name__, f"{prefix}_{meant.__qualname__}"
+    return globals().setdefault(function.__qualname__, function)
+
+
 def _broadcasting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @recorded
     @functools.wraps(function)
@@ -253,7 +262,7 @@ def _broadcasting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         y_true, y_pred = torch.broadcast_tensors(*_tensors(y_true, y_pred))
         return function(y_true, y_pred, *args, **kwargs)
 
-    return compared
+    return _found("compared", compared, function)
 
 
 COMPARED = {
@@ -276,18 +285,17 @@ def _of_batch(function: Callable[..., Any]) -> Callable[..., Tensor]:
     def mean(*args: Any, **kwargs: Any) -> Tensor:
         return function(*args, **kwargs).mean()
 
-    return mean
+    return _found("mean", mean, function)
+
+
+def _counted(function: Callable[..., Tensor], y_true: Tensor, y_pred: Tensor) -> Tensor:
+    value = function(y_true, y_pred)
+    return value.expand(len(y_pred)) if isinstance(value, Tensor) and not value.ndim else value
 
 
 def counting(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A metric whose value for a batch counts as often as the batch has samples."""
-
-    @functools.wraps(function)
-    def counted(y_true: Tensor, y_pred: Tensor) -> Tensor:
-        value = function(y_true, y_pred)
-        return value.expand(len(y_pred)) if isinstance(value, Tensor) and not value.ndim else value
-
-    return counted
+    return functools.update_wrapper(functools.partial(_counted, function), function)
 
 
 @recorded

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -26,7 +27,7 @@ from ..core.errors import named, warn
 from ..core.graph import Graph
 from ..core.layer import InputSpec, Layer
 from ..core.scope import put
-from ..core.symbolic import any_symbolic, shapes_of
+from ..core.symbolic import SymbolicTensor, any_symbolic, shapes_of
 from ..core.weight import all_or_none, assign_all
 from ..layers.old import MergeByMode
 from ..metrics import Metric
@@ -57,6 +58,7 @@ from .weighting import (
     LossOfScores,
     MetricsOfScores,
     check_modes,
+    modes_of,
     names_to_come,
     spread,
     weigh,
@@ -203,16 +205,17 @@ class _Compiled:
             for layer, flag in changed:
                 layer._set_own_trainable(not flag)
 
-    def tell(self, model: Any) -> None:
-        """Warn, once, where `trainable` was set since."""
-        changed = [] if self._told else self.changed()
+    def tell(self, model: Any, again: bool = False) -> None:
+        """Warn where `trainable` was set since: once in training, `again` whenever asked."""
+        changed = [] if self._told and not again else self.changed()
         if changed:
-            self._told = True
+            self._told = not again
             names = ", ".join(layer.name for layer, _ in changed[:3])
             warn(
-                f"{named(model)}: `trainable` of {names}{', ...' if len(changed) > 3 else ''} was set after `compile`, "
-                "and training goes by what it was then, as the two halves of a GAN need it. For the change to count "
-                "here, compile this model again."
+                f"{named(model)}: Discrepancy between trainable weights and collected trainable weights: `trainable` "
+                f"of {names}{', ...' if len(changed) > 3 else ''} was set after `compile`, and training goes by what "
+                "it was then, as the two halves of a GAN need it. For the change to count here, compile this model "
+                "again."
             )
 
 
@@ -389,12 +392,19 @@ class _ModelWords(Adds):
             if isinstance(given.get(word), (list, tuple)):
                 given[word] = given[word][:1]
 
+    def _modes(self, *args: Any, **kwargs: Any) -> Any:
+        """The `sample_weight_mode` of a `compile`. Raises ValueError where it does not fit the outputs."""
+        modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
+        if modes is not None and getattr(self, "output_names", None) and not self._dialect.table.shares_modern:
+            modes_of(modes, self.output_names)
+        return modes
+
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As today's, with the generation's own optimizers behind their names."""
         given = self._modern("compile", args, kwargs)
         given["optimizer"] = self._optimizer_of(given["optimizer"])
         self._leave_one_loss(given)
-        targets = given.pop("target_tensors", None)
+        targets, modes = given.pop("target_tensors", None), self._modes(*args, **kwargs)
         held_targets = held_data.targets_of(targets, getattr(self, "output_names", None) or [self.name])
         told = {name: given[name] for name in ("loss", "metrics", "weighted_metrics") if name in given}
         for name in ("metrics", "weighted_metrics"):
@@ -412,7 +422,6 @@ class _ModelWords(Adds):
         if isinstance(self.optimizer, shim.ListedOptimizer):
             self.optimizer.begin_afresh(self.trainable_weights)
         self._compiled.arguments.update(asked)  # as files name them
-        modes = kwargs.get("sample_weight_mode", args[4] if len(args) > 4 else None)
         self.__dict__.update(_compiled_trainable=_Compiled(self), _weight_modes=modes, _held_targets=held_targets)
         if self._dialect.table.shares_modern:
             self._compiled.__class__ = CountsItself
@@ -430,10 +439,21 @@ class _ModelWords(Adds):
 
     @property
     def metrics(self) -> list[Any]:
-        """As today's; in tf.keras the compiled metrics one by one, in the order of their results."""
+        """As today's; in tf.keras the compiled metrics one by one, in the order of their results. In Keras 1 and 2
+        those that `compile` was given; in Keras 2.3 from the first batch on objects, with those that were added."""
         found: list[Any] = super().metrics
+        if not self._dialect.table.shares_modern:
+            measured, loss = self._compiled.metrics, self._compiled.loss
+            if self._dialect.before_2_3 or measured is None or not measured.built:
+                return self._compiled.arguments.get("metrics") or []
+            others = [self._compiled.mean_loss, measured, *(() if loss is None else loss.metrics)]
+            return [*measured.metrics, *(one for one in found if one not in others)]
         apart = (each.one_by_one() if isinstance(each, MetricsOfScores) else [each] for each in found)
         return [one for some in apart for one in some]
+
+    @property
+    def _counting_metrics(self) -> list[Any]:
+        return self.metrics if self._dialect.table.shares_modern else super().metrics
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         super().compile_from_config(config)
@@ -689,8 +709,8 @@ class _ModelWords(Adds):
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """As today's, in Keras 1 and 2 under any name. What in tf.keras is no name of a file is that of a folder, which
         `load_model` takes: it holds `model.keras`."""
-        path = Path(filepath)
-        if self._dialect.table.shares_modern and path.suffix not in (".keras", ".h5", ".hdf5"):
+        is_path = self._dialect.table.shares_modern and isinstance(filepath, (str, os.PathLike))
+        if is_path and (path := Path(filepath)).suffix not in (".keras", ".h5", ".hdf5"):
             path.mkdir(parents=True, exist_ok=True)
             filepath = path / files.IN_FOLDER
             theirs = (type(one) for one in self.modules() if serialize.home_of(type(one)) is None)
@@ -698,7 +718,9 @@ class _ModelWords(Adds):
         super().save(filepath, overwrite, **_told(options), any_name=not self._dialect.table.shares_modern)
 
     def summary(self, line_length: Any = None, positions: Any = None, print_fn: Any = None, **options: Any) -> None:
-        """`print_fn` takes the table line by line."""
+        """`print_fn` takes the table line by line. Warns of layers that train otherwise than they say."""
+        if self._compiled_trainable is not None:
+            self._compiled_trainable.tell(self, again=True)
         by_line = None if print_fn is None else lambda text: [print_fn(line) for line in text.splitlines()]
         super().summary(line_length, positions, by_line, **options)
 
@@ -835,6 +857,22 @@ class _ModelWords(Adds):
         self._build_optimizer()
         self.make_train_function()
 
+    def _set_inputs(self, inputs: Any, **options: Any) -> None:
+        """Make the weights of a subclassed model for data such as `inputs`: tensors, `Input`s or `tf.TensorSpec`s.
+
+        Raises ValueError for a model that has them.
+        """
+        if self.built:
+            raise ValueError(f"{named(self)}: its inputs are known already.")
+        holds = self._dialect.find("layers", "Input")
+
+        def symbolic(like: Any) -> Any:
+            if isinstance(like, SymbolicTensor):
+                return like
+            return holds(batch_shape=(None, *tuple(like.shape)[1:]), dtype=getattr(like.dtype, "name", like.dtype))
+
+        self(pytree.tree_map(symbolic, inputs), **options)
+
     def _make_test_function(self) -> None:
         self.make_test_function()
 
@@ -866,11 +904,14 @@ class _ModelWords(Adds):
 
     @property
     def nodes_by_depth(self) -> dict[int, list[Any]]:
-        """The calls, as `inbound_nodes` has them, by their longest way to an output."""
+        """The calls, as `inbound_nodes` has them, by their longest way to an output, or that of a later call of their
+        layer."""
         depths: dict[int, int] = {}
+        of_layers: dict[int, int] = {}
         nodes = [tensor.node for tensor in self.inputs] + self._graph.nodes
         for node in reversed(nodes):
-            depth = depths.setdefault(id(node), 0)
+            depth = max(depths.get(id(node), 0), of_layers.get(id(node.layer), 0))
+            depths[id(node)] = of_layers[id(node.layer)] = depth
             for tensor in node.inputs:
                 depths[id(tensor.node)] = max(depths.get(id(tensor.node), 0), depth + 1)
         found: dict[int, list[Any]] = {}
@@ -898,6 +939,7 @@ class _ModelWords(Adds):
     _input_layers, _output_layers, _network_nodes = input_layers, output_layers, container_nodes
     _feed_inputs = property(lambda self: self.inputs)
     _is_compiled = property(lambda self: self.compiled)
+    _compile_metrics = property(lambda self: self.compiled_metrics.metrics)
     _nodes_by_depth, _layers_by_depth = nodes_by_depth, layers_by_depth
 
     def _call_nearly_plain(self, x: Any, kwargs: dict[str, Any]) -> Any:

@@ -120,6 +120,7 @@ def _weighted(dialect: Dialect, find: Find) -> Find:
 def _setting(dialect: Dialect, name: str) -> Any:
     """The names that settings have inside K, as they are now; and `K.tf`."""
     settings = {"_BACKEND": dialect.backend, "_FLOATX": backend.floatx(), "_EPSILON": backend.epsilon()}
+    settings["th_sparse_module"] = False  # Theano's matrices of few entries went with it
     return sys.modules.get("tensorflow") if name == "tf" else settings.get(name)
 
 
@@ -176,6 +177,9 @@ _AROUND = np_utils, generic_utils, data_utils, io_utils, layer_utils, losses_uti
 
 # Names of modules that others import, and the names under which they do.
 CALLED = {"K": "backend", "cbks": "callbacks", "metrics_module": "metrics", "layer_module": "layers"}
+# Up to Keras 2.1 with a line before it.
+_LINED = "slice_arrays make_batches batch_shuffle check_loss_and_target_compatibility standardize_weights to_list"
+CALLED |= {f"_{name}": name for name in (*_LINED.split(), "object_list_uid")}
 
 
 def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> Any:
@@ -189,7 +193,7 @@ def _held(dialect: Dialect, around: Find, held: frozenset[str], name: str) -> An
     called = CALLED.get(name, name)
     places = (f"{above}{called}" for above in ("", "utils.", "legacy.", "engine.", "layers."))
     home = next((place for place in places if place in dialect.homes), None)
-    return around(name) if home is None else sys.modules[dialect.module(home)]
+    return around(called) if home is None else sys.modules[dialect.module(home)]
 
 
 def _helpers(dialect: Dialect) -> Find:

@@ -151,6 +151,12 @@ class MetricWords(WeightsAsArrays):
             vars(found)["_metric_obj"] = self  # by which `add_metric(metric(value))` knows it
         return found
 
+    def add_variable(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by its own name alone, whatever the metric's."""
+        made = super().add_variable(*args, **kwargs)
+        made.path = made._name
+        return made
+
     def add_weight(self, name: str | None = None, shape: Any = (), initializer: Any = None, dtype: Any = None) -> Any:
         """Name before shape, which may be a size."""
         shape = () if shape is None else (shape,) if isinstance(shape, int) else shape

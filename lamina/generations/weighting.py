@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -183,18 +182,18 @@ def _beside(y: object, y_pred: object) -> object:
     return y
 
 
+def _mean(function: Callable[..., Tensor], y_true: Tensor, y_pred: Tensor, **options: object) -> Tensor:
+    value = function(y_true, y_pred, **options)
+    return value.mean(-1) if value.ndim == y_pred.ndim > 1 else value
+
+
 def _over_features(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A loss of samples, or of steps, where a user's function may give one for each feature."""
-    ours = function in losses_of.TODAY or (getattr(function, "__module__", "") or "").startswith("lamina.losses")
+    known = function in losses_of.TODAY or function in losses_of.COMPARED.values()
+    ours = known or (getattr(function, "__module__", "") or "").startswith("lamina.losses")
     if ours or isinstance(function, losses.Loss):
         return function
-
-    @functools.wraps(function)
-    def mean(y_true: Tensor, y_pred: Tensor, **options: object) -> Tensor:
-        value = function(y_true, y_pred, **options)
-        return value.mean(-1) if value.ndim == y_pred.ndim > 1 else value
-
-    return mean
+    return functools.update_wrapper(functools.partial(_mean, function), function)
 
 
 class NamedLoss(_NamesOutputs, CompiledLoss):
@@ -339,9 +338,9 @@ class MetricsOfAll(_NamesOutputs, CompiledMetrics):
     names_places = True
 
     def _metric(self, given: Any, *shapes: tuple[int, ...]) -> Any:
-        made = super()._metric(given, *shapes)
-        if inspect.isfunction(given):
-            made.name = given.__name__
+        made, name = super()._metric(given, *shapes), getattr(given, "__name__", None)
+        if name and not isinstance(given, type):
+            made.name = name
         return made
 
     def result(self) -> dict[str, Any]:
@@ -503,8 +502,8 @@ class MetricsByLoss(MetricsOfAll):
 
 def _each_of(metric: Any, y: object, y_pred: Tensor) -> list[Any]:
     """The metric, or those that its function gives by name."""
-    function = getattr(metric, "fn", None)
-    if not inspect.isfunction(function) or function.__module__.startswith("lamina."):
+    function: Any = getattr(metric, "fn", None)
+    if not isinstance(function, functools.partial) or str(function.__module__).startswith("lamina."):
         return [metric]
     with torch.no_grad():
         found = function(y, y_pred)
@@ -609,10 +608,17 @@ OF_GENERATIONS = {
 }
 
 
+def modes_of(given: Any, names: Sequence[str]) -> list[Any]:
+    """The `sample_weight_mode` of each output. Raises ValueError for a list of another length, and for a dictionary of
+    other outputs, or of some alone."""
+    if isinstance(given, Mapping) and set(given) != set(names):
+        raise ValueError(f"`sample_weight_mode` is for {', '.join(given)}; the model's outputs are {', '.join(names)}.")
+    return [given] * len(names) if isinstance(given, str) else _by_output(given, names, "sample_weight_mode")
+
+
 def check_modes(given: Any, names: Sequence[str], sample_weight: Any) -> None:
     """Raises ValueError for weights of steps where the mode is not "temporal", and for those of samples where it is."""
-    modes = [given] * len(names) if isinstance(given, str) else _by_output(given, names, "sample_weight_mode")
-    for mode, weights in zip(modes, _by_output(sample_weight, names, "sample_weight"), strict=True):
+    for mode, weights in zip(modes_of(given, names), _by_output(sample_weight, names, "sample_weight"), strict=True):
         axes = 2 if mode == "temporal" else 1
         if weights is not None and np.ndim(weights) != axes:
             raise ValueError(

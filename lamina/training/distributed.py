@@ -251,12 +251,12 @@ class Ranks(OfModel):
         """Inside, a step leaves metrics and the state of layers as they are, but for statistics of all processes."""
         own = [module for module in model.modules() if not getattr(module, "synchronized", False)]
         state = [buffer for module in own for buffer in module.buffers(recurse=False)]
-        before = {id(tensor): tensor.detach().clone() for tensor in (*state, *_variables(model.metrics))}
+        before = {id(tensor): tensor.detach().clone() for tensor in (*state, *_variables(model._counting_metrics))}
         try:
             yield
         finally:
             with torch.no_grad():
-                for tensor in (*state, *_variables(model.metrics)):
+                for tensor in (*state, *_variables(model._counting_metrics)):
                     tensor.copy_(before.get(id(tensor), torch.zeros_like(tensor)))
 
     def _mean(self, part: float, grads: Sequence[Tensor | None], weights: Sequence[Tensor]) -> list[Tensor | None]:

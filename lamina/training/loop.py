@@ -86,6 +86,8 @@ class Loop:
         begin, vars(model)["_initial_epoch"] = model._initial_epoch or begin, 0
         run.go_on(inside=False)
         for epoch in range(begin, end):
+            if epoch > begin:
+                called.tell_steps(self._feed.num_batches)
             called.on_epoch_begin(epoch)
             self._epoch = epoch
             behind = run.go_on(inside=True)
@@ -264,7 +266,7 @@ _NO_BATCH: Any = object()
 def results_together(model: Any, ranks: Ranks, logs: Any, part: Any) -> dict[str, Any]:
     """The results that several processes have counted up to a batch, of which this one had a `part`. logs: what a step
     of the user's own told of it; numbers in them that no metric holds become means over the processes."""
-    with ranks.totals(model.metrics):
+    with ranks.totals(model._counting_metrics):
         final = to_host(model._arranged(model.get_metrics_result()))
     if logs is None or set(logs) == set(final):
         return final

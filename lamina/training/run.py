@@ -223,7 +223,7 @@ class Run(OfModel):
         ranks = self._ranks
         callbacks = [one for one in self._callbacks if _has_state(one)]
         own = {
-            "metrics": [metric.variables for metric in self._model.metrics] if batch else [],
+            "metrics": [metric.variables for metric in self._model._counting_metrics] if batch else [],
             "buffers": [*self._model.buffers()],
             "place": None if self._feed is None else self._feed.place(inside=batch > 0),
             "drawn": None if ranks is None else ranks.drawn,
@@ -299,7 +299,7 @@ class Run(OfModel):
         pairs = [*_matched([[*self._model.buffers()]], [own["buffers"]])]
         pairs += _matched([one.variables for one in _other_optimizers(self._model)], state["optimizers"])
         if batch:
-            pairs += _matched([metric.variables for metric in self._model.metrics], own["metrics"])
+            pairs += _matched([metric.variables for metric in self._model._counting_metrics], own["metrics"])
         if ranks is None or ranks.first:
             backup.load_weights(self._model, file)
         if ranks is not None:
@@ -327,7 +327,7 @@ class Run(OfModel):
         if count == len(processes):
             return processes[rank], count > 1
         first = dict(processes[0])
-        sums = [metric.variables for metric in self._model.metrics]
+        sums = [metric.variables for metric in self._model._counting_metrics]
         counted = zip(*(own["metrics"] for own in processes), strict=True)
         first["metrics"] = [
             [_sum(values, variable.aggregation, rank) for variable, *values in zip(variables, *each, strict=True)]

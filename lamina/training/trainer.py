@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import numbers
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -229,7 +230,7 @@ class Trainer(_Module):
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The present values of all metrics by name, still on the device."""
-        return results_of(self.metrics)
+        return results_of(self._counting_metrics)
 
     @property
     def metrics(self) -> list[Any]:
@@ -238,6 +239,8 @@ class Trainer(_Module):
         inside = self._find_metrics() if self._metrics_inside is None else self._metrics_inside
         taken = {id(metric) for metric in found}
         return [*found, *(metric for metric in inside if id(metric) not in taken)]
+
+    _counting_metrics = property(operator.attrgetter("metrics"))  # of which an older generation shows some alone
 
     def _find_metrics(self, modules: Iterable[nn.Module] | None = None) -> list[Metric]:
         """The metrics that the model and its layers (the `modules`, where they are known) hold as attributes, alone or
@@ -254,7 +257,7 @@ class Trainer(_Module):
 
     def reset_metrics(self) -> None:
         """Start all metrics afresh."""
-        for metric in self.metrics:
+        for metric in self._counting_metrics:
             metric.reset_state()
 
     # -- steps ------------------------------------------------------------------------------------------------------
@@ -567,7 +570,7 @@ class Trainer(_Module):
         return values[0] if len(values) == 1 else values
 
     def _names_in_order(self, logs: Mapping[str, Any]) -> list[str]:
-        return names_in_order(self.metrics, logs)
+        return names_in_order(self._counting_metrics, logs)
 
     _arranged = staticmethod(by_name)  # results as callbacks are told of them
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -114,8 +115,13 @@ class Words:
         if several and rest.keys() >= {*several}:
             new[self.generation.joined[several]] = tuple(rest.pop(part) for part in several)
         for key, value in rest.items():
+            if key == "forget_bias_init" and value != "one":
+                warnings.warn(f"{self.name}: `{key}` other than 'one' is left out, as in Keras 2.", stacklevel=6)
+                continue
             if not self.now(key):
                 unused.check(self.name, key, value)
+            if key == "consume_less" and "implementation" in newer.known:
+                new["implementation"] = ("cpu", "mem", "gpu").index(value)
             for name, convert in self.now(key):
                 new[name] = value if convert is None or name.endswith("initializer") else convert(value)
         return args, new

@@ -87,7 +87,12 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     def __init__(self, sequence: PyDataset, use_multiprocessing: bool = False, shuffle: bool = False):
         super().__init__(sequence, use_multiprocessing)
-        self.shuffle = shuffle
+        self.shuffle, self._epoch_ended = shuffle, threading.Event()
+
+    def join_end_of_epoch(self) -> None:
+        """Wait, half a minute at most, until the dataset was told the end of an epoch since the last time."""
+        self._epoch_ended.wait(timeout=30)
+        self._epoch_ended.clear()
 
     def _run(self) -> None:
         pool = ProcessPoolExecutor if self.use_multiprocessing else ThreadPoolExecutor
@@ -100,6 +105,7 @@ class OrderedEnqueuer(SequenceEnqueuer):
                     if not self._put(workers.submit(self.sequence.__getitem__, index)):
                         return
             self.sequence.on_epoch_end()
+            self._epoch_ended.set()
 
 
 class GeneratorEnqueuer(SequenceEnqueuer):

@@ -41,9 +41,6 @@ def object_list_uid(object_list: Any) -> str:
     return ", ".join(str(abs(id(item))) for item in to_list(object_list, allow_tuple=True))
 
 
-_to_list, _object_list_uid = to_list, object_list_uid  # up to Keras 2.1
-
-
 def is_all_none(iterable_or_element: object) -> bool:
     """Whether something, or each of a list's or tuple's items, is None."""
     return all(item is None for item in to_list(iterable_or_element, allow_tuple=True))

@@ -14,6 +14,7 @@ from ...core.layer import Layer
 from ...files import h5, older
 from ...translation.keras1 import KERAS1
 from ..dialect import Dialect
+from ..weighting import weighted
 
 if TYPE_CHECKING:
     import h5py
@@ -94,3 +95,29 @@ def preprocess_weights_for_loading(
     rest = iter(weights)
     parts = older.Converter(KERAS1, original_backend or "tensorflow").parts(layer)
     return [array for part in parts for array in part.layout.to_modern([*itertools.islice(rest, part.count)])]
+
+
+def standardize_weights(
+    y: np.ndarray, sample_weight: Any = None, class_weight: Any = None, sample_weight_mode: str | None = None
+) -> np.ndarray:
+    """The weights of targets' samples, those of their classes included; of steps where the mode is "temporal"."""
+    found = weighted(["y"], y, sample_weight, class_weight)
+    return np.ones(y.shape[: 1 + (sample_weight_mode == "temporal")], "float32") if found is None else found
+
+
+def check_loss_and_target_compatibility(targets: Iterable[Any], loss_fns: Iterable[Any], output_shapes: Any) -> None:
+    """Raises ValueError for targets that a squared error or a crossentropy cannot compare with outputs so shaped."""
+    for y, loss, shape in zip(targets, loss_fns, output_shapes, strict=True):
+        name = getattr(getattr(loss, "fn", loss), "__name__", None)
+        if y is None or name not in ("mean_squared_error", "binary_crossentropy", "categorical_crossentropy"):
+            continue
+        if name == "categorical_crossentropy" and y.shape[-1] == 1:
+            raise ValueError(
+                f"You are passing a target array of shape {y.shape} while using as loss `{name}`, which expects "
+                "one-hot targets (see `to_categorical`). For class numbers use `sparse_categorical_crossentropy`."
+            )
+        if any(out not in (None, size) for size, out in zip(y.shape[1:], shape[1:], strict=False)):
+            raise ValueError(
+                f"A target array with shape {y.shape} was passed for an output of shape {shape} while using as loss "
+                f"`{name}`. This loss expects targets to have the same shape as the output."
+            )

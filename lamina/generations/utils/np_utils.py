@@ -88,8 +88,10 @@ def conv_output_length(
 ) -> int | None:
     """How long a convolution's output is along one axis; None for an unknown length.
 
-    padding: "valid", "same", "causal" or "full". Raises ValueError for another.
+    padding: "valid", "same", "causal" or "full". Raises AssertionError for another.
     """
+    known = padding in ("valid", "same", "causal", "full")
+    assert known, f"Unknown padding {padding!r}. Expected 'valid', 'same', 'causal' or 'full'."
     return window.output_size(input_length, filter_size, stride, padding, dilation)  # type: ignore[arg-type]
 
 
