@@ -230,7 +230,16 @@ def torch_hook(model: Any) -> None:
     of_torch(model)[0].register_forward_hook(lambda module, args, output: output * 2)
 
 
-IN_TRAINING = [*(one for one in EVERYWHERE if one is not load_state), reseeded, fuzz, penalty, frozen]
+def regularized(model: Any) -> None:
+    model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.3)
+
+
+def constrained(model: Any) -> None:
+    model.layers[-1].kernel.constraint = keras.constraints.MaxNorm(0.3)
+
+
+IN_TRAINING = [regularized, constrained]
+IN_TRAINING += [*(one for one in EVERYWHERE if one is not load_state), reseeded, fuzz, penalty, frozen]
 IN_TRAINING += [torch_rate, torch_momentum, torch_slope, torch_other, torch_hook]
 
 
@@ -262,6 +271,44 @@ def test_a_change_counts_in_the_next_step(deed: Callable) -> None:
 @given(st.lists(st.sampled_from(IN_TRAINING), max_size=5))
 def test_any_changes_count_in_the_next_step(deeds: list[Callable]) -> None:
     assert trained(deeds, True) == trained(deeds, False)
+
+
+@pytest.mark.parametrize("way", ["train_on_batch", "fit", "loop"])
+@pytest.mark.parametrize("inside", [False, True], ids=["", "in a model inside"])
+def test_regularizers_and_constraints_of_weights_may_be_set_at_any_time(way: str, inside: bool) -> None:
+    dense = L.Dense(2, use_bias=False, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((5,)), keras.Sequential([dense]) if inside else dense])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+
+    def step() -> float:
+        if way == "train_on_batch":
+            return float(model.train_on_batch(X, Y[:, :2]))
+        if way == "loop":
+            loss = keras.ops.mean((model(X) - Y[:, :2]) ** 2) + sum(model.losses)
+            model.optimizer.apply(torch.autograd.grad(loss, [dense.kernel]), [dense.kernel])
+            return loss.item()
+        told: list[float] = []
+        losses = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: told.append(logs["loss"]))
+        after = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: change() if epoch == 0 else None)
+        model.fit(X, Y[:, :2], epochs=2, callbacks=[losses, after], shuffle=False, verbose=0)
+        return told[-1]
+
+    def change() -> None:
+        dense.kernel.regularizer, dense.kernel.constraint = regularizer, constraint
+        dense.kernel.assign(torch.ones(5, 2))
+
+    regularizer = constraint = None
+    first = [step() for _ in range(4)][-1]
+    for regularizer, constraint in [
+        (keras.regularizers.L1(0.5), keras.constraints.MaxNorm(1.0)),
+        (None, None),
+        (None, keras.constraints.MaxNorm(1.0)),
+        (keras.regularizers.L1(0.5), None),
+    ]:
+        if way != "fit":
+            change()
+        assert step() == pytest.approx(first + (0.5 * 10 if regularizer else 0), rel=1e-5)
+        assert dense.kernel.norm(dim=0).tolist() == pytest.approx([1.0 if constraint else 5**0.5] * 2)
 
 
 def normalizing(scale: float) -> Any:
