@@ -311,6 +311,59 @@ def test_regularizers_and_constraints_of_weights_may_be_set_at_any_time(way: str
         assert dense.kernel.norm(dim=0).tolist() == pytest.approx([1.0 if constraint else 5**0.5] * 2)
 
 
+@pytest.mark.parametrize("space", [keras, tf_keras], ids=lambda space: space.__name__[7:] or "3")
+@pytest.mark.parametrize("hold", [list, dict, lambda: [[]]], ids=["list", "dict", "lists"])
+@pytest.mark.parametrize("own", [False, True], ids=["activity_regularizer", "add_loss"])
+def test_losses_of_layers_that_join_a_list_later_are_those_of_the_last_call(space: Any, hold: Any, own: bool) -> None:
+    """Called before on their own or not, put in the place of another one, and taken out."""
+
+    class Adding(space.layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(x.sum())
+            return x
+
+    class Stack(space.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held = hold()
+
+        def call(self, x: Any) -> Any:
+            for layer in keras.tree.flatten(self.held):
+                x = layer(x)
+            return x
+
+    model, summed = Stack(), lambda x: x.sum()
+    held = model.held[0] if model.held else model.held
+    place = "a" if isinstance(held, dict) else slice(None)
+    adding = [Adding() if own else space.layers.Dense(5, activity_regularizer=summed) for _ in range(2)]
+    for layer in [*adding, space.layers.ReLU()]:
+        layer(X)
+        model(X), model(X)
+        held[place] = layer if place == "a" else [layer]
+        for _ in range(3):
+            model(X)
+            assert len(model.losses) == (layer in adding)
+
+
+def test_a_layer_that_joins_a_list_later_adds_to_the_loss_of_steps() -> None:
+    class Stack(tf_keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held: list[Any] = []
+
+        def call(self, x: Any) -> Any:
+            for layer in self.held:
+                x = layer(x)
+            return x
+
+    model, layer = Stack(), tf_keras.layers.ActivityRegularization(l1=1.0)
+    model.compile("sgd", "mse")
+    layer(X)
+    assert [model.test_on_batch(X, X) for _ in range(2)] == [0.0, 0.0]
+    model.held.append(layer)
+    assert model.test_on_batch(X, X) == pytest.approx(float(X.abs().sum() / 4), rel=1e-5)
+
+
 def normalizing(scale: float) -> Any:
     first = L.Normalization()
     first.adapt(X.numpy() * scale)
