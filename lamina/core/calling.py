@@ -271,10 +271,8 @@ class Calling(Weights):
             kwargs["training"] = self.training if training is None else training
         if scope.depth == 0:
             keepers = self._keepers
-            if keepers is not None and keepers.lists and keepers.held != [*map(id, chain.from_iterable(keepers.lists))]:
-                Changes.note(self)
-            if keepers is None or (keepers.changes != Changes.count and Changes.concern(keepers, self)):
-                keepers = vars(self)["_keepers"] = Keepers(self)
+            if keepers is None or keepers.lists or keepers.changes != Changes.count:
+                keepers = self._keepers_of_now(keepers)
             for layer in keepers.layers:
                 layer._losses.clear()
         scope.context = self._hand_down(kwargs) if self._context_words else scope.context
@@ -293,6 +291,13 @@ class Calling(Weights):
         if self.activity_regularizer is not None:
             self._losses.extend(self._activity_losses(outputs))
         return outputs
+
+    def _keepers_of_now(self, keepers: Keepers | None) -> Keepers:
+        if keepers is not None and keepers.held != [*map(id, chain.from_iterable(keepers.lists))]:
+            Changes.note(self)
+        if keepers is None or (keepers.changes != Changes.count and Changes.concern(keepers, self)):
+            keepers = vars(self)["_keepers"] = Keepers(self)
+        return keepers
 
     def _register_call_context_args(self, *names: str) -> None:
         """Let calls take these arguments, and hand them to the calls inside of layers that registered and take them (of
