@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
+from lamina.core.care import Changes
 from lamina.training import replay
 
 L = keras.layers
@@ -362,6 +363,24 @@ def test_a_layer_that_joins_a_list_later_adds_to_the_loss_of_steps() -> None:
     assert [model.test_on_batch(X, X) for _ in range(2)] == [0.0, 0.0]
     model.held.append(layer)
     assert model.test_on_batch(X, X) == pytest.approx(float(X.abs().sum() / 4), rel=1e-5)
+
+
+def test_a_list_of_numbers_may_grow_without_a_change() -> None:
+    class Stack(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[float] = []
+            self.dense = L.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            self.told.append(1.0)
+            return self.dense(x)
+
+    model = Stack()
+    model(X), model(X)
+    changes = Changes.count
+    model(X), model(X)
+    assert Changes.count == changes
 
 
 def normalizing(scale: float) -> Any:

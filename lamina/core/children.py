@@ -42,8 +42,10 @@ class Children(nn.Module):
         return {key: item for key, item in self._named() if isinstance(item, Known) and not item.adopted}
 
     def live(self) -> Collection[Any]:
-        """What it holds at any time."""
+        """What it holds at any time; nothing of a list of other things, which may grow with every call."""
         items = self.__dict__["_items"]
+        if not may_hold_parts(items):
+            return ()
         return items.values() if isinstance(items, dict) else items
 
     def loose(self) -> list[Any]:
