@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import lamina as keras
 from lamina import keras1, keras2, tf_keras
+from lamina.core.care import Changes
 from lamina.training import replay
 
 L = keras.layers
@@ -230,7 +231,16 @@ def torch_hook(model: Any) -> None:
     of_torch(model)[0].register_forward_hook(lambda module, args, output: output * 2)
 
 
-IN_TRAINING = [*(one for one in EVERYWHERE if one is not load_state), reseeded, fuzz, penalty, frozen]
+def regularized(model: Any) -> None:
+    model.layers[-1].kernel.regularizer = keras.regularizers.L2(0.3)
+
+
+def constrained(model: Any) -> None:
+    model.layers[-1].kernel.constraint = keras.constraints.MaxNorm(0.3)
+
+
+IN_TRAINING = [regularized, constrained]
+IN_TRAINING += [*(one for one in EVERYWHERE if one is not load_state), reseeded, fuzz, penalty, frozen]
 IN_TRAINING += [torch_rate, torch_momentum, torch_slope, torch_other, torch_hook]
 
 
@@ -262,6 +272,115 @@ def test_a_change_counts_in_the_next_step(deed: Callable) -> None:
 @given(st.lists(st.sampled_from(IN_TRAINING), max_size=5))
 def test_any_changes_count_in_the_next_step(deeds: list[Callable]) -> None:
     assert trained(deeds, True) == trained(deeds, False)
+
+
+@pytest.mark.parametrize("way", ["train_on_batch", "fit", "loop"])
+@pytest.mark.parametrize("inside", [False, True], ids=["", "in a model inside"])
+def test_regularizers_and_constraints_of_weights_may_be_set_at_any_time(way: str, inside: bool) -> None:
+    dense = L.Dense(2, use_bias=False, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((5,)), keras.Sequential([dense]) if inside else dense])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+
+    def step() -> float:
+        if way == "train_on_batch":
+            return float(model.train_on_batch(X, Y[:, :2]))
+        if way == "loop":
+            loss = keras.ops.mean((model(X) - Y[:, :2]) ** 2) + sum(model.losses)
+            model.optimizer.apply(torch.autograd.grad(loss, [dense.kernel]), [dense.kernel])
+            return loss.item()
+        told: list[float] = []
+        losses = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: told.append(logs["loss"]))
+        after = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: change() if epoch == 0 else None)
+        model.fit(X, Y[:, :2], epochs=2, callbacks=[losses, after], shuffle=False, verbose=0)
+        return told[-1]
+
+    def change() -> None:
+        dense.kernel.regularizer, dense.kernel.constraint = regularizer, constraint
+        dense.kernel.assign(torch.ones(5, 2))
+
+    regularizer = constraint = None
+    first = [step() for _ in range(4)][-1]
+    for regularizer, constraint in [
+        (keras.regularizers.L1(0.5), keras.constraints.MaxNorm(1.0)),
+        (None, None),
+        (None, keras.constraints.MaxNorm(1.0)),
+        (keras.regularizers.L1(0.5), None),
+    ]:
+        if way != "fit":
+            change()
+        assert step() == pytest.approx(first + (0.5 * 10 if regularizer else 0), rel=1e-5)
+        assert dense.kernel.norm(dim=0).tolist() == pytest.approx([1.0 if constraint else 5**0.5] * 2)
+
+
+@pytest.mark.parametrize("space", [keras, tf_keras], ids=lambda space: space.__name__[7:] or "3")
+@pytest.mark.parametrize("hold", [list, dict, lambda: [[]]], ids=["list", "dict", "lists"])
+@pytest.mark.parametrize("own", [False, True], ids=["activity_regularizer", "add_loss"])
+def test_losses_of_layers_that_join_a_list_later_are_those_of_the_last_call(space: Any, hold: Any, own: bool) -> None:
+    """Called before on their own or not, put in the place of another one, and taken out."""
+
+    class Adding(space.layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(x.sum())
+            return x
+
+    class Stack(space.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held = hold()
+
+        def call(self, x: Any) -> Any:
+            for layer in keras.tree.flatten(self.held):
+                x = layer(x)
+            return x
+
+    model, summed = Stack(), lambda x: x.sum()
+    held = model.held[0] if model.held else model.held
+    place = "a" if isinstance(held, dict) else slice(None)
+    adding = [Adding() if own else space.layers.Dense(5, activity_regularizer=summed) for _ in range(2)]
+    for layer in [*adding, space.layers.ReLU()]:
+        layer(X)
+        model(X), model(X)
+        held[place] = layer if place == "a" else [layer]
+        for _ in range(3):
+            model(X)
+            assert len(model.losses) == (layer in adding)
+
+
+def test_a_layer_that_joins_a_list_later_adds_to_the_loss_of_steps() -> None:
+    class Stack(tf_keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.held: list[Any] = []
+
+        def call(self, x: Any) -> Any:
+            for layer in self.held:
+                x = layer(x)
+            return x
+
+    model, layer = Stack(), tf_keras.layers.ActivityRegularization(l1=1.0)
+    model.compile("sgd", "mse")
+    layer(X)
+    assert [model.test_on_batch(X, X) for _ in range(2)] == [0.0, 0.0]
+    model.held.append(layer)
+    assert model.test_on_batch(X, X) == pytest.approx(float(X.abs().sum() / 4), rel=1e-5)
+
+
+def test_a_list_of_numbers_may_grow_without_a_change() -> None:
+    class Stack(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[float] = []
+            self.dense = L.Dense(2)
+
+        def call(self, x: Any) -> Any:
+            self.told.append(1.0)
+            return self.dense(x)
+
+    model = Stack()
+    model(X), model(X)
+    changes = Changes.count
+    model(X), model(X)
+    assert Changes.count == changes
 
 
 def normalizing(scale: float) -> Any:

@@ -1312,3 +1312,42 @@ def test_words_of_tf_keras_that_configs_tell_where_there_is_something_to_say() -
     assert layers.TextVectorization(vocabulary=["a"]).get_config()["dtype"] == "string"
     assert "zero_output_for_mask" not in layers.LSTM(2).get_config()
     assert layers.LSTM(2, zero_output_for_mask=True).get_config()["zero_output_for_mask"] is True
+
+
+@EACH
+@pytest.mark.parametrize("known", [False, True], ids=["any batch", "known batch"])
+@pytest.mark.parametrize("kind", ["Lambda", "Activation", "Dense", "model", "own layer", "own Dense"])
+def test_steps_are_one_batch_where_the_original_took_them_so(space: ModuleType, kind: str, known: bool) -> None:
+    """In Keras 1 and 2 where the batch's size is unknown; in tf.keras always but for layers of users' own."""
+    layers, K = space.layers, space.backend
+
+    def mixed(x: Any) -> Any:
+        return x - K.mean(x, axis=0, keepdims=True)
+
+    class Own(layers.Layer):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return mixed(x)
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+        get_output_shape_for = compute_output_shape
+
+    class OwnDense(layers.Dense):
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return mixed(super().call(x))
+
+    inner = {
+        "Lambda": lambda: layers.Lambda(mixed, input_shape=(3,)),
+        "Activation": lambda: layers.Activation(mixed),
+        "Dense": lambda: layers.Dense(3, activation=mixed),
+        "model": lambda: space.models.Sequential([layers.Dense(3, input_shape=(3,)), layers.Lambda(mixed)]),
+        "own layer": Own,
+        "own Dense": lambda: OwnDense(3),
+    }[kind]()
+    given = layers.Input(batch_shape=(4, 5, 3)) if known else layers.Input(shape=(5, 3))
+    model = space.models.Model(given, layers.TimeDistributed(inner)(given))
+    found = model.predict(drawn(4, 5, 3), batch_size=4)
+    by_step = kind == "own layer" if space is tf_keras else known
+    assert np.abs(found.mean(0)).max() < 1e-6 if by_step else np.abs(found.mean(0)).max() > 0.05
+    assert np.abs(found.mean((0, 1))).max() < 1e-6

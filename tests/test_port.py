@@ -60,6 +60,9 @@ def test_a_layer_as_a_module(example: Example, capsys: pytest.CaptureFixture) ->
     module = port.to_torch(model, inference=example.name in REFUSED or _drops(example))
     assert "largest difference" in capsys.readouterr().out
     is_plain(module)
+    own = {value.data_ptr() for value in model.state_dict().values() if value.numel()}
+    shared = [name for name, value in module.state_dict().items() if value.numel() and value.data_ptr() in own]
+    assert not shared, "weights of its own"
 
 
 @pytest.mark.slow

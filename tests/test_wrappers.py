@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from support.frames import frames
 
 import lamina
+from lamina import ops
 from lamina.layers import (
     GRU,
     LSTM,
     RNN,
+    Activation,
     BatchNormalization,
     Bidirectional,
     Conv2D,
@@ -27,10 +29,13 @@ from lamina.layers import (
     Flatten,
     Lambda,
     Layer,
+    LayerNormalization,
     Masking,
     Pipeline,
     SimpleRNN,
+    Softmax,
     TimeDistributed,
+    UnitNormalization,
     Wrapper,
 )
 
@@ -201,6 +206,15 @@ class Centred(Layer):
         return inputs - inputs.mean(0, keepdim=True)
 
 
+def centred(x):
+    return x - x.mean(0, keepdim=True)
+
+
+def operations(function):
+    inputs = lamina.Input((5,))
+    return lamina.Model(inputs, function(inputs))
+
+
 @pytest.mark.parametrize(
     ("make", "shape"),
     [
@@ -214,6 +228,19 @@ class Centred(Layer):
         (lambda: Centred(), (2, 4, 5)),
         (lambda: Lambda(lambda x: x - x.mean(0)), (2, 4, 5)),
         (lambda: lamina.Sequential([Dense(4), Centred()]), (2, 4, 5)),
+        (lambda: Dense(3, activation=centred), (2, 4, 5)),
+        (lambda: LSTM(3, recurrent_activation=centred), (2, 3, 4, 5)),
+        (lambda: lamina.Sequential([Dense(4), Activation(centred)]), (2, 4, 5)),
+        (lambda: lamina.Sequential([Dense(4), Softmax(axis=0)]), (2, 4, 5)),
+        (lambda: Softmax(axis=-2), (2, 4, 5)),
+        (lambda: UnitNormalization(axis=0), (2, 4, 5)),
+        (lambda: torch.nn.Softmax(dim=0), (2, 4, 5)),
+        (lambda: operations(lambda x: x - ops.mean(x, axis=0, keepdims=True)), (2, 4, 5)),
+        (lambda: operations(lambda x: x - ops.max(x, axis=0)), (2, 4, 5)),
+        (lambda: operations(lambda x: ops.softmax(x, axis=0)), (2, 4, 5)),
+        (lambda: operations(lambda x: torch.softmax(x, -2)), (2, 4, 5)),
+        (lambda: operations(lambda x: ops.cumsum(x, axis=0)), (2, 4, 5)),
+        (lambda: operations(lambda x: x * 2 + ops.mean(x, axis=1, keepdims=True)), (2, 4, 5)),
     ],
 )
 def test_time_distributed_runs_each_step_by_itself(make, shape):
@@ -232,6 +259,21 @@ def test_time_distributed_is_one_call():
     layer, x = TimeDistributed(Dense(3)), draw(2, 50, 5)
     layer(x)
     assert len(frames(lambda: layer(x))) <= 8
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: operations(lambda x: torch.relu(x + 1) / 255), lambda: Dense(3, activation=ops.relu), LayerNormalization],
+)
+def test_time_distributed_is_one_call_of_what_is_known(make):
+    """Operations on single elements, functions of Lamina and torch, axes that are not the batch's."""
+    layer, x = TimeDistributed(make()), draw(2, 4, 5)
+    layer(x)
+    shapes = []
+    inner, run = layer.layer, layer.layer.call
+    inner.call = lambda x: (shapes.append(tuple(x.shape)), run(x))[1]
+    layer(x)
+    assert shapes == [(8, 5)]
 
 
 def test_time_distributed_batch_normalization_sees_one_step_at_a_time():

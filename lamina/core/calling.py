@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,8 @@ class Keepers:
     def __init__(self, layer: Any):
         self.changes = Changes.count
         self.layers = [each for each in layer._flat_layers() if each._care & LOSSES]
+        self.lists = [each.live() for each in layer.modules() if isinstance(each, Children)]
+        self.held = [*map(id, chain.from_iterable(self.lists))]
 
 
 class Calling(Weights):
@@ -268,8 +271,8 @@ class Calling(Weights):
             kwargs["training"] = self.training if training is None else training
         if scope.depth == 0:
             keepers = self._keepers
-            if keepers is None or (keepers.changes != Changes.count and Changes.concern(keepers, self)):
-                keepers = vars(self)["_keepers"] = Keepers(self)
+            if keepers is None or keepers.lists or keepers.changes != Changes.count:
+                keepers = self._keepers_of_now(keepers)
             for layer in keepers.layers:
                 layer._losses.clear()
         scope.context = self._hand_down(kwargs) if self._context_words else scope.context
@@ -288,6 +291,13 @@ class Calling(Weights):
         if self.activity_regularizer is not None:
             self._losses.extend(self._activity_losses(outputs))
         return outputs
+
+    def _keepers_of_now(self, keepers: Keepers | None) -> Keepers:
+        if keepers is not None and keepers.held != [*map(id, chain.from_iterable(keepers.lists))]:
+            Changes.note(self)
+        if keepers is None or (keepers.changes != Changes.count and Changes.concern(keepers, self)):
+            keepers = vars(self)["_keepers"] = Keepers(self)
+        return keepers
 
     def _register_call_context_args(self, *names: str) -> None:
         """Let calls take these arguments, and hand them to the calls inside of layers that registered and take them (of

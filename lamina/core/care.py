@@ -6,7 +6,6 @@ out: the call itself, a plan, a layer that holds another.
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from . import placing
 from .children import Children
 from .spec import InputSpec
+from .weight import Changes
 
 UNBUILT = 1  # there are no weights yet
 CASTS = 2  # `call` sees the weights in another type than they are kept in
@@ -34,31 +34,6 @@ AFTER = ACTIVITY | MASKS | ANSWERS  # something follows `call`
 AROUND = BEFORE | AFTER
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-class Changes:
-    """When layers changed their ways: hooks, first losses, arguments, weights replaced by a wrapper. What was made of
-    layers before that (plans, steps) is to be made anew."""
-
-    count = 0  # of all changes in the process
-    _counts = itertools.count(1)
-
-    @classmethod
-    def note(cls, layer: Any) -> None:
-        """To be called after a change of the layer. No count ever comes back, whichever threads count at once."""
-        vars(layer)["_changed_at"] = count = next(cls._counts)
-        cls.count = count
-
-    @classmethod
-    def concern(cls, made: Any, module: nn.Module) -> bool:
-        """Whether anything in `module` has changed since `made.changes`. Where not, `made.changes` becomes now, so that
-        comparing it with `count` is enough until the next change of any layer."""
-        count = cls.count
-        for each in module.modules():
-            if vars(each).get("_changed_at", 0) > made.changes:
-                return True
-        made.changes = count
-        return False
 
 
 def tend(layer: Any) -> None:

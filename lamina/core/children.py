@@ -41,6 +41,13 @@ class Children(nn.Module):
     def _parameters(self) -> dict[str, Any]:  # type: ignore[override]
         return {key: item for key, item in self._named() if isinstance(item, Known) and not item.adopted}
 
+    def live(self) -> Collection[Any]:
+        """What it holds at any time; nothing of a list of other things, which may grow with every call."""
+        items = self.__dict__["_items"]
+        if not may_hold_parts(items):
+            return ()
+        return items.values() if isinstance(items, dict) else items
+
     def loose(self) -> list[Any]:
         """The weights inside, through lists and dicts, which are no attributes."""
         return [item for item in leaves(self.__dict__["_items"]) if isinstance(item, Known) and not item.adopted]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import math
+import operator
 import sys
 import threading
 import weakref
@@ -35,13 +37,55 @@ def has_gradients(data: torch.Tensor) -> bool:
     return data.is_floating_point() or data.is_complex()
 
 
+class Changes:
+    """When layers changed their ways: hooks, first losses, arguments, weights replaced by a wrapper. What was made of
+    layers before that (plans, steps) is to be made anew."""
+
+    count = 0  # of all changes in the process
+    of_weights = 0  # the latest of a weight, which knows no layer: it concerns whatever was made before
+    _counts = itertools.count(1)
+
+    @classmethod
+    def note(cls, layer: Any) -> None:
+        """To be called after a change of the layer. No count ever comes back, whichever threads count at once."""
+        vars(layer)["_changed_at"] = count = next(cls._counts)
+        cls.count = count
+
+    @classmethod
+    def note_weight(cls) -> None:
+        cls.count = cls.of_weights = next(cls._counts)
+
+    @classmethod
+    def concern(cls, made: Any, module: nn.Module) -> bool:
+        """Whether anything in `module` has changed since `made.changes`. Where not, `made.changes` becomes now, so that
+        comparing it with `count` is enough until the next change of any layer."""
+        count = cls.count
+        if cls.of_weights > made.changes:
+            return True
+        for each in module.modules():
+            if vars(each).get("_changed_at", 0) > made.changes:
+                return True
+        made.changes = count
+        return False
+
+
+def _noted(name: str) -> Any:
+    """What a weight has under `name`; what was made of weights before it is exchanged has to know."""
+
+    def put(weight: Any, value: Any) -> None:
+        vars(weight)[name] = value
+        Changes.note_weight()
+
+    return property(operator.attrgetter(name), put)  # a getter without a frame
+
+
 class Known(_Tensor):
     """What a weight knows and does beside holding its values."""
 
     sharded: ClassVar[bool] = False  # whether this process holds only a part of the values
     path: str
-    regularizer: Any
-    constraint: Any
+    regularizer, constraint = _noted("_regularizer"), _noted("_constraint")
+    _regularizer = _constraint = None
     autocast: bool
     aggregation: str | None = None
     _name: str
@@ -197,7 +241,7 @@ class Weight(Known, nn.Parameter):
             weight = torch.Tensor._make_subclass(cls, held, trainable and has_gradients(held))
         weight._name = name or unique_name("variable")
         weight.path = path or "/".join([*scope.path, weight._name])
-        weight.regularizer, weight.constraint = regularizer, constraint
+        vars(weight).update(_regularizer=regularizer, _constraint=constraint)
         weight._trainable, weight.autocast = trainable, autocast
         return weight
 

@@ -406,7 +406,9 @@ class ConvLSTM2DFromHalf(_FromHalf, ConvLSTM2D):
 
 
 class TimeDistributedAtOnce(TimeDistributed):
-    """All steps are one batch, in training as well; with `by_known_batch` only where the batch's size is not known.
+    """All steps are one batch, whatever the layer does with it; with `by_known_batch` only where its size is not known.
+
+    Else layers derived from `Layer` alone and stateful ones run step by step where samples may matter to each other.
 
     The mask is that of the layer inside; where it has none, a step is valid in which anything was. With `passes_mask`
     it is the one that came in.
@@ -424,7 +426,12 @@ class TimeDistributedAtOnce(TimeDistributed):
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         known = self.by_known_batch and input_shape[0] is not None
-        vars(self).update(_known=known, _coupled=self._coupled and known)
+        by_step = known
+        if not self.by_known_batch:
+            base = next(cls for cls in type(self.layer).__mro__ if cls.__module__.startswith("lamina."))
+            by_step = base.__name__ == "Layer" or getattr(self.layer, "stateful", False)
+        together = self._together or not by_step
+        vars(self).update(_known=known, _coupled=self._coupled and known, _together=together)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         if self._known or self.passes_mask:

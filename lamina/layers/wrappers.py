@@ -15,6 +15,7 @@ from ..core.declare import Kind, arg, items, one_of
 from ..core.errors import named, short, show_shape
 from ..core.fusion import grants
 from ..core.layer import Layer, first_values
+from ..core.operation import Operation
 from .lambda_ import Lambda
 from .normalization import BatchNormalization, SpectralNormalization
 from .recurrent import RNN, Holder, with_states
@@ -96,8 +97,8 @@ class TimeDistributed(Wrapper):
     """Runs a layer on every step: inputs (batch, time, ...), where the layer takes (batch, ...).
 
     All steps are one call on (batch * time, ...) where every sample is treated by itself; batch normalization in
-    training, stateful layers and code that is not known to do so run step by step. A mask (batch, time, ...) is passed
-    to a layer that takes one. Raises ValueError for inputs of fewer than 3 axes.
+    training, stateful layers, functions and axes that are not known to do so run step by step. A mask
+    (batch, time, ...) is passed to a layer that takes one. Raises ValueError for inputs of fewer than 3 axes.
     """
 
     supports_masking = True
@@ -152,9 +153,19 @@ _COUPLED_IN_TRAINING = (BatchNormalization, SpectralNormalization, _NormBase)
 
 
 def _takes_samples_singly(module: nn.Module) -> bool:
-    """Whether the samples of a batch are known not to matter to each other."""
-    known = type(module).__module__.startswith(("lamina.", "torch.nn."))
-    return known and not isinstance(module, Lambda) and not getattr(module, "stateful", False)
+    """Whether the samples of a batch are known not to matter to each other: by class, functions and axes."""
+    if isinstance(module, Lambda) or getattr(module, "stateful", False):
+        return False
+    functions = (getattr(module, name, None) for name in ("activation", "recurrent_activation"))
+    for known in (type(module), *filter(None, functions)):
+        if not known.__module__.startswith(("lamina.", "torch")):
+            return False
+    axes = [getattr(module, "axis", None), getattr(module, "dim", None)]
+    for node in module._nodes if isinstance(module, Operation) else ():
+        if len({x.shape[:1] for x in (*node.inputs, *pytree.tree_leaves(node.outputs))}) > 1:
+            return False
+        axes += node.args, node.kwargs
+    return not any(type(axis) is int and (axis == 0 or axis < -1) for axis in pytree.tree_leaves(axes))
 
 
 _merge_mode = one_of("concat", "sum", "ave", "mul").optional()

@@ -21,7 +21,7 @@ from ..core.errors import short
 from ..core.layer import snake_case, unique_name
 from ..core.placing import whole
 from ..core.stateless import StatelessScope, paired
-from ..core.weight import Weight, assign_all
+from ..core.weight import Changes, Weight, assign_all
 from .schedules import rate_function
 
 Number: TypeAlias = Any  # a float, or a tensor in capturable mode, where the host does not know the value
@@ -318,6 +318,8 @@ class Optimizer(_Arguments):
         self._places: dict[int, int] = {}
         self._unbuilt = 0  # how many variables there were before `build`
         self._groups: list[Group] | None = None
+        self._constrained: list[Any] = []  # the weights that have constraints, as of `_changes`
+        self._changes = -1
         self._spared: tuple[frozenset[int], re.Pattern | None] = (frozenset(), None)
         self._capturable = False
         self._iterations = self._add_scalar(0, self._counted_in, "iteration")
@@ -408,7 +410,7 @@ class Optimizer(_Arguments):
                     "optimize a contiguous tensor."
                 )
         self._places |= {id(weight): place for place, weight in enumerate(weights, len(self._weights))}
-        self._weights, self._groups = [*self._weights, *weights], None
+        self._weights, self._groups, self._changes = [*self._weights, *weights], None, -1
         self._decays = [self._use_weight_decay(weight) for weight in self._weights]
         for names in self._slot_names():
             slots = [self._slots.setdefault(name, []) for name in names]
@@ -519,7 +521,7 @@ class Optimizer(_Arguments):
         assign_all(self, variables, [value if hasattr(value, "into") else value[()] for value in values])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_groups": None, "_places": {}, "_rate_function": None}
+        return {**vars(self), "_groups": None, "_changes": -1, "_places": {}, "_rate_function": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -645,6 +647,9 @@ class Optimizer(_Arguments):
             self._average(groups, updates)
         for group in groups:
             group.put_back()
+        if self._changes != Changes.count:
+            self._constrained = [w for w in self._weights if getattr(w, "constraint", None) is not None]
+            self._changes = Changes.count
         for weight in self._constrained:
             weight.copy_(weight.constraint(whole(weight)))
         self._iterations.add_(1)
@@ -669,7 +674,6 @@ class Optimizer(_Arguments):
                 key = (weight.device, weight.dtype, self._decays[place], self._kind(weight), layout or None)
                 found.setdefault(key, []).append(place)
             self._groups = [self._group(places, *key[2:]) for key, places in found.items()]
-            self._constrained: list[Any] = [w for w in self._weights if getattr(w, "constraint", None) is not None]
         return self._groups
 
     def _group(self, places: list[int], decays: bool, kind: Any, layout: Any) -> Group:

@@ -532,7 +532,7 @@ def filled(to: Writer, layer: Any, make: Callable[[], nn.Module], **sources: Fro
             dtype = layer.dtype_policy.variable
             register[name] = fixed(torch.full(register[name].shape, source.default, dtype=dtype))
         elif register is module._buffers:
-            register[name] = value.contiguous()
+            register[name] = value.clone(memory_format=torch.contiguous_format)
         else:
             register[name] = parameter(value, like, trained=not source.second)
     return module

@@ -314,8 +314,9 @@ def write_down(
 
 
 def attributes(module: Any) -> list[Any]:
-    """All that a module and those inside it hold."""
-    found: list[Any] = []
+    """All that a module and those inside it hold, and what is asked of their weights."""
+    weights = [*module.parameters()]
+    found = [getattr(weight, role, None) for role in ("regularizer", "constraint") for weight in weights]
     for one in module.modules():
         found += [value for name, value in vars(one).items() if name not in _FOLLOWS]
         for kind in (one._parameters, one._buffers, one._modules):
