@@ -230,8 +230,10 @@ def tensors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
         return x1, x2
     x1, x2 = operands(x1, x2)
     if not isinstance(x1, Tensor):
-        return _in_one_type(x2, x1)[::-1]
-    return (x1, x2) if isinstance(x2, Tensor) else _in_one_type(x1, x2)
+        x2, x1 = _in_one_type(x2, x1)
+    elif not isinstance(x2, Tensor):
+        x1, x2 = _in_one_type(x1, x2)
+    return x1, x2
 
 
 def _in_one_type(x: Tensor, number: Any) -> tuple[Tensor, Tensor]:

@@ -143,13 +143,13 @@ class Group:
         formats = [*map(_format, weights)]
         return replace(self, weights=weights, state=state, formats=formats, stored=self.weights, in_parts=in_parts)
 
-    def as_they_lie(self, *slots: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    def as_they_lie(self, *slots: Sequence[Tensor]) -> Sequence[Sequence[Tensor]]:
         """Lists of tensors, one for each weight, with large ones as contiguous views of themselves.
 
         torch's fused rules on a CPU (as of 2.13) copy each gradient that is not contiguous, to no purpose.
         """
         if not self._turned or torch._C._len_torch_function_stack():  # a mode finds weights, not their views
-            return [*slots]
+            return slots
         seen = [[*tensors] for tensors in slots]
         for place, order in self._turned:
             for tensors in filter(None, seen):
