@@ -93,8 +93,7 @@ class Operation(Layer):
 
 
 def _moves(function: Callable) -> bool:
-    word = getattr(function, "__name__", "").strip("_")
-    return KERAS_WORDS.get(word, word) in _MOVERS
+    return word_of(function) in _MOVERS
 
 
 def _retyped(before: Any, after: Any, leaf: Any) -> Any:
