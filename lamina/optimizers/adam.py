@@ -33,7 +33,7 @@ def fused_adam(
     decay: float,
     betas: tuple[float, float],
     epsilon: float,
-    peaks: Sequence[Tensor] = (),
+    peaks: list[Tensor] | None = None,
 ) -> None:
     """w -= rate * c * m / (sqrt(v) + epsilon): m, v running means of g and g^2, c corrects them for their start at 0.
 
@@ -51,7 +51,7 @@ def fused_adam(
             shrink(weights, rate * decay)
             decay = 0.0
     lists._fused_adamw_(
-        *group.as_they_lie(weights, grads, state["momentum"], state["velocity"], peaks),
+        *group.as_they_lie(weights, grads, state["momentum"], state["velocity"], peaks or []),
         state["endless"],
         lr=alpha,
         beta1=betas[0],
@@ -84,7 +84,7 @@ class Adam(_Moments):
         return [*names, ("velocity_hat",)] if self.amsgrad else names
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
-        peaks = group.state["velocity_hat"] if self.amsgrad else ()
+        peaks = group.state["velocity_hat"] if self.amsgrad else None
         fused_adam(group, grads, rate, step, decay, (self.beta_1, self.beta_2), self.epsilon, peaks)
 
 

@@ -143,7 +143,7 @@ class Group:
         formats = [*map(_format, weights)]
         return replace(self, weights=weights, state=state, formats=formats, stored=self.weights, in_parts=in_parts)
 
-    def as_they_lie(self, *slots: Sequence[Tensor]) -> Sequence[Sequence[Tensor]]:
+    def as_they_lie(self, *slots: list[Tensor]) -> Sequence[list[Tensor]]:
         """Lists of tensors, one for each weight, with large ones as contiguous views of themselves.
 
         torch's fused rules on a CPU (as of 2.13) copy each gradient that is not contiguous, to no purpose.

@@ -61,22 +61,22 @@ class SGD(Rule):
         return [("momentum",)] if self.momentum else []
 
     def _update(self, group: Group, grads: list[Tensor], rate: Number, step: Number, decay: float) -> None:
+        weights, grads, velocities = group.as_they_lie(group.weights, grads, group.state.get("momentum", []))
         if not self.momentum:
-            _step(group.weights, grads, rate, decay)
+            _step(weights, grads, rate, decay)
             return
         if decay:
-            shrink(group.weights, rate * decay)
-        velocities = group.state["momentum"]
-        if isinstance(rate, Tensor) or not _fuses(group.weights):
+            shrink(weights, rate * decay)
+        if isinstance(rate, Tensor) or not _fuses(weights):
             lists._foreach_mul_(velocities, self.momentum)
             descend(velocities, grads, rate)
-            lists._foreach_add_(group.weights, velocities, alpha=self.momentum if self.nesterov else 1.0)
+            lists._foreach_add_(weights, velocities, alpha=self.momentum if self.nesterov else 1.0)
         else:
             # torch adds (1 - dampening) * g to the velocity and subtracts the velocity lr times: here -rate and -1.
             share = -self.momentum if self.nesterov else -1.0
-            _fused_sgd(group.weights, grads, velocities, lr=share, momentum=self.momentum, dampening=1 + rate)
+            _fused_sgd(weights, grads, velocities, lr=share, momentum=self.momentum, dampening=1 + rate)
         if self.nesterov:
-            _step(group.weights, grads, rate)
+            _step(weights, grads, rate)
 
 
 class RMSprop(Rule):
