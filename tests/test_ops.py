@@ -152,21 +152,6 @@ def test_types_of_one_operand(name):
         assert ops.dtype(function(x)) == "int32"
 
 
-@pytest.mark.parametrize("number", [256, 300, -1, 2**40])
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32"])
-def test_a_number_keeps_its_value_beside_integers_too_small_for_it(dtype, number):
-    x = np.array([3, 0, 100], dtype)
-    for name in "equal not_equal less less_equal greater greater_equal maximum minimum divide floor_divide".split():
-        exact = getattr(np, name)
-        for found, expected in (
-            (getattr(ops, name)(x, number), exact(x.astype("int64"), number)),
-            (getattr(ops, name)(number, np.abs(x) + 1), exact(number, x.astype("int64") + 1)),
-        ):
-            np.testing.assert_allclose(np.asarray(found, "float64"), expected, rtol=1e-6, err_msg=name)
-    assert ops.where(x == 3, number, x).tolist() == [number, 0, 100]
-    assert ops.equal(x, 100).tolist() == [False, False, True] and ops.where(x == 3, 7, x).dtype is ops.array(x).dtype
-
-
 def test_integers_become_floatx():
     before = config.floatx()
     config.set_floatx("float16")

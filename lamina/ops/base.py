@@ -230,19 +230,8 @@ def tensors(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
         return x1, x2
     x1, x2 = operands(x1, x2)
     if not isinstance(x1, Tensor):
-        x2, x1 = _in_one_type(x2, x1)
-    elif not isinstance(x2, Tensor):
-        x1, x2 = _in_one_type(x1, x2)
-    return x1, x2
-
-
-def _in_one_type(x: Tensor, number: Any) -> tuple[Tensor, Tensor]:
-    """A tensor and a number in the tensor's type; or in one that holds both, where that has too small integers."""
-    if type(number) is int and not (x.is_floating_point() or x.is_complex()):
-        limits = torch.iinfo(x.dtype)
-        if not limits.min <= number <= limits.max:
-            x = x.to(torch.promote_types(x.dtype, number_dtype(number)))
-    return x, x.new_full((), number)
+        return x2.new_full((), x1), x2
+    return x1, x2 if isinstance(x2, Tensor) else x1.new_full((), x2)
 
 
 def floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
