@@ -258,6 +258,7 @@ def _layer_names() -> frozenset[str]:
 
 _SECOND_NAMES = "acc accuracy ce crossentropy cosine cosine_proximity kullback_leibler_divergence swish hard_swish none"
 _NAMED_IN_SOURCE = re.compile(r'^(?:def|class) (\w+)|\bas (\w+),?$|^(\w+) = \w+$|"([\w ]+)"', re.M)
+_LISTED = re.compile(r"^__all__ = \[(.*?)\]", re.M | re.S)
 
 
 @functools.cache
@@ -267,6 +268,7 @@ def _public(*modules: str) -> frozenset[str]:
     for module in modules:
         path = Path(__file__).parents[1] / module
         source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
-        for groups in _NAMED_IN_SOURCE.findall(source):
+        lists = [_LISTED.search(file.read_text(encoding="utf-8")) for file in path.rglob("[!_]*.py")]
+        for groups in _NAMED_IN_SOURCE.findall("".join([source, *(each[1] for each in lists if each)])):
             names += " ".join(groups).split()
     return frozenset(map(_plain, names))
