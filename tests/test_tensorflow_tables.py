@@ -195,6 +195,17 @@ def test_pictures_of_a_gif(tf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         tf.io.decode_gif(content)
 
 
+@pytest.mark.parametrize("ratio", [1, 2, 4, 8])
+def test_jpegs_are_decoded_smaller(tf: Any, ratio: int) -> None:
+    steps = np.add.outer(np.arange(40), np.arange(27))[:, :, None] * [1, 2, 3]
+    content = _file([Image.fromarray(steps.astype("uint8"))], "JPEG")
+    found = tf.io.decode_jpeg(content, ratio=ratio).numpy()
+    assert found.shape == (-(-40 // ratio), -(-27 // ratio), 3)
+    assert abs(found.mean() - steps.mean()) < 4
+    with pytest.raises(ValueError, match="ratio must be 1, 2, 4 or 8; got 3"):
+        tf.image.decode_jpeg(content, ratio=3)
+
+
 def test_transparent_palettes_have_four_channels(tf: Any) -> None:
     picture = Image.new("P", (2, 1), 1)
     picture.putpalette([9, 9, 9, 70, 80, 90])

@@ -480,7 +480,10 @@ def decode_image(contents, channels=0, dtype="uint8", expand_animations=True):
     Of a GIF all pictures, of shape (pictures, height, width, 3), or the first without `expand_animations`. Where one
     channel has 16 bits, uint16 gets all of them, other types the higher 8.
     """
-    found = pillow().open(io.BytesIO(text_bytes(contents)))
+    return _decoded(pillow().open(io.BytesIO(text_bytes(contents))), channels, dtype, expand_animations)
+
+
+def _decoded(found, channels, dtype="uint8", expand_animations=False):
     if found.format == "GIF" and expand_animations:
         if channels not in (0, 3):
             raise ValueError(f"decode_image: pictures of a GIF have 3 channels; got channels={channels}.")
@@ -500,9 +503,20 @@ def decode_image(contents, channels=0, dtype="uint8", expand_animations=True):
     return here(torch.from_numpy(array))
 
 
-@named("image.decode_jpeg image.decode_png image.decode_bmp io.decode_jpeg io.decode_png io.decode_bmp")
+@named("image.decode_png image.decode_bmp io.decode_png io.decode_bmp")
 def decode_png(contents, channels=0, dtype="uint8"):
     return decode_image(contents, channels, dtype, expand_animations=False)
+
+
+@named("image.decode_jpeg io.decode_jpeg")
+def decode_jpeg(contents, channels=0, ratio=1):
+    """As `decode_image`; a JPEG by `ratio` smaller, which its decoder does by itself."""
+    if ratio not in (1, 2, 4, 8):
+        raise ValueError(f"decode_jpeg: ratio must be 1, 2, 4 or 8; got {ratio}.")
+    found = pillow().open(io.BytesIO(text_bytes(contents)))
+    if ratio > 1 and found.format == "JPEG":
+        found.draft(found.mode, tuple(max(1, size // ratio) for size in found.size))
+    return _decoded(found, channels)
 
 
 @named("io.encode_jpeg image.encode_jpeg")
