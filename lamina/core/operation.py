@@ -74,8 +74,9 @@ class Operation(Layer):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if self._known_outputs is not None:
             return self._known_outputs
-        leaves = pytree.tree_leaves((args, kwargs))
-        if _moves(self.function) and any(getattr(leaf, "torch_dtype", None) == dtypes.TEXT for leaf in leaves):
+        if _moves(self.function) and any(
+            getattr(leaf, "torch_dtype", None) == dtypes.TEXT for leaf in pytree.tree_leaves((args, kwargs))
+        ):
             args, kwargs = pytree.tree_map(functools.partial(_retyped, dtypes.TEXT, torch.int64), (args, kwargs))
             found = symbolic.run_beside_known_sizes(self.function, args, kwargs, self)
             return pytree.tree_map(functools.partial(_retyped, torch.int64, dtypes.TEXT), found)

@@ -116,8 +116,7 @@ def _refuse_dilated_strides(
 def _kernel_order(layer: Windowed) -> tuple[int, ...]:
     """Memory order of a kernel (*k, in, out): the one torch reads in place, (out, *k, in) for channels last."""
     rank = layer.rank
-    pictures_last = layer.channels_last
-    return (rank + 1, *range(rank), rank) if pictures_last else (rank + 1, rank, *range(rank))
+    return (rank + 1, *range(rank), rank) if layer.channels_last else (rank + 1, rank, *range(rank))
 
 
 def _depthwise_order(layer: Windowed) -> tuple[int, ...]:
